@@ -1,0 +1,29 @@
+"""What happened: blocks, messages, turns and rounds, events, canonical form and fingerprints."""
+
+from ctxwindow.record.blocks import BlockType, Family, block_type, known_types
+from ctxwindow.record.canonical import canonical_message, canonical_tools
+from ctxwindow.record.events import Event, decode_event, encode_event
+from ctxwindow.record.fingerprint import Fingerprint, Prefix, content_key, fingerprint
+from ctxwindow.record.intake import from_json, intake, to_json
+from ctxwindow.record.turns import Outline, Round
+
+__all__ = [
+    "BlockType",
+    "Event",
+    "Family",
+    "Fingerprint",
+    "Outline",
+    "Prefix",
+    "Round",
+    "block_type",
+    "canonical_message",
+    "canonical_tools",
+    "content_key",
+    "decode_event",
+    "encode_event",
+    "fingerprint",
+    "from_json",
+    "intake",
+    "known_types",
+    "to_json",
+]

@@ -1,0 +1,190 @@
+"""Events: everything that happened to a conversation, in order. State is their fold.
+
+An event is a frozen value with only JSON inside. Stores keep them as opaque bytes; `kind` is the tag.
+`at` is the caller's clock in seconds since the epoch: the core reads none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ctxwindow.errors import HistoryError
+from ctxwindow.record.intake import from_json, to_json
+
+__all__ = [
+    "Appended",
+    "Compacted",
+    "Configured",
+    "Counted",
+    "Event",
+    "Failed",
+    "Received",
+    "Sent",
+    "Spilled",
+    "Started",
+    "decode_event",
+    "encode_event",
+]
+
+JSON = dict[str, Any]
+
+
+class _Base(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
+    at: float | None = None
+
+
+class Started(_Base, tag="started", frozen=True, kw_only=True):
+    """The conversation began. `settings` are request fields other than model, system, tools and messages."""
+
+    model: str
+    profile: JSON | None = None
+    """The caller's own model profile, for a model that is not in the catalog."""
+    system: Any = None
+    tools: list[JSON] | None = None
+    settings: JSON = {}
+    policy: JSON = {}
+    unseen: int = 0
+    """Tokens of system and tools that are sent but were not given (a transcript does not hold them)."""
+
+
+class Configured(_Base, tag="configured", frozen=True, kw_only=True):
+    """Model or settings changed between requests. Only the fields that are set changed."""
+
+    model: str | None = None
+    profile: JSON | None = None
+    settings: JSON | None = None
+
+
+class Appended(_Base, tag="appended", frozen=True, kw_only=True):
+    """The caller added a message."""
+
+    message: JSON
+
+
+class Spilled(_Base, tag="spilled", frozen=True, kw_only=True):
+    """A tool result was put in the cold tier before its first send; the wire carries a preview."""
+
+    message: int
+    """Record index of the message."""
+    block: int
+    tokens: int
+    """Tokens of the result as recorded."""
+    head: int
+    """Characters of the preview taken from the start."""
+    tail: int
+    """Characters of the preview taken from the end."""
+
+
+class Sent(_Base, tag="sent", frozen=True, kw_only=True):
+    """A request was handed out to be sent, with what was expected of it."""
+
+    send: int
+    """Number of the request, from 1."""
+    model: str
+    epoch: int
+    messages: int
+    """Record length when it was planned."""
+    fingerprint: str
+    tokens: int
+    low: int
+    high: int
+    source: str
+    max_tokens: int
+    cost_warm: float | None = None
+    cost_cold: float | None = None
+
+
+class Received(_Base, tag="received", frozen=True, kw_only=True):
+    """The reply to a request, as it came."""
+
+    send: int
+    message: JSON
+    usage: JSON | None = None
+    stop_reason: str | None = None
+    model: str | None = None
+    reply_id: str | None = None
+
+
+class Compacted(_Base, tag="compacted", frozen=True, kw_only=True):
+    """A range of the record was replaced on the wire by a summary: a new epoch."""
+
+    method: str
+    first: int
+    end: int
+    """The summary stands for `[first, end)` of the record."""
+    tail: int
+    """Record index of the first message kept verbatim."""
+    instruction: int | None
+    """Record index of the user message whose content is repeated after the summary, or None."""
+    carried: tuple[int, int] | None
+    """Record range of tool results repeated as text after the summary, or None."""
+    strip_thinking: bool
+    """Whether thinking leaves the kept tail (BIND-28)."""
+    summary: str
+    by: str
+    tokens: int
+    before: int
+    """Tokens of the window before the edit."""
+    target: int
+    """Tokens that the window had to come down to."""
+    cost: float = 0.0
+    """Dollars paid for the summary."""
+
+
+class Counted(_Base, tag="counted", frozen=True, kw_only=True):
+    """An exact count of the request with this fingerprint, or None where no count could be had."""
+
+    fingerprint: str
+    tokens: int | None
+
+
+class Failed(_Base, tag="failed", frozen=True, kw_only=True):
+    """A request was answered with an error, and what follows from it."""
+
+    send: int
+    status: int | None
+    kind: str
+    rule: str | None = None
+    recovery: str
+    tokens: int | None = None
+    """The exact prompt size, where the error tells it (CTX-08)."""
+
+
+Event = Started | Configured | Appended | Spilled | Sent | Received | Compacted | Counted | Failed
+
+_TYPES: dict[str, type[Event]] = {
+    str(kind.__struct_config__.tag): kind
+    for kind in (Started, Configured, Appended, Spilled, Sent, Received, Compacted, Counted, Failed)
+}
+
+
+def kind_of(event: Event) -> str:
+    """The event's tag."""
+    return str(event.__struct_config__.tag)
+
+
+def encode_event(event: Event) -> bytes:
+    """The event as JSON bytes; message content reads back equal."""
+    try:
+        return msgspec.json.encode(event)
+    except UnicodeEncodeError:
+        return to_json(msgspec.to_builtins(event))
+
+
+def decode_event(data: bytes) -> Event:
+    """The inverse of `encode_event`.
+
+    Raises:
+        HistoryError: the bytes are not an event of this version.
+    """
+    try:
+        value = from_json(data)
+        kind = _TYPES[value["event"]]
+        return msgspec.convert(value, kind)
+    except (msgspec.DecodeError, msgspec.ValidationError, ValueError, KeyError, TypeError) as error:
+        raise HistoryError(
+            f"a stored event cannot be read ({type(error).__name__}).",
+            remedy="Restore the database from a backup, or open it with the version that wrote it.",
+        ) from None

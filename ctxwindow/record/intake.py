@@ -1,0 +1,112 @@
+"""Taking content in without changing it, and giving it back equal.
+
+Callers pass plain dicts or the SDK's pydantic objects. Both become plain JSON values that are ours alone:
+the caller's object is never mutated and later changes to it never reach the record. Unknown fields, key
+order, big numbers and lone surrogates survive; what is not JSON (NaN, bytes, sets, dates) is refused with
+its path.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ctxwindow.errors import InvalidRequest
+
+__all__ = ["MAX_DEPTH", "from_json", "intake", "to_json"]
+
+MAX_DEPTH = 200
+"""Nesting allowed in content. Python's own JSON reader stops near 1,000; no real block comes near 20."""
+
+_MAX_INT_BITS = 14_000
+"""Integers longer than this cannot be printed by CPython's default limit of 4,300 digits."""
+
+
+def intake(value: object, path: str = "") -> Any:
+    """A JSON value equal to `value` and sharing nothing mutable with it.
+
+    Args:
+        value: JSON values, mappings, sequences, or SDK objects with `model_dump`.
+        path: where the value stands, for the error.
+
+    Raises:
+        InvalidRequest: for anything that JSON cannot carry.
+    """
+    return _take(value, path, 0)
+
+
+def _take(value: object, path: str, depth: int) -> Any:
+    if value is None or value is True or value is False:
+        return value
+    kind = type(value)
+    if kind is str:
+        return value
+    if isinstance(value, int) and kind is int:
+        return _integer(value, path)
+    if isinstance(value, float) and kind is float:
+        return _real(value, path)
+    if depth > MAX_DEPTH:
+        raise InvalidRequest(f"nested deeper than {MAX_DEPTH} levels.", path=path, remedy="Flatten the content.")
+    if isinstance(value, Mapping):
+        return {_key(key, path): _take(inner, f"{path}.{key}" if path else str(key), depth + 1)
+                for key, inner in value.items()}  # fmt: skip
+    if isinstance(value, (list, tuple)):
+        return [_take(inner, f"{path}.{index}" if path else str(index), depth + 1)
+                for index, inner in enumerate(value)]  # fmt: skip
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        # Unset fields stay out: re-sent nulls are refused as extra inputs (VER-08, CMP-14).
+        return _take(dump(mode="python", exclude_unset=True, by_alias=True, warnings=False), path, depth)
+    return _odd(value, path)
+
+
+def _key(key: object, path: str) -> str:
+    if not isinstance(key, str):
+        raise InvalidRequest("an object key is not a string.", path=path, remedy="JSON objects have string keys.")
+    return str(key) if type(key) is not str else key
+
+
+def _integer(value: int, path: str) -> int:
+    if value.bit_length() > _MAX_INT_BITS:
+        raise InvalidRequest("an integer of more than 4,000 digits.", path=path, remedy="Send it as a string.")
+    return value
+
+
+def _real(value: float, path: str) -> float:
+    if not math.isfinite(value):
+        raise InvalidRequest("NaN and infinity are not JSON.", path=path, remedy="Send null or a number.")
+    return value
+
+
+def _odd(value: object, path: str) -> Any:
+    """Subclasses of JSON types (str enums, numpy-free ints) pass as their base; the rest is refused."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return _integer(int(value), path)
+    if isinstance(value, float):
+        return _real(float(value), path)
+    raise InvalidRequest(
+        f"a {type(value).__name__} is not JSON.", path=path, remedy="Convert it before it is appended (bytes: base64)."
+    )
+
+
+def to_json(value: Any) -> bytes:
+    """UTF-8 JSON bytes that read back equal. Lone surrogates are escaped, key order is kept."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        # msgspec writes raw UTF-8, which cannot carry lone surrogates; ASCII escapes can.
+        return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+
+
+def from_json(data: bytes) -> Any:
+    """The inverse of `to_json`."""
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return json.loads(data)  # escaped lone surrogates, which msgspec refuses

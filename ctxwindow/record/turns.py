@@ -1,0 +1,107 @@
+"""Turns and rounds: where a conversation may be cut.
+
+A *turn* starts at a user message that is not only tool results and runs to the next one (RET-04). A *round*
+is one assistant message with calls and the user message that answers them (TOOL-01); it is open until every
+call is answered. Server-side calls pair by id and may wait for a later assistant message of the same turn
+(TOOL-08, MSG-13).
+
+`Outline` follows one growing list of messages and does the work of each new message only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ctxwindow.record.blocks import block_type, blocks_of, call_id, result_id
+
+__all__ = ["Outline", "Round", "is_turn_start"]
+
+
+class Round(msgspec.Struct, frozen=True):
+    """One assistant message with client calls, and its results."""
+
+    start: int
+    """Index of the assistant message."""
+    end: int | None
+    """Index after the message with the last result; None while the round is open."""
+    calls: tuple[str, ...]
+
+
+def is_turn_start(message: Mapping[str, Any]) -> bool:
+    """Whether a message starts a turn: a user message that is not only tool results (RET-04)."""
+    if message.get("role") != "user":
+        return False
+    blocks = blocks_of(message)
+    return not blocks or not all(isinstance(block, Mapping) and block.get("type") == "tool_result" for block in blocks)
+
+
+class Outline:
+    """Turns, rounds and open calls of a list of messages that only grows.
+
+    Attributes:
+        length: messages seen.
+        turns: index of the first message of each turn.
+        rounds: every round, in order.
+        boundaries: every index i where `messages[:i]` and `messages[i:]` split no round and no server pair.
+        open_calls: unanswered client calls, id -> index of their message.
+        open_server_calls: unanswered server-side calls, id -> index of their message.
+        call_ids: every call id seen -> index of its message.
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.turns: list[int] = []
+        self.rounds: list[Round] = []
+        self.boundaries: list[int] = [0]
+        self.open_calls: dict[str, int] = {}
+        self.open_server_calls: dict[str, int] = {}
+        self.call_ids: dict[str, int] = {}
+
+    def add(self, message: Mapping[str, Any]) -> None:
+        """Follow one more message. Invalid sequences are followed too; judging them is the rules' work."""
+        index = self.length
+        if is_turn_start(message):
+            self.turns.append(index)
+            # A new user turn gives up on server calls that were never finished.
+            self.open_server_calls.clear()
+        blocks = [block for block in blocks_of(message) if isinstance(block, Mapping)]
+        if message.get("role") == "assistant":
+            self._assistant(index, blocks)
+        else:
+            self._answers(index, blocks)
+        self.length += 1
+        if not self.open_calls and not self.open_server_calls:
+            self.boundaries.append(self.length)
+
+    def _assistant(self, index: int, blocks: list[Mapping[str, Any]]) -> None:
+        calls: list[str] = []
+        for block in blocks:
+            family = block_type(block).family
+            identity = call_id(block)
+            if identity is not None:
+                self.call_ids.setdefault(identity, index)
+            if family == "call" and identity is not None:
+                calls.append(identity)
+                self.open_calls[identity] = index
+            elif family == "server_call" and identity is not None:
+                self.open_server_calls[identity] = index
+            elif family == "server_result":
+                self.open_server_calls.pop(result_id(block) or "", None)
+        if calls:
+            self.rounds.append(Round(index, None, tuple(calls)))
+
+    def _answers(self, index: int, blocks: list[Mapping[str, Any]]) -> None:
+        for block in blocks:
+            if block_type(block).family == "result":
+                self.open_calls.pop(result_id(block) or "", None)
+        if self.rounds and self.rounds[-1].end is None and not self.open_calls:
+            last = self.rounds[-1]
+            self.rounds[-1] = Round(last.start, index + 1, last.calls)
+
+    @property
+    def turn_start(self) -> int | None:
+        """Index where the current turn starts, None before the first."""
+        return self.turns[-1] if self.turns else None
