@@ -1,0 +1,58 @@
+"""ctxwindow manages the context window of conversations with Claude.
+
+Start with `Conversation`: it takes messages in and decides what the next request sends. `count` and `check` work on
+single request bodies. Stores are in `ctxwindow.stores`, summarisers in `ctxwindow.summarize`, models and prices in
+`ctxwindow.catalog`, readers of recorded sessions in `ctxwindow.transcripts`.
+"""
+
+from ctxwindow.catalog import ModelProfile
+from ctxwindow.conversation import Conversation
+from ctxwindow.errors import (
+    CtxwindowError,
+    HistoryError,
+    InvalidRequest,
+    MisuseError,
+    PolicyError,
+    ProtocolError,
+    StoreConflict,
+    StoreError,
+    StoreUnavailable,
+    UnknownModel,
+    WindowOverflow,
+)
+from ctxwindow.rules import Violation, check
+from ctxwindow.tiers import Count, Decision, Edit, Forecast, Policy, Recovery, Segment, Send, Spill, Summarize
+from ctxwindow.window import BlockCount, Window, count
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BlockCount",
+    "Conversation",
+    "Count",
+    "CtxwindowError",
+    "Decision",
+    "Edit",
+    "Forecast",
+    "HistoryError",
+    "InvalidRequest",
+    "MisuseError",
+    "ModelProfile",
+    "Policy",
+    "PolicyError",
+    "ProtocolError",
+    "Recovery",
+    "Segment",
+    "Send",
+    "Spill",
+    "StoreConflict",
+    "StoreError",
+    "StoreUnavailable",
+    "Summarize",
+    "UnknownModel",
+    "Violation",
+    "Window",
+    "WindowOverflow",
+    "check",
+    "count",
+]

@@ -150,6 +150,8 @@ class Failed(_Base, tag="failed", frozen=True, kw_only=True):
     recovery: str
     tokens: int | None = None
     """The exact prompt size, where the error tells it (CTX-08)."""
+    limit: int | None = None
+    """The window, where the error tells it."""
 
 
 Event = Started | Configured | Appended | Spilled | Sent | Received | Compacted | Counted | Failed

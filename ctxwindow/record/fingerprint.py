@@ -57,6 +57,7 @@ class Prefix:
     def __init__(self, system: Any = None, tools: Iterable[Mapping[str, Any]] | None = None) -> None:
         tools = list(tools or ())
         self._deferred = deferred_tools(tools)
+        self._loaded: list[dict[str, Any]] = []
         self.chain: list[Fingerprint] = [
             fingerprint({"system": canonical_system(system), "tools": canonical_tools(tools)})
         ]
@@ -69,10 +70,19 @@ class Prefix:
     def add(self, message: Mapping[str, Any]) -> Fingerprint:
         """Chain one more message; returns the new end."""
         form: Any = canonical_message(message)
+        loaded: dict[str, Any] = {}
         if self._deferred:
             # A deferred tool belongs to the prefix from the message that first names it.
             loaded = {name: self._deferred.pop(name) for name in names_tools(message) if name in self._deferred}
             if loaded:
                 form = {"message": form, "tools": loaded}
+        self._loaded.append(loaded)
         self.chain.append(fingerprint(form, self.chain[-1]))
         return self.chain[-1]
+
+    def rollback(self, messages: int) -> None:
+        """Forget every message after the first `messages`. Deferred tools that they brought in are forgotten too."""
+        for names in self._loaded[messages:]:
+            self._deferred.update(names)
+        del self._loaded[messages:]
+        del self.chain[messages + 1 :]

@@ -10,6 +10,7 @@ call is answered. Server-side calls pair by id and may wait for a later assistan
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 
@@ -100,6 +101,11 @@ class Outline:
         if self.rounds and self.rounds[-1].end is None and not self.open_calls:
             last = self.rounds[-1]
             self.rounds[-1] = Round(last.start, index + 1, last.calls)
+
+    def starts_turn(self, index: int) -> bool:
+        """Whether a turn starts at an index."""
+        position = bisect_left(self.turns, index)
+        return position < len(self.turns) and self.turns[position] == index
 
     @property
     def turn_start(self) -> int | None:

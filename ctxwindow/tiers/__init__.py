@@ -1,0 +1,32 @@
+"""What is sent: policy, planner, one module a shrinking method, decisions."""
+
+from ctxwindow.tiers.caching import LastSend, forecast, prompt_bill
+from ctxwindow.tiers.decisions import Count, Decision, Edit, Forecast, Send, Summarize
+from ctxwindow.tiers.planner import Verdict, judge
+from ctxwindow.tiers.policy import Method, Policy, Spill
+from ctxwindow.tiers.recovery import Recovery
+from ctxwindow.tiers.segment import Segment
+from ctxwindow.tiers.situation import Proposal, Situation
+from ctxwindow.tiers.wire import Wire
+
+__all__ = [
+    "Count",
+    "Decision",
+    "Edit",
+    "Forecast",
+    "LastSend",
+    "Method",
+    "Policy",
+    "Proposal",
+    "Recovery",
+    "Segment",
+    "Send",
+    "Situation",
+    "Spill",
+    "Summarize",
+    "Verdict",
+    "Wire",
+    "forecast",
+    "judge",
+    "prompt_bill",
+]

@@ -1,0 +1,22 @@
+"""Where records live: the protocol, in memory, and in an SQLite file (loaded when it is first asked for)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctxwindow.stores.memory import MemoryStore
+from ctxwindow.stores.protocol import ConversationInfo, Hit, Row, Store, Text
+from ctxwindow.stores.recorder import keep, load
+
+if TYPE_CHECKING:
+    from ctxwindow.stores.sqlite import SqliteStore
+
+__all__ = ["ConversationInfo", "Hit", "MemoryStore", "Row", "SqliteStore", "Store", "Text", "keep", "load"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "SqliteStore":
+        from ctxwindow.stores.sqlite import SqliteStore  # noqa: PLC0415 - sqlite3 only for those who use it
+
+        return SqliteStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,108 @@
+"""Cache breakpoints: where they go, and what a send costs with a warm and with a cold cache.
+
+Append-only wires make caching simple: each send writes at its end, and the next one reads up to there. Markers
+may move between requests without harm to cache or thinking (BIND-13, CACHE-17).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ctxwindow.catalog import ModelProfile
+from ctxwindow.record import block_type
+from ctxwindow.record.blocks import blocks_of, is_blank_text
+from ctxwindow.tiers.decisions import Forecast
+from ctxwindow.window import TTL_SECONDS, Bill, Ttl, bill
+
+__all__ = ["LastSend", "forecast", "has_markers", "mark", "prompt_bill"]
+
+
+class LastSend(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cache may still hold: the latest send of the epoch."""
+
+    tokens: int
+    messages: int
+    """Wire length."""
+    at: float
+
+
+def has_markers(value: Any) -> bool:
+    """Whether the caller set a cache marker of his own anywhere: then his are left alone."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Mapping):
+            if item.get("cache_control") is not None:
+                return True
+            stack.extend(inner for key, inner in item.items() if key != "input")
+        elif isinstance(item, list):
+            stack.extend(item)
+    return False
+
+
+def mark(request: dict[str, Any], ttl: Ttl, last: LastSend | None) -> tuple[str, ...]:
+    """Set breakpoints on a request (whose lists are its own): end of system, end of the send before, the end.
+
+    The one at the end of the send before keeps its entry within the lookback of 20 positions (CACHE-06).
+    """
+    control = {"type": "ephemeral"} if ttl == "5m" else {"type": "ephemeral", "ttl": ttl}
+    paths = []
+    system = request.get("system")
+    if system:
+        blocks = [{"type": "text", "text": system}] if isinstance(system, str) else list(system)
+        blocks[-1] = {**blocks[-1], "cache_control": control}
+        request["system"] = blocks
+        paths.append(f"system.{len(blocks) - 1}")
+    messages: list[Any] = request["messages"]
+    ends = {len(messages) - 1}
+    if last is not None and 0 < last.messages < len(messages):
+        ends.add(last.messages - 1)
+    for index in sorted(ends):
+        position = _markable(messages[index])
+        if position is not None:
+            content = blocks_of(messages[index])
+            content[position] = {**content[position], "cache_control": control}
+            messages[index] = {**messages[index], "content": content}
+            paths.append(f"messages.{index}.content.{position}")
+    return tuple(paths)
+
+
+def _markable(message: Mapping[str, Any]) -> int | None:
+    """The last block that may carry a marker: no thinking, no blank text, no turn-scoped message (CACHE-09)."""
+    if message.get("clear_at") is not None:
+        return None
+    blocks: Sequence[Any] = blocks_of(message)
+    for position in range(len(blocks) - 1, -1, -1):
+        block = blocks[position]
+        if not isinstance(block, Mapping) or is_blank_text(block):
+            continue
+        if block_type(block).family in ("text", "call", "result", "image", "document", "search"):
+            return position
+    return None
+
+
+def prompt_bill(profile: ModelProfile, tokens: int, cached: int, ttl: Ttl | None) -> Bill:
+    """How a prompt of `tokens` is billed when `cached` of them are read from the cache.
+
+    A prompt under the model's minimum is not cached at all (CACHE-08).
+    """
+    if ttl is None or tokens < (profile.cache_min_tokens or 0):
+        return Bill(uncached=tokens)
+    read = min(cached, tokens) if cached >= (profile.cache_min_tokens or 0) else 0
+    if ttl == "1h":
+        return Bill(read=read, written_1h=tokens - read)
+    return Bill(read=read, written_5m=tokens - read)
+
+
+def forecast(profile: ModelProfile, tokens: int, last: LastSend | None, ttl: Ttl | None, now: float) -> Forecast:
+    """The cost of the next prompt with a warm and with a cold cache."""
+    cached = last.tokens if last is not None else 0
+    return Forecast(
+        warm=bill(profile, prompt_bill(profile, tokens, cached, ttl), now),
+        cold=bill(profile, prompt_bill(profile, tokens, 0, ttl), now),
+        cached=min(cached, tokens),
+        lives=last is not None and ttl is not None and 0 <= now - last.at <= TTL_SECONDS[ttl],
+    )

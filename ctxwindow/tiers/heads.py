@@ -1,0 +1,127 @@
+"""The head of an epoch: the user message that carries the summary, and what is repeated after it.
+
+Shape (BIND-28, the documented client shape): one user message with the summary, then the request in progress
+word for word, then, when a tool loop is open, its latest results as text. Plain text and media of a user
+message break no rule on any model; nothing in it is signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ctxwindow.record.blocks import blocks_of
+from ctxwindow.record.events import Compacted
+from ctxwindow.tiers.wire import without_thinking
+
+__all__ = ["head_message", "opening", "tail_messages"]
+
+Message = Mapping[str, Any]
+
+
+def opening(edit: Compacted) -> str:
+    """The line that tells the model what the summary stands for."""
+    return (
+        f"[Summary of messages {edit.first} to {edit.end - 1} of this conversation, written by {edit.by}. "
+        "The originals are kept and can be recalled.]"
+    )
+
+
+def head_message(edit: Compacted, wire_forms: Mapping[int, Message]) -> dict[str, Any]:
+    """The user message that opens the epoch.
+
+    Args:
+        edit: what was replaced and what is repeated.
+        wire_forms: wire forms by record index, at least of the instruction and the carried range.
+    """
+    text = f"{opening(edit)}\n{edit.summary}" if edit.summary.strip() else opening(edit)
+    content: list[Any] = [{"type": "text", "text": text}]
+    if edit.instruction is not None and edit.instruction in wire_forms:
+        content.append({"type": "text", "text": "[The request in progress, word for word:]"})
+        # Results that came with it belong to a round that is summarised.
+        asked = [block for block in _blocks(wire_forms[edit.instruction]) if block.get("type") != "tool_result"]
+        content += [_unmarked(block) for block in asked]
+    if edit.carried is not None:
+        names = _call_names(wire_forms, *edit.carried)
+        for index in range(*edit.carried):
+            form = wire_forms.get(index)
+            if form is not None and form.get("role") == "user":
+                content += _carried(form, names)
+        if any("tool_use_id" in block for index in range(*edit.carried) for block in _blocks(wire_forms.get(index))):
+            content.append({"type": "text", "text": "[Continue from here.]"})
+    return {"role": "user", "content": content}
+
+
+def tail_messages(
+    edit: Compacted, head: dict[str, Any], wire_forms: Mapping[int, Message], length: int
+) -> list[tuple[dict[str, Any], int | None]]:
+    """The whole start of the epoch: the head, then the kept messages.
+
+    A kept user message is joined to the head, so that roles alternate (MSG-02: alternation is not required,
+    and joining is the choice that cannot break a request).
+    """
+    forms: list[tuple[dict[str, Any], int | None]] = []
+    if edit.carried is not None:
+        # Mid-conversation system messages stay messages of their own, after the user message (SYS-04).
+        kept = [index for index in range(*edit.carried) if index in wire_forms]
+        forms = [(dict(wire_forms[index]), index) for index in kept if wire_forms[index].get("role") == "system"]
+    for index in range(edit.tail, length):
+        form = wire_forms.get(index)
+        if form is None:
+            continue
+        stripped = without_thinking(form) if edit.strip_thinking else dict(form)
+        if stripped is not None:
+            forms.append((stripped, index))
+    if forms and forms[0][0].get("role") == "user":
+        first, source = forms.pop(0)
+        joined = {**first, "content": [*head["content"], *(_unmarked(block) for block in blocks_of(first))]}
+        return [(joined, source), *forms]
+    return [(head, None), *forms]
+
+
+def _blocks(form: Message | None) -> list[Any]:
+    return [block for block in blocks_of(form or {}) if isinstance(block, Mapping)]
+
+
+def _call_names(wire_forms: Mapping[int, Message], first: int, _end: int) -> dict[str, str]:
+    """Tool names by call id, from the assistant message before the carried results."""
+    return {
+        str(block.get("id")): str(block.get("name"))
+        for block in _blocks(wire_forms.get(first - 1))
+        if block.get("type") == "tool_use"
+    }
+
+
+def _carried(form: Message, names: Mapping[str, str]) -> list[Any]:
+    """The blocks of a user message with each tool result turned into text; everything else as it is."""
+    out: list[Any] = []
+    for block in _blocks(form):
+        if block.get("type") != "tool_result":
+            out.append(_unmarked(block))
+            continue
+        call = str(block.get("tool_use_id"))
+        failed = ", an error" if block.get("is_error") else ""
+        out.append({"type": "text", "text": f"[Result of {names.get(call, 'a tool')}, call {call}{failed}:]"})
+        out += _result_blocks(block.get("content"))
+    return out
+
+
+def _result_blocks(content: Any) -> Sequence[Any]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content.strip() else []
+    blocks = [block for block in content or () if isinstance(block, Mapping)]
+    out: list[Any] = []
+    for block in blocks:
+        if block.get("type") == "tool_reference":
+            # Only a tool result or a system message may load a tool: named here, not loaded (TOOL-18).
+            out.append({"type": "text", "text": f"[tool reference: {block.get('tool_name')}]"})
+        elif block.get("type") != "text" or str(block.get("text", "")).strip():
+            out.append(_unmarked({key: value for key, value in block.items() if key != "citations"}))
+    return out
+
+
+def _unmarked(block: Any) -> Any:
+    """Without a cache marker: a repeated one would count against the four allowed (CACHE-02)."""
+    if isinstance(block, Mapping) and "cache_control" in block:
+        return {key: value for key, value in block.items() if key != "cache_control"}
+    return block

@@ -1,0 +1,73 @@
+"""The planner: leave alone, or shrink, and how. A pure function of one situation.
+
+The window is shrunk when it passes the high mark, down to the low mark; an edit that gains too little is not
+made unless the request would not fit without it (law 7). When the low mark cannot be reached, because the newest
+messages are large, the target moves up to what can be reached under the limit, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from ctxwindow.tiers import summarize_all, summarize_keep_tail
+from ctxwindow.tiers.policy import Method
+from ctxwindow.tiers.situation import Proposal, Situation
+
+__all__ = ["Verdict", "judge"]
+
+_METHODS: dict[Method, Callable[[Situation, int], Proposal | None]] = {
+    "summarize_keep_tail": summarize_keep_tail.propose,
+    "summarize_all": summarize_all.propose,
+}
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do: `send` as it is, `shrink` by the proposal, `count` first, or `relieve` pressure otherwise."""
+
+    action: Literal["send", "shrink", "count", "relieve"]
+    why: str
+    proposal: Proposal | None = None
+
+
+def judge(now: Situation) -> Verdict:
+    """The verdict on one situation."""
+    total = now.wire.ledger.total
+    high = now.mark(now.policy.high)
+    fits = total.high <= now.limit
+    if fits and total.tokens <= high:
+        return Verdict(action="send", why=f"{total.tokens:,} tokens are under the mark of {high:,}")
+    if not fits and total.low <= now.limit and total.tokens <= high and now.policy.exact_counts:
+        return Verdict(
+            action="count", why=f"{total.low:,} to {total.high:,} tokens straddle the limit of {now.limit:,}"
+        )
+    proposal = _best(now)
+    if proposal is not None:
+        freed = total.tokens - proposal.after
+        gain = int(now.room * now.policy.min_gain)
+        if freed >= gain or (not fits and proposal.after < total.tokens):
+            return Verdict(action="shrink", why=_reason(now, high, freed), proposal=proposal)
+    if fits:
+        return Verdict(action="send", why=f"above the mark of {high:,}, but no edit would free enough")
+    return Verdict(action="relieve", why=f"{total.high:,} tokens may not fit {now.limit:,}, and no summary helps")
+
+
+def _reason(now: Situation, high: int, freed: int) -> str:
+    total = now.wire.ledger.total.tokens
+    return f"{total:,} tokens passed the mark of {high:,}; frees at least {freed:,}"
+
+
+def _best(now: Situation) -> Proposal | None:
+    """The first method of the policy that reaches the low mark, else the lowest that fits the limit."""
+    low = now.mark(now.policy.low)
+    for method in now.policy.methods:
+        proposal = _METHODS[method](now, low) if method in _METHODS else None
+        if proposal is not None:
+            return proposal
+    floor = summarize_all.floor(now)
+    if floor is None or floor > now.limit or "summarize_all" not in now.policy.methods:
+        return None
+    reachable = max(low, floor + (now.limit - floor) // 4)
+    return summarize_all.propose(now, reachable)

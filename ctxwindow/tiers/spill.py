@@ -1,0 +1,54 @@
+"""`spill`: an oversized tool result goes to the cold tier before its first send.
+
+The wire gets its head, its tail and a handle; the record keeps the whole. Nothing that was sent is edited, so the
+prefix and all thinking stay valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ctxwindow.record.blocks import texts_of
+
+__all__ = ["handle_of", "preview", "spillable"]
+
+_STAYS = ("image", "tool_reference")
+"""Blocks inside a result that stay as they are: images have a size of their own cap (MEDIA-02), and tool
+references load tools (TOOL-20)."""
+
+
+def handle_of(message: int, block: int) -> str:
+    """The name under which the whole result can be opened again."""
+    return f"m{message}.{block}"
+
+
+def spillable(block: Mapping[str, Any]) -> bool:
+    """Whether a block is a client tool result. Server results must go back byte-exact (MSG-20)."""
+    return block.get("type") == "tool_result"
+
+
+def preview(block: Mapping[str, Any], handle: str, *, tokens: int, head: int, tail: int) -> dict[str, Any]:
+    """The wire form of a spilled result: the block with its content cut to head, note and tail.
+
+    Args:
+        block: the tool_result as recorded.
+        handle: how to open it again.
+        tokens: its size, told to the model.
+        head: characters kept from the start.
+        tail: characters kept from the end.
+    """
+    content = block.get("content")
+    stays = [inner for inner in content if _stays(inner)] if isinstance(content, list) else []
+    goes = content if isinstance(content, str) else [inner for inner in content or () if not _stays(inner)]
+    text = "\n".join(texts_of({"content": goes}))
+    note = f"[about {tokens:,} tokens of this result are kept outside the window; handle: {handle}]"
+    if head + tail >= len(text):
+        head, tail = len(text), 0
+    pieces = [text[:head], note, text[len(text) - tail :] if tail else ""]
+    shown = {"type": "text", "text": "\n".join(piece for piece in pieces if piece.strip())}
+    return {**block, "content": [shown, *stays]}
+
+
+def _stays(inner: Any) -> bool:
+    return isinstance(inner, Mapping) and inner.get("type") in _STAYS

@@ -1,0 +1,277 @@
+"""The state of a conversation: the fold of its events. Everything that moves state is in this file.
+
+Theory of operation. The *record* (`messages`) only grows, by `Appended` and `Received`. Each record message has
+at most one wire *form*; a reply that cannot be sent back (cut inside thinking or inside a call, or empty) has none
+and stays as evidence. The *wire* holds the forms of the epoch: its head, then every form since. Messages since the
+last `Sent` are unsent: only they may still change form, by `Spilled`. `Compacted` starts a new epoch and a new wire.
+`Sent` freezes the wire; the reply's usage pins its size. The same events always give the same state (law 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+import msgspec
+
+from ctxwindow.catalog import ModelProfile, resolve
+from ctxwindow.record import Event, Outline
+from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.record.events import (
+    Appended,
+    Compacted,
+    Configured,
+    Counted,
+    Failed,
+    Received,
+    Sent,
+    Spilled,
+    Started,
+)
+from ctxwindow.tiers.caching import LastSend, has_markers
+from ctxwindow.tiers.decisions import Edit
+from ctxwindow.tiers.heads import head_message, tail_messages
+from ctxwindow.tiers.policy import Policy
+from ctxwindow.tiers.spill import handle_of, preview
+from ctxwindow.tiers.wire import Wire, sendable
+from ctxwindow.window import Usage, read_usage
+
+__all__ = ["State", "usable"]
+
+
+def usable(message: Mapping[str, Any], stop_reason: str | None) -> bool:
+    """Whether a reply can be sent back as a turn of the conversation.
+
+    Not when it is empty (FB-02, MSG-07), ends inside thinking (MSG-09), is a refusal (FB-02), or was cut by the
+    token limit inside a call (MSG-14): these stay in the record as evidence and leave the wire alone.
+    """
+    form = sendable(message)
+    if form is None or stop_reason == "refusal":
+        return False
+    last = blocks_of(form)[-1]
+    if not isinstance(last, Mapping):
+        return False
+    cut = stop_reason in ("max_tokens", "model_context_window_exceeded") and last.get("type") == "tool_use"
+    return not is_thinking(last) and not cut
+
+
+def _thinking_tokens(message: Mapping[str, Any], usage: Usage | None) -> int | None:
+    """Tokens of a reply's thinking as billed, which its text may not show (TOK-03, THINK-11); None if not said."""
+    if usage is None or usage.thinking is None:
+        return None
+    return usage.thinking if any(is_thinking(block) for block in blocks_of(message)) else None
+
+
+class State:
+    """Everything known of one conversation, as of its last event.
+
+    Attributes:
+        messages: the record. Never mutated; the dicts are ours.
+        forms: wire form by record index; a message without one is evidence only.
+        wire: what would be sent now.
+        sends: requests handed out.
+        awaiting: the request whose reply is due, or None.
+        unsent: record index of the first message that was never sent.
+        edits: every compaction, in order.
+        fresh_edits: edits since the last send.
+        learned: what the first exact size differed by from the sum of its parts.
+        thinking_tokens: thinking of a reply as billed, by record index.
+        tightened: a window that the API named, smaller than the catalog's.
+    """
+
+    def __init__(self, started: Started) -> None:
+        profile = msgspec.convert(started.profile, ModelProfile) if started.profile else None
+        self.profile: ModelProfile = profile or resolve(started.model)
+        self.base: dict[str, Any] = dict(started.settings)
+        if started.system is not None:
+            self.base["system"] = started.system
+        if started.tools is not None:
+            self.base["tools"] = started.tools
+        self.policy = Policy.parse(started.policy)
+        self.unseen_tokens = started.unseen
+        self.learned: int | None = None
+        self.messages: list[dict[str, Any]] = []
+        self.forms: dict[int, dict[str, Any]] = {}
+        self.outline = Outline()
+        self.spills: dict[tuple[int, int], Spilled] = {}
+        self.edits: list[Compacted] = []
+        self.fresh_edits: list[Edit] = []
+        self.sends = 0
+        self.last_sent: Sent | None = None
+        self.awaiting: Sent | None = None
+        self.unsent = 0
+        self.cached: LastSend | None = None
+        self.counts: dict[str, int | None] = {}
+        self.tightened: int | None = None
+        self.own_markers = has_markers(self.base.get("system")) or has_markers(self.base.get("tools"))
+        self.thinking_tokens: dict[int, int] = {}
+        self._lengths: list[int] = []
+        self._stale = False
+        self._wire = self._new_wire()
+
+    def apply(self, event: Event) -> None:
+        """Move to the state after one more event."""
+        match event:
+            case Appended():
+                self.awaiting = None  # a request that the caller gave up on
+                self._take(event.message)
+            case Received():
+                self._received(event)
+            case Spilled():
+                self._spilled(event)
+            case Sent():
+                self._sent(event)
+            case Compacted():
+                self._compacted(event)
+            case Counted():
+                self.counts[event.fingerprint] = event.tokens
+                if event.tokens is not None and event.fingerprint == self.wire.prefix.last:
+                    self.wire.ledger.anchor(event.tokens)
+            case Failed():
+                self._failed(event)
+            case Configured():
+                self._configured(event)
+            case Started():
+                raise AssertionError("a conversation starts once")
+            case _:
+                assert_never(event)
+
+    # -- the record and the wire ---------------------------------------------------------------------------
+
+    def _take(self, message: dict[str, Any], *, on_wire: bool = True) -> None:
+        index = len(self.messages)
+        self.messages.append(message)
+        form = sendable(message) if on_wire else None
+        self.outline.add(message if form is not None else {"role": message.get("role"), "content": []})
+        if form is None:
+            return
+        self.own_markers = self.own_markers or has_markers(message.get("content"))
+        self.forms[index] = form
+        if not self._stale:
+            self._put(self._wire, form, index)
+
+    @property
+    def wire(self) -> Wire:
+        """What would be sent now."""
+        if self._stale:
+            self._refresh()
+        return self._wire
+
+    def _refresh(self) -> None:
+        """Put the unsent messages on the wire again in their new forms, or the whole epoch if none was sent."""
+        self._stale = False
+        if self._wire.unsend():
+            for index in range(self.unsent, len(self.messages)):
+                if index in self.forms:
+                    self._put(self._wire, self.forms[index], index)
+        else:
+            self._wire = self._new_wire()
+
+    def _new_wire(self) -> Wire:
+        """The wire of the epoch from its beginning."""
+        edit = self.edits[-1] if self.edits else None
+        wire = Wire(
+            self.profile,
+            self.base,
+            epoch=len(self.edits),
+            start=edit.tail if edit else 0,
+            unseen=self.unseen_tokens,
+            learned=self.learned or 0,
+        )
+        if edit is None:
+            for index, form in self.forms.items():
+                self._put(wire, form, index)
+            return wire
+        if self.bound and not edit.strip_thinking:
+            # Switched to a model that checks prefixes: whether it accepts older models' blocks behind an edit is
+            # open (BIND-22), so they leave.
+            edit = msgspec.structs.replace(edit, strip_thinking=True)
+        length = self._lengths[-1]
+        for form, source in tail_messages(edit, head_message(edit, self.forms), self.forms, length):
+            self._put(wire, form, source)
+        for index in range(length, len(self.messages)):
+            if index in self.forms:
+                self._put(wire, self.forms[index], index)
+        return wire
+
+    def _put(self, wire: Wire, form: dict[str, Any], source: int | None) -> None:
+        wire.add(form, source, self.thinking_tokens.get(source) if source is not None else None)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The request fields beside model, system, tools and messages."""
+        return {key: value for key, value in self.base.items() if key not in ("system", "tools")}
+
+    @property
+    def bound(self) -> bool:
+        """Whether thinking must be taken as bound to its prefix (BIND-03, BIND-04)."""
+        return self.profile.bound and self.policy.assume_binding
+
+    # -- transitions ---------------------------------------------------------------------------------------
+
+    def _received(self, event: Received) -> None:
+        usage = read_usage(event.usage)
+        if usage is not None and usage.prompt is not None and self.awaiting is not None:
+            ledger = self.wire.ledger
+            ledger.anchor(usage.prompt)
+            if self.learned is None:
+                self.learned = ledger.unexplained
+        self.awaiting = None
+        thinking = _thinking_tokens(event.message, usage)
+        if thinking is not None:
+            self.thinking_tokens[len(self.messages)] = thinking
+        self._take(event.message, on_wire=usable(event.message, event.stop_reason))
+        self.unsent = len(self.messages)
+        # What was sent, its exact size and the reply to it stay as they are from here on.
+        self.wire.sent()
+
+    def _spilled(self, event: Spilled) -> None:
+        self.spills[event.message, event.block] = event
+        form = self.forms[event.message]
+        content = blocks_of(form)
+        recorded = blocks_of(sendable(self.messages[event.message]) or {})[event.block]
+        content[event.block] = preview(
+            recorded, handle_of(event.message, event.block), tokens=event.tokens, head=event.head, tail=event.tail
+        )
+        self.forms[event.message] = {**form, "content": content}
+        self._stale = True
+
+    def _sent(self, event: Sent) -> None:
+        wire = self.wire  # with the latest spills, while what is unsent is still known
+        self.sends = event.send
+        self.last_sent = self.awaiting = event
+        self.unsent = len(self.messages)
+        wire.sent()
+        self.cached = LastSend(tokens=event.tokens, messages=len(wire.messages), at=event.at or 0.0)
+        self.fresh_edits = []
+
+    def _compacted(self, event: Compacted) -> None:
+        self.edits.append(event)
+        self._lengths.append(len(self.messages))
+        before = self.wire.ledger.total.tokens
+        self._wire = self._new_wire()
+        self._stale = False
+        self.cached = None
+        freed = before - self._wire.ledger.total.tokens
+        why = f"summary by {event.by}; the window had to come down to {event.target:,}"
+        self.fresh_edits.append(Edit(method=event.method, first=event.first, end=event.end, freed=freed, why=why))
+
+    def _failed(self, event: Failed) -> None:
+        self.awaiting = None
+        if event.tokens is not None:
+            self.wire.ledger.anchor(event.tokens)
+        if event.limit is not None:
+            self.tightened = event.limit
+
+    def _configured(self, event: Configured) -> None:
+        if event.model is not None:
+            profile = msgspec.convert(event.profile, ModelProfile) if event.profile else None
+            self.profile = profile or resolve(event.model)
+            self.learned = None  # counts of one model say nothing about another (CTX-20)
+        if event.settings is not None:
+            self.base = {key: value for key, value in self.base.items() if key in ("system", "tools")}
+            self.base.update(event.settings)
+        self.awaiting = None
+        self.cached = None  # the cache is per model (CACHE-15), and thinking settings invalidate it (CACHE-11)
+        self._wire = self._new_wire()
+        self._stale = False

@@ -1,0 +1,85 @@
+"""`summarize_all`: one user message is summary and next instruction; nothing older is replayed (BIND-28).
+
+The newest messages, which the model has not answered yet, are repeated in it word for word: the user's message,
+or in an open tool loop the latest results as text after the request in progress. No thinking is kept, so none
+can be stale; no call is kept, so none can be orphaned. It works on every model at every moment.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ctxwindow.record.blocks import blocks_of
+from ctxwindow.record.events import Compacted
+from ctxwindow.tiers.situation import MIN_SUMMARY, SLACK, Proposal, Situation
+
+__all__ = ["floor", "propose"]
+
+
+def propose(now: Situation, target: int) -> Proposal | None:
+    """One message with a summary as long as `target` tokens allow, or None when it cannot come down to it."""
+    edit = _edit(now, target)
+    if edit is None:
+        return None
+    base = now.fixed + now.head_tokens(edit) + _system_tokens(now, edit) + SLACK
+    budget = min(now.summary_budget(), target - base)
+    if budget < MIN_SUMMARY:
+        return None
+    return Proposal(
+        method="summarize_all",
+        edit=msgspec.structs.replace(edit, tokens=budget),
+        after=base + budget,
+        why="replaces everything but the newest messages, which are repeated in it",
+    )
+
+
+def floor(now: Situation) -> int | None:
+    """Tokens of the smallest request this method can make; None when it cannot make one."""
+    edit = _edit(now, 0)
+    if edit is None:
+        return None
+    return now.fixed + now.head_tokens(edit) + _system_tokens(now, edit) + SLACK + MIN_SUMMARY
+
+
+def _edit(now: Situation, target: int) -> Compacted | None:
+    newest = _newest(now)
+    if newest >= len(now) or newest == 0:
+        return None  # nothing new to answer (a paused reply), or nothing old to summarise
+    answers = any(
+        isinstance(block, dict) and block.get("type") == "tool_result"
+        for index in range(newest, len(now))
+        for block in blocks_of(now.messages[index])
+    )
+    return Compacted(
+        method="summarize_all",
+        first=0,
+        # A round is summarised whole, also when its results are repeated (law 6).
+        end=len(now) if answers else newest,
+        tail=len(now),
+        instruction=now.instruction(newest),
+        carried=(newest, len(now)),
+        strip_thinking=True,
+        summary="",
+        by="",
+        tokens=0,
+        before=now.wire.ledger.total.tokens,
+        target=target,
+    )
+
+
+def _newest(now: Situation) -> int:
+    """Record index of the first message after the last reply."""
+    index = len(now)
+    while index > 0 and now.messages[index - 1].get("role") != "assistant":
+        index -= 1
+    return index
+
+
+def _system_tokens(now: Situation, edit: Compacted) -> int:
+    """Mid-conversation system messages among the newest stay on the wire as they are."""
+    first, end = edit.carried or (0, 0)
+    return sum(
+        now.size(now.forms[index]).count.tokens
+        for index in range(first, end)
+        if index in now.forms and now.forms[index].get("role") == "system"
+    )

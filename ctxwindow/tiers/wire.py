@@ -1,0 +1,108 @@
+"""The wire of one epoch: what the next request sends, grown message by message.
+
+Within an epoch nothing on the wire changes (law 4). Each record message has one wire form, made once:
+blank text blocks are left out because the API refuses them (MSG-06) and ignores them in the prefix check
+(BIND-14); everything else goes out as it came, but for spilled results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ctxwindow.catalog import ModelProfile
+from ctxwindow.record import Prefix
+from ctxwindow.record.blocks import blocks_of, is_blank_text, is_thinking
+from ctxwindow.window import Ledger, entry_for, open_ledger
+from ctxwindow.window.ledger import Mark
+
+__all__ = ["Wire", "sendable", "without_thinking"]
+
+
+def sendable(message: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The form in which a message can be sent: itself, or without blank text; None when nothing remains."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return dict(message) if content.strip() else None
+    blocks = blocks_of(message)
+    kept = [block for block in blocks if not (isinstance(block, Mapping) and is_blank_text(block))]
+    if not kept:
+        # An effort-only system message has no content at all (SYS-06).
+        return dict(message) if message.get("output_config") and not blocks else None
+    return {**message, "content": kept} if len(kept) != len(blocks) else dict(message)
+
+
+def without_thinking(message: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A message without its thinking blocks; None when nothing remains."""
+    blocks = blocks_of(message)
+    kept = [block for block in blocks if not (isinstance(block, Mapping) and is_thinking(block))]
+    if len(kept) == len(blocks):
+        return dict(message)
+    return {**message, "content": kept} if kept else None
+
+
+class Wire:
+    """Messages as sent, with their ledger and their fingerprint chain.
+
+    Attributes:
+        epoch: number of the epoch, from 0.
+        messages: the messages as sent. Shared: never mutate.
+        sources: for each, the record index it came from, or None for a head.
+        start: record index from which messages stand on the wire verbatim.
+        base: the request's system, tools and settings.
+    """
+
+    def __init__(
+        self,
+        profile: ModelProfile,
+        base: Mapping[str, Any],
+        *,
+        epoch: int = 0,
+        start: int = 0,
+        unseen: int = 0,
+        learned: int = 0,
+    ) -> None:
+        self.profile = profile
+        self.base = dict(base)
+        self.epoch = epoch
+        self.start = start
+        self.messages: list[dict[str, Any]] = []
+        self.sources: list[int | None] = []
+        self.ledger: Ledger = open_ledger(profile, base, unseen=unseen, learned=learned)
+        self.prefix = Prefix(base.get("system"), base.get("tools"))
+        self._sent: Mark | None = None
+
+    def add(self, form: dict[str, Any], source: int | None, thinking: int | None = None) -> None:
+        """Put one message, already in its wire form, at the end.
+
+        Args:
+            form: the message as it will be sent.
+            source: its record index, None for a head.
+            thinking: tokens of its thinking, where a reply's usage told them.
+        """
+        self.messages.append(form)
+        self.sources.append(source)
+        self.prefix.add(form)
+        self.ledger.add(entry_for(form, self.profile, thinking=thinking))
+
+    def sent(self) -> None:
+        """Everything on the wire has been sent: from here on it may not change."""
+        self._sent = self.ledger.mark()
+
+    def unsend(self) -> bool:
+        """Take off what was put on since `sent`; False when nothing of this epoch was sent yet."""
+        if self._sent is None:
+            return False
+        length = self._sent.length
+        del self.messages[length:]
+        del self.sources[length:]
+        self.prefix.rollback(length)
+        self.ledger.rollback(self._sent)
+        return True
+
+    def request(self, max_tokens: int) -> dict[str, Any]:
+        """The request body as it stands, without cache breakpoints."""
+        body: dict[str, Any] = {"model": self.profile.id, "max_tokens": max_tokens}
+        body.update(self.base)
+        body["messages"] = list(self.messages)
+        return body

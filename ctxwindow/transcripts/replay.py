@@ -1,0 +1,260 @@
+"""`replay`: a recorded session through the engine, with what it would have cost and kept.
+
+Beside the managed conversation an unmanaged one runs: the same steps, the same prices and the same cache model, no
+edits and no limit. Costs are modelled for both by one code, from sizes and times; they are not bills.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ctxwindow.catalog import ModelProfile, resolve
+from ctxwindow.errors import WindowOverflow
+from ctxwindow.rules import check
+from ctxwindow.summarize import Extractive
+from ctxwindow.tiers import Edit, Policy, Send, prompt_bill
+from ctxwindow.transcripts.live import Exchange, Feed
+from ctxwindow.transcripts.session import Session, Thread
+from ctxwindow.transcripts.survival import Survival, Tally
+from ctxwindow.window import Bill, bill
+
+__all__ = ["Replay", "SendRow", "Totals", "replay"]
+
+_UNMANAGED = Policy(methods=())
+
+
+class SendRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One send of the managed conversation."""
+
+    number: int
+    turn: int
+    epoch: int
+    window: int
+    low: int
+    high: int
+    source: str
+    unmanaged_window: int
+    edits: tuple[Edit, ...]
+    cost: float | None
+    """Dollars, output included."""
+    unmanaged_cost: float | None
+    read: int
+    """Prompt tokens read from the cache."""
+    valid: bool
+    violations: tuple[str, ...]
+    """Rule and path of each."""
+    actual: int | None
+    """Prompt tokens the API reported, where this very request was recorded."""
+    survival: Tally
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole replay."""
+
+    model: str
+    messages: int
+    sends: int
+    turns: int
+    cost: float | None
+    unmanaged_cost: float | None
+    cost_ratio: float | None
+    overflows: int
+    violations: int
+    epochs: int
+    compactions: int
+    spills: int
+    peak_window: int
+    unmanaged_peak: int
+    cache_hit_ratio: float
+    reference_survival: float
+    """Share of re-used identifiers present in the wire."""
+    reference_survival_recallable: float
+    """Share present in the wire or recallable."""
+    lossless: bool
+    """Every message fed reads back equal from the record, also after the events were folded again."""
+    refused: int
+    """Messages of the recording that the API would refuse: not fed, each named in `notes`."""
+    laws: dict[str, bool]
+    """Laws of the design that this run checked on itself."""
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay shows."""
+
+    path: str
+    thread: str
+    sends: tuple[SendRow, ...]
+    totals: Totals
+    notes: tuple[str, ...]
+    overflow: dict[str, object] | None = None
+    """The `WindowOverflow` that ended it, as a dict, or None."""
+
+
+def replay(
+    session: Session,
+    *,
+    policy: Policy | None = None,
+    model: str | ModelProfile | None = None,
+    thread: Thread | None = None,
+    unseen: bool = False,
+    on_send: Callable[[SendRow, Send, Feed], None] | None = None,
+) -> Replay:
+    """Feed a thread of a session to the engine, step by step, as if live.
+
+    Args:
+        session: as read.
+        policy: how to manage it.
+        model: as if the session, its thinking included, had run on this model.
+        thread: which conversation of the session; the main one by default.
+        unseen: count system prompt and tools, which a session file does not hold, into the window: their size is
+            what the first recorded request weighed beyond its messages. Otherwise the window is that of the
+            messages alone.
+        on_send: called after each send, for progress and for writing wires.
+
+    Raises:
+        HistoryError: no model is named in the session, and none is given.
+        UnknownModel: the model is not in the catalog.
+    """
+    chosen = thread or session.main
+    feed = Feed(session, chosen, policy=policy or Policy(), model=model, summarizer=Extractive(), unseen=unseen)
+    plain = Feed(session, chosen, policy=_UNMANAGED, model=model, unseen=unseen, unlimited=True)
+    survival = Survival()
+    rows: list[SendRow] = []
+    overflow: WindowOverflow | None = None
+    try:
+        for ours, theirs in zip(feed, plain, strict=True):
+            row = _row(feed, ours, theirs, survival)
+            rows.append(row)
+            if on_send is not None:
+                on_send(row, ours.send, feed)
+    except WindowOverflow as error:
+        overflow = error
+    notes = [str(note) for note in (*session.notes, *chosen.notes)]
+    if feed.unseen:
+        counted = "counted in" if unseen else "not counted in (count them with `unseen`)"
+        notes.append(f"system prompt and tools are not in the file: about {feed.unseen:,} tokens a request, {counted}")
+    notes += [f"step {number} was refused and is not in the record: {error}" for number, error in feed.refused]
+    return Replay(
+        path=session.path,
+        thread=chosen.id,
+        sends=tuple(rows),
+        totals=_totals(feed, rows, overflowed=overflow is not None),
+        notes=tuple(notes),
+        overflow=overflow.as_dict() if overflow else None,
+    )
+
+
+def _row(feed: Feed, ours: Exchange, theirs: Exchange, survival: Survival) -> SendRow:
+    send = ours.send
+    profile = resolve(feed.profile if feed.profile.id == feed.conversation.model else feed.conversation.model)
+    output = feed.reply_tokens(ours.reply)
+    violations = [violation for violation in check(send.request, profile=profile) if violation.severity == "error"]
+    cost, read = _cost(profile, send, output, ours.at)
+    return SendRow(
+        number=send.number,
+        turn=ours.turn,
+        epoch=send.epoch,
+        window=send.window.tokens,
+        low=send.window.low,
+        high=send.window.high,
+        source=send.window.source,
+        unmanaged_window=theirs.send.window.tokens,
+        edits=send.edits,
+        cost=cost,
+        unmanaged_cost=_cost(profile, theirs.send, output, ours.at)[0],
+        read=read,
+        valid=not violations,
+        violations=tuple(f"{violation.rule} at {violation.path}" for violation in violations),
+        actual=ours.actual,
+        survival=survival.judge(feed.conversation, send, ours.reply.message),
+    )
+
+
+def _cost(profile: ModelProfile, send: Send, output: int, at: float) -> tuple[float | None, int]:
+    """Dollars of one send, and the tokens it read from the cache.
+
+    A session older than the model it is replayed on is priced at the model's first day.
+    """
+    cached = send.forecast.cached if send.forecast.lives else 0
+    prompt = prompt_bill(profile, send.window.tokens, cached, "5m")
+    if profile.prices:
+        first = datetime.datetime.combine(profile.prices[0].since, datetime.time(12), tzinfo=datetime.UTC).timestamp()
+        at = max(at, first)
+    return bill(profile, msgspec.structs.replace(prompt, output=output), at), prompt.read
+
+
+def _sum(costs: list[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
+def _totals(feed: Feed, rows: list[SendRow], *, overflowed: bool) -> Totals:
+    conversation = feed.conversation
+    cost = _sum([row.cost for row in rows])
+    unmanaged = _sum([row.unmanaged_cost for row in rows])
+    tally = sum((row.survival for row in rows), start=Tally())
+    prompts = sum(row.window for row in rows)
+    violations = sum(len(row.violations) for row in rows)
+    lossless = _lossless(feed)
+    return Totals(
+        model=feed.profile.id,
+        messages=len(conversation.messages),
+        sends=len(rows),
+        turns=rows[-1].turn if rows else 0,
+        cost=cost,
+        unmanaged_cost=unmanaged,
+        cost_ratio=cost / unmanaged if cost is not None and unmanaged else None,
+        overflows=int(overflowed),
+        violations=violations,
+        epochs=conversation.epoch + 1,
+        compactions=len(conversation.compactions),
+        spills=len(conversation.spilled),
+        peak_window=max((row.window for row in rows), default=0),
+        unmanaged_peak=max((row.unmanaged_window for row in rows), default=0),
+        cache_hit_ratio=sum(row.read for row in rows) / prompts if prompts else 0.0,
+        reference_survival=tally.on_wire / tally.used if tally.used else 1.0,
+        reference_survival_recallable=tally.recallable / tally.used if tally.used else 1.0,
+        lossless=lossless,
+        refused=len(feed.refused),
+        laws={
+            "1 nothing is lost": lossless,
+            "2 every wire is valid": violations == 0,
+            "3 every wire fits": not overflowed and _fits(feed, rows),
+            "7 progress": _progress(feed, rows),
+        },
+    )
+
+
+def _lossless(feed: Feed) -> bool:
+    """Law 1, on this run: what was fed reads back equal, and so it does after the events were folded again."""
+    conversation = feed.conversation
+    record = list(conversation.messages)
+    folded = type(conversation).fold(conversation.events)
+    return record == feed.fed and list(folded.messages) == feed.fed
+
+
+def _fits(feed: Feed, rows: list[SendRow]) -> bool:
+    budget = feed.conversation.policy.budget or feed.profile.window
+    return all(row.high + feed.reserve <= budget for row in rows)
+
+
+def _progress(feed: Feed, rows: list[SendRow]) -> bool:
+    """Law 7: each compaction ended at or under its target, and new content came between any two."""
+    ends = [edit.end for edit in feed.conversation.compactions]
+    opened = {row.epoch: row for row in reversed(rows)}
+    met = all(
+        opened[number].window <= edit.target
+        for number, edit in enumerate(feed.conversation.compactions, start=1)
+        if number in opened
+    )
+    return met and ends == sorted(set(ends))
+
+
+def as_json(result: Replay) -> dict[str, Any]:
+    """The documented JSON form of `ctxwindow replay`."""
+    form: Mapping[str, Any] = msgspec.to_builtins(result)
+    return dict(form)

@@ -1,0 +1,60 @@
+"""What a request costs, in dollars as published on its date."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Literal
+
+import msgspec
+
+from ctxwindow.catalog import ModelProfile
+from ctxwindow.errors import MisuseError
+
+__all__ = ["TTL_SECONDS", "Bill", "Ttl", "bill"]
+
+Ttl = Literal["5m", "1h"]
+TTL_SECONDS: dict[Ttl, int] = {"5m": 300, "1h": 3600}
+"""How long a cache entry lives after it was written or read (CACHE-04, CACHE-05)."""
+
+_PER = 1_000_000
+
+
+class Bill(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens by how they are billed. The prompt is the sum of the first four (CTX-02)."""
+
+    uncached: int = 0
+    read: int = 0
+    written_5m: int = 0
+    written_1h: int = 0
+    output: int = 0
+
+    @property
+    def prompt(self) -> int:
+        """Tokens of the whole prompt."""
+        return self.uncached + self.read + self.written_5m + self.written_1h
+
+
+def bill(profile: ModelProfile, tokens: Bill, at: float) -> float | None:
+    """Dollars for one request at a time in seconds since the epoch; None where no price is known.
+
+    The tier of PRICE-03 is judged per request, on the whole prompt.
+    """
+    day = datetime.datetime.fromtimestamp(at, tz=datetime.UTC).date()
+    try:
+        price = profile.price_at(day)
+        into, out = 1.0, 1.0
+        if price.tier is not None and tokens.prompt > price.tier.over_prompt_tokens:
+            into, out = price.tier.input_x, price.tier.output_x
+        prompt = sum(
+            amount * price.rate(kind)
+            for kind, amount in (
+                ("input", tokens.uncached),
+                ("cache_read", tokens.read),
+                ("cache_write_5m", tokens.written_5m),
+                ("cache_write_1h", tokens.written_1h),
+            )
+            if amount
+        )
+        return (prompt * into + tokens.output * price.rate("output") * out) / _PER
+    except MisuseError:
+        return None

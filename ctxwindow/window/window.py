@@ -1,0 +1,90 @@
+"""The window a request occupies: totals by category, named overheads, and every block with its disposition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from ctxwindow.window.sizes import Category
+
+__all__ = ["BlockCount", "Disposition", "Source", "Window"]
+
+Source = Literal["exact", "anchored", "estimated"]
+"""exact: from usage or count_tokens. anchored: an exact prefix and an estimated tail. estimated: all of it."""
+
+Disposition = Literal[
+    "counted",
+    "stripped",  # thinking of earlier turns on last-turn-only models (RET-02)
+    "expired",  # a turn-scoped system message whose turn is over (SYS-07)
+    "compacted",  # stands before a compaction block, so the server ignores it (CMP-02)
+    "dropped",  # never sent: the API refuses it and nothing is lost without it (MSG-06)
+    "deferred",  # a tool definition that is not loaded yet (TOK-22)
+]
+
+
+class BlockCount(msgspec.Struct, frozen=True, kw_only=True):
+    """One block of the wire: where it is, what it weighs, what becomes of it, and the rule behind that."""
+
+    path: str
+    kind: str
+    tokens: int
+    """Tokens it has, whether or not they count: only `counted` blocks do."""
+    disposition: Disposition
+    rule: str
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Window:
+    """What one request occupies, in tokens.
+
+    `tokens` is the sum of `by`, and `by["overhead"]` is the sum of `overheads`: the books balance (law 9).
+    """
+
+    model: str
+    tokens: int
+    low: int
+    high: int
+    source: Source
+    size: int
+    """The model's context window."""
+    max_output: int
+    by: dict[Category, int]
+    overheads: dict[str, int]
+    """Named parts of `by["overhead"]`: frames, tool prompt, and `unexplained`, what an exact size differs by
+    from the sum of the parts (it may be negative)."""
+    not_counted: dict[str, int]
+    """Rule id -> tokens that are sent or recorded but do not count."""
+    _list_blocks: Callable[[], tuple[BlockCount, ...]] = field(repr=False, compare=False)
+
+    @property
+    def free(self) -> int:
+        """Tokens left in the model's window."""
+        return self.size - self.tokens
+
+    @property
+    def blocks(self) -> tuple[BlockCount, ...]:
+        """Every block with its disposition. Listed on demand: it costs the length of the wire."""
+        return self._list_blocks()
+
+    def as_dict(self, *, blocks: bool = False) -> dict[str, Any]:
+        """The documented JSON form of `ctxwindow count`."""
+        form: dict[str, Any] = {
+            "model": self.model,
+            "input_tokens": self.tokens,
+            "low": self.low,
+            "high": self.high,
+            "source": self.source,
+            "window": self.size,
+            "max_output": self.max_output,
+            "free": self.free,
+            "by": dict(self.by),
+            "overheads": dict(self.overheads),
+            "not_counted": dict(self.not_counted),
+        }
+        if blocks:
+            form["blocks"] = [msgspec.to_builtins(block) for block in self.blocks]
+        return form
