@@ -22,11 +22,11 @@ settings.load_profile("fast")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """`-m slow` runs the deep profile; without it, tests marked slow are left out."""
+    """`-m slow` runs the deep profile, `-m recorded` the full set of recordings; by default neither runs."""
     if config.option.markexpr == "slow":
         settings.load_profile("deep")
     elif not config.option.markexpr:
-        config.option.markexpr = "not slow"
+        config.option.markexpr = "not slow and not recorded"
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+
+from ctxwindow.catalog import resolve
+from ctxwindow.record.blocks import is_thinking
+from ctxwindow.testing import Step, conversations
+from ctxwindow.window import Ledger, count, entry_for, open_ledger
+
+OPUS = resolve("claude-opus-4-6")
+HAIKU = resolve("claude-haiku-4-5")
+
+
+def _ledger(messages: list[dict[str, Any]], profile: Any = OPUS) -> Ledger:
+    ledger = open_ledger(profile, {})
+    for message in messages:
+        ledger.add(entry_for(message, profile))
+    return ledger
+
+
+def _thinking(text: str) -> dict[str, Any]:
+    return {"type": "thinking", "thinking": text, "signature": "s" * 80}
+
+
+TURN = [
+    {"role": "user", "content": "Why is the sky blue?"},
+    {"role": "assistant", "content": [_thinking("Rayleigh scattering, I think. " * 20), {"type": "text", "text": "Scattering."}]},
+]
+NEXT = {"role": "user", "content": "And the sea?"}
+
+
+def test_keep_all_models_count_earlier_thinking() -> None:
+    """RET-01: keep-all models keep every previous turn's thinking in context (V-RET-1)."""
+    before = _ledger(TURN).total.tokens
+    after = _ledger([*TURN, NEXT])
+    assert after.total.tokens > before
+    assert after.window().by["thinking"] > 100
+    assert after.window().not_counted == {}
+
+
+def test_last_turn_only_models_strip_it() -> None:
+    """RET-02: thinking is kept only for the last assistant turn; older blocks are stripped and unbilled (V-RET-1)."""
+    open_turn, next_turn = _ledger(TURN, HAIKU).window(), _ledger([*TURN, NEXT], HAIKU).window()
+    thinking = open_turn.by["thinking"]
+    assert thinking > 100
+    assert next_turn.by["thinking"] == 0
+    assert next_turn.not_counted == {"RET-02": thinking}
+    stripped = [block for block in next_turn.blocks if block.disposition == "stripped"]
+    assert [(block.path, block.rule, block.tokens) for block in stripped] == [("messages.1.content.0", "RET-02", thinking)]
+
+
+def test_tool_results_start_no_turn() -> None:
+    """RET-06: inside an open tool loop all models keep the current turn's thinking."""
+    call = {"type": "tool_use", "id": "t", "name": "read", "input": {}}
+    loop = [TURN[0], {"role": "assistant", "content": [_thinking("Look first."), call]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "blue"}]}]  # fmt: skip
+    assert _ledger(loop, HAIKU).window().by["thinking"] > 0
+
+
+def test_turn_scoped_reminders_expire() -> None:
+    """SYS-07: renders only until a later user message exists; then it costs 0 tokens (V-SYS-2)."""
+    reminder = {"role": "system", "content": "Remember the tests.", "clear_at": "next_user_message"}
+    reply = {"role": "assistant", "content": "Yes."}
+    profile = resolve("claude-opus-5-5")
+    with_reminder = _ledger([TURN[0], reminder, reply, NEXT], profile)
+    without = _ledger([TURN[0], reply, NEXT], profile)
+    assert with_reminder.total.tokens == without.total.tokens
+    assert with_reminder.window().not_counted["SYS-07"] > 0
+    assert {block.disposition for block in with_reminder.window().blocks if block.path.startswith("messages.1.")} == {"expired"}
+
+
+def test_an_anchor_is_exact_and_later_sizes_build_on_it() -> None:
+    ledger = _ledger(TURN[:1])
+    ledger.anchor(5_000)
+    assert ledger.window().source == "exact"
+    assert ledger.window().overheads["unexplained"] == 5_000 - _ledger(TURN[:1]).total.tokens
+    ledger.add(entry_for(TURN[1], OPUS))
+    window = ledger.window()
+    assert window.source == "anchored"
+    assert window.tokens == 5_000 + _ledger(TURN).total.tokens - _ledger(TURN[:1]).total.tokens
+    assert window.tokens == sum(window.by.values())
+
+
+def test_rollback_returns_to_the_mark() -> None:
+    ledger = _ledger(TURN)
+    ledger.anchor(900)
+    mark, before = ledger.mark(), ledger.window()
+    ledger.add(entry_for(NEXT, OPUS))
+    ledger.rollback(mark)
+    assert ledger.window() == before
+    assert len(ledger.entries) == 2
+
+
+@given(conversations())
+def test_the_running_totals_are_those_of_a_recount(steps: list[Step]) -> None:
+    messages = [step.message for step in steps]
+    for profile in (OPUS, HAIKU):
+        running = _ledger(messages, profile).window()
+        recounted = count({"messages": messages}, profile)
+        assert running == recounted
+        counted = [block for block in running.blocks if block.disposition == "counted"]
+        assert running.tokens == sum(block.tokens for block in counted) + running.by["overhead"]
+
+
+@given(conversations(long=False))
+def test_stripped_blocks_are_thinking_before_the_last_turn(steps: list[Step]) -> None:
+    """RET-03: strip(thinking in assistant turns t < last user-text message)."""
+    messages = [step.message for step in steps]
+    last = max(index for index, step in enumerate(steps) if step.kind == "append" and _starts(step.message))
+    expected = {
+        f"messages.{index}.content.{place}"
+        for index in range(last)
+        if isinstance(messages[index]["content"], list)
+        for place, block in enumerate(messages[index]["content"])
+        if is_thinking(block)
+    }
+    window = count({"messages": messages}, HAIKU)
+    assert {block.path for block in window.blocks if block.disposition == "stripped"} == expected
+
+
+def _starts(message: dict[str, Any]) -> bool:
+    content = message["content"]
+    return isinstance(content, str) or any(block["type"] != "tool_result" for block in content)

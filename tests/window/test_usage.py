@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from ctxwindow.testing import json_values
+from ctxwindow.window import read_usage
+
+
+def test_the_prompt_is_the_sum_of_three_fields() -> None:
+    """CTX-02: total prompt size is the sum of three usage fields (V-CTX-1)."""
+    usage = read_usage({"input_tokens": 50, "cache_read_input_tokens": 100_000, "cache_creation_input_tokens": 0})
+    assert usage is not None
+    assert usage.prompt == 100_050
+    assert usage.output is None
+
+
+def test_written_tokens_by_lifetime() -> None:
+    """TOK-02: cache_creation_input_tokens = 5m + 1h."""
+    usage = read_usage(
+        {
+            "input_tokens": 0,
+            "cache_creation_input_tokens": 248,
+            "cache_creation": {"ephemeral_5m_input_tokens": 148, "ephemeral_1h_input_tokens": 100},
+        }
+    )
+    assert usage is not None
+    assert (usage.written_5m, usage.written_1h) == (148, 100)
+
+
+def test_size_comes_from_the_last_message_iteration() -> None:
+    """CTX-17: never from a compaction or advisor entry, and never from the summed top level (V-TOK-2, V-TOK-3)."""
+    compacted = {
+        "input_tokens": 23_000,
+        "output_tokens": 1_000,
+        "iterations": [
+            {"type": "compaction", "input_tokens": 180_000, "output_tokens": 3_500},
+            {"type": "message", "input_tokens": 23_000, "output_tokens": 1_000},
+        ],
+    }
+    advised = {
+        "input_tokens": 1_760,
+        "cache_read_input_tokens": 412,
+        "output_tokens": 531,
+        "iterations": [
+            {"type": "message", "input_tokens": 412, "output_tokens": 89},
+            {"type": "advisor_message", "input_tokens": 823, "output_tokens": 1_612},
+            {"type": "message", "input_tokens": 1_348, "cache_read_input_tokens": 412, "output_tokens": 442},
+        ],
+    }
+    sizes = [usage.prompt for usage in map(read_usage, (compacted, advised)) if usage is not None]
+    assert sizes == [23_000, 1_760]
+
+
+def test_thinking_share() -> None:
+    usage = read_usage({"input_tokens": 1, "output_tokens": 90, "output_tokens_details": {"thinking_tokens": 60}})
+    assert usage is not None
+    assert (usage.output, usage.thinking) == (90, 60)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {},
+        {"input_tokens": None},
+        {"input_tokens": -5},
+        {"input_tokens": 1.5},
+        {"input_tokens": True, "cache_read_input_tokens": "9"},
+        {"input_tokens": 10, "output_tokens": -1},
+        {"input_tokens": 10, "iterations": [{"type": "compaction", "input_tokens": 9}]},
+    ],
+)
+def test_nothing_is_learnt_from_nonsense(usage: dict[str, Any]) -> None:
+    read = read_usage(usage)
+    assert read is not None
+    assert read.prompt is None
+    assert read.doubt
+
+
+@given(json_values())
+def test_any_json_is_read_without_an_error(value: Any) -> None:
+    read_usage(value)
+    read_usage({"input_tokens": value, "iterations": value, "cache_creation": value, "output_tokens_details": value})
