@@ -1,0 +1,26 @@
+"""What the API accepts, strips and binds: a module a family, a function a rule, its id in the registry."""
+
+from ctxwindow.rules.prefix import ThinkingState, prefix_report
+from ctxwindow.rules.registry import check, check_end, check_message, cuts, may_cut, rule, rules
+from ctxwindow.rules.retention import stripped, stripped_before
+from ctxwindow.rules.rule import Finding, Rule, Violation
+from ctxwindow.rules.view import API_VERSION, View
+
+__all__ = [
+    "API_VERSION",
+    "Finding",
+    "Rule",
+    "ThinkingState",
+    "View",
+    "Violation",
+    "check",
+    "check_end",
+    "check_message",
+    "cuts",
+    "may_cut",
+    "prefix_report",
+    "rule",
+    "rules",
+    "stripped",
+    "stripped_before",
+]

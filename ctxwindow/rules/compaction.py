@@ -1,0 +1,287 @@
+"""CMP: compaction blocks in a request, and requests for a compaction, as far as one request shows.
+
+Two kinds of block look alike. One that an on-demand compaction returned is signed; there is one with content, and
+it is the very first block of the conversation (CMP-20, CMP-21). One that the threshold edit left in a reply is not
+signed; several may stand in the history, and the last counts (CMP-03).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ctxwindow.record import canonical_message
+from ctxwindow.record.blocks import blocks_of
+from ctxwindow.rules.prefix import compaction_of, key_of
+from ctxwindow.rules.rule import Finding, Rule
+from ctxwindow.rules.system import is_effort_only
+from ctxwindow.rules.view import Step, View, plain
+
+__all__ = ["RULES"]
+
+
+def is_signed(block: Mapping[str, Any]) -> bool:
+    """Whether a compaction block is of the on-demand kind, with a summary in it."""
+    return bool(block.get("signature")) and bool(block.get("content"))
+
+
+def blocks_in(messages: list[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Path and block of every compaction block."""
+    for index, message in enumerate(messages):
+        for place, block in enumerate(blocks_of(message)):
+            if plain(block).get("type") == "compaction":
+                yield f"messages.{index}.content.{place}", block
+
+
+def _all_messages(view: View) -> list[Mapping[str, Any]]:
+    return [plain(message) for message in view.messages]
+
+
+def not_an_empty_string(step: Step) -> Iterator[Finding]:
+    """CMP-04."""
+    for block in step.blocks:
+        if block.family == "compaction" and block.data.get("content") == "":
+            yield Finding(
+                path=f"{block.path}.content",
+                message=f"{block.path}.content: a compaction block's content is a summary or null, not an empty string.",
+                remedy="Send the block as it was returned; null means that the compaction failed.",
+            )
+
+
+def at_most_one(view: View) -> Iterator[Finding]:
+    """CMP-20."""
+    found = [(path, block) for path, block in blocks_in(_all_messages(view)) if block.get("content")]
+    if len(found) > 1 and any(is_signed(block) for _, block in found):
+        yield Finding(
+            path=found[1][0],
+            message="compaction_block_ambiguous: `messages` holds more than one `compaction` block with content.",
+            remedy="Send only the block that the conversation returned last.",
+        )
+
+
+def first_of_all(step: Step) -> Iterator[Finding]:
+    """CMP-21."""
+    for block in step.blocks:
+        if block.family != "compaction":
+            continue
+        leading = step.index == 0 or (step.index == 1 and is_effort_only(step.before or {}))
+        first = leading and block.index == 0
+        if step.role == "system" or (is_signed(block.data) and not first):
+            yield Finding(
+                path=block.path,
+                message=(
+                    "compaction_block_misplaced: The `compaction` block is not the first block of the conversation, or is "
+                    "in a `system` message."
+                ),
+                remedy="Put the block first, in place of the messages that it summarises.",
+            )
+
+
+def turn_complete(view: View) -> Iterator[Finding]:
+    """CMP-19. A paused turn is not finished either (MSG-13)."""
+    if view.frame.compacts and (view.outline.open_calls or view.outline.open_server_calls):
+        waiting = [*view.outline.open_calls.values(), *view.outline.open_server_calls.values()]
+        yield Finding(
+            path=f"messages.{max(waiting)}",
+            message=(
+                "compaction_incomplete_turn: The compaction request ends on an `assistant` turn that is not finished."
+            ),
+            remedy="Answer the open calls first, or compact the messages before them.",
+        )
+
+
+def something_to_summarize(view: View) -> Iterator[Finding]:
+    """CMP-26."""
+    if view.frame.compacts and not any(
+        message.get("role") in ("user", "assistant") and message.get("content") for message in _all_messages(view)
+    ):
+        yield Finding(
+            path="messages",
+            message=(
+                "compaction_nothing_to_summarize: `messages` holds no `user` or `assistant` content to summarize or adopt."
+            ),
+            remedy="Compact when there is a conversation.",
+        )
+
+
+def _same_block_before(view: View) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
+    """Signed blocks that the request before had under the same signature: path, block, original."""
+    old = plain(view.previous).get("messages")
+    old = [plain(message) for message in old] if isinstance(old, (list, tuple)) else []
+    originals = {block["signature"]: block for _, block in blocks_in(old) if isinstance(block.get("signature"), str)}
+    if not originals:
+        return
+    for path, block in blocks_in(_all_messages(view)):
+        signature = block.get("signature")
+        if isinstance(signature, str) and signature in originals:
+            yield path, block, originals[signature]
+
+
+def content_unchanged(view: View) -> Iterator[Finding]:
+    """CMP-23, against the request before: what the signature recorded only the API knows."""
+    for path, block, original in _same_block_before(view):
+        if block.get("content") != original.get("content"):
+            yield Finding(
+                path=f"{path}.content",
+                message=(
+                    "compaction_content_mismatch: The `compaction` block's `content` differs from the text its `signature` "
+                    "recorded."
+                ),
+                remedy="Send the block as it was returned.",
+            )
+
+
+def signature_present(step: Step) -> Iterator[Finding]:
+    """CMP-24, as far as it can be seen."""
+    for block in step.blocks:
+        if block.family == "compaction" and block.data.get("signature") == "":
+            yield Finding(
+                path=f"{block.path}.signature",
+                message="compaction_signature_invalid: The `compaction` block's `signature` does not verify.",
+                remedy="Send the block as it was returned.",
+            )
+
+
+def tool_changes_unchanged(view: View) -> Iterator[Finding]:
+    """CMP-25, against the request before."""
+    for path, block, original in _same_block_before(view):
+        if block.get("tool_changes") != original.get("tool_changes"):
+            yield Finding(
+                path=f"{path}.tool_changes",
+                message=(
+                    "compaction_tool_changes_mismatch: The `compaction` block's `tool_changes` differs from what was "
+                    "returned with the block."
+                ),
+                remedy="Send the block as it was returned.",
+            )
+
+
+def adopted_whole(view: View) -> Iterator[Finding]:
+    """CMP-28, against the request before: the two mistakes that draw no error."""
+    old = plain(view.previous).get("messages")
+    if not isinstance(old, (list, tuple)) or not old or not view.messages:
+        return
+    before = compaction_of([plain(message) for message in old])
+    now = compaction_of(_all_messages(view))
+    if before is not None and is_signed(before.block) and now is None:
+        yield Finding(
+            path="messages",
+            message="the compaction block of the request before is missing: the model no longer sees that history.",
+            remedy="Send the block first in every later request, until a newer one replaces it.",
+        )
+    new = now is not None and is_signed(now.block) and (before is None or key_of(before.block) != key_of(now.block))
+    if new and len(view.messages) > 1 and canonical_message(view.message(1)) == canonical_message(plain(old[0])):
+        yield Finding(
+            path="messages.1",
+            message="the messages that the compaction block summarises still follow it: the model sees them twice.",
+            remedy="Remove exactly the summarised messages from the front.",
+        )
+
+
+def new_role_kept(view: View, index: int) -> bool:
+    """CMP-30, where it decides over thinking: the first kept message is of another role than the last summarised."""
+    if view.frame.profile is None or not view.frame.profile.bound or index == len(view.messages):
+        return True
+    return view.message(index).get("role") != view.message(index - 1).get("role")
+
+
+_SDK = "anthropic 2.12.0 types/"
+_SDK_DATE = "2026-11-20"
+_ON_DEMAND = "platform.claude.com/docs/en/build-with-claude/compaction-on-demand"
+
+RULES = (
+    Rule(
+        id="CMP-03",
+        sentence="Blocks that the threshold edit left in replies go back; several may be present, the last counts.",
+        source="platform.claude.com/docs/en/build-with-claude/compaction",
+        date="2026-08-22",
+    ),
+    Rule(
+        id="CMP-04",
+        sentence="A compaction block's content is a summary, or null for one that failed; never an empty string.",
+        source=f"{_SDK}beta/beta_compaction_block_param.py",
+        date=_SDK_DATE,
+        holding=frozenset({"compaction"}),
+        check_message=not_an_empty_string,
+    ),
+    Rule(
+        id="CMP-19",
+        sentence="The last assistant turn of a compaction request has all its tool results.",
+        source=f"{_SDK}compaction_incomplete_turn_error.py",
+        date=_SDK_DATE,
+        check_end=turn_complete,
+    ),
+    Rule(
+        id="CMP-20",
+        sentence="A request with a signed compaction block holds no other compaction block with content.",
+        source=f"{_SDK}compaction_block_ambiguous_error.py",
+        date=_SDK_DATE,
+        check=at_most_one,
+    ),
+    Rule(
+        id="CMP-21",
+        sentence="A signed compaction block is the very first block of the conversation, and never in a system message.",
+        source=f"{_SDK}compaction_block_misplaced_error.py",
+        date=_SDK_DATE,
+        holding=frozenset({"compaction"}),
+        check_message=first_of_all,
+    ),
+    Rule(
+        id="CMP-22",
+        sentence="The first message may be an assistant message that holds just the block; another may follow it.",
+        source=_ON_DEMAND,
+        date="2026-09-26",
+    ),
+    Rule(
+        id="CMP-23",
+        sentence="The content of a signed compaction block equals the signed text.",
+        source=f"{_SDK}compaction_content_mismatch_error.py",
+        date=_SDK_DATE,
+        check=content_unchanged,
+    ),
+    Rule(
+        id="CMP-24",
+        sentence="The signature of a compaction block verifies.",
+        source=f"{_SDK}compaction_signature_invalid_error.py",
+        date=_SDK_DATE,
+        holding=frozenset({"compaction"}),
+        check_message=signature_present,
+    ),
+    Rule(
+        id="CMP-25",
+        sentence="tool_changes of a compaction block equal what was returned with it.",
+        source=f"{_SDK}compaction_tool_changes_mismatch_error.py",
+        date=_SDK_DATE,
+        check=tool_changes_unchanged,
+    ),
+    Rule(
+        id="CMP-26",
+        sentence="A compaction request holds user or assistant content.",
+        source=f"{_SDK}compaction_nothing_to_summarize_error.py",
+        date=_SDK_DATE,
+        check_end=something_to_summarize,
+    ),
+    Rule(
+        id="CMP-27",
+        sentence="A compaction may come back without a block (200, billed): nothing is dropped before one with content is there.",
+        source=_ON_DEMAND,
+        date="2026-09-26",
+        severity="warning",
+    ),
+    Rule(
+        id="CMP-28",
+        sentence="Adoption removes exactly the summarised messages from the front; the block stays first from then on.",
+        source=_ON_DEMAND,
+        date="2026-09-26",
+        severity="warning",
+        check=adopted_whole,
+    ),
+    Rule(
+        id="CMP-30",
+        sentence="Kept thinking stays valid only behind a role other than that of the last summarised message.",
+        source="platform.claude.com/docs/en/build-with-claude/compaction-keep-recent-turns",
+        date="2026-09-26",
+        models="bound models",
+        may_cut=new_role_kept,
+    ),
+)

@@ -1,0 +1,201 @@
+"""REPLAY: thinking goes back as it came.
+
+One request shows only whether a block carries a signature at all (REPLAY-04) and whether an open turn begins
+with thinking (THINK-07). Given the request before, a message that stands in both, at the same place and equal
+but for its thinking, also shows what was done to that thinking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ctxwindow.record import canonical_message
+from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.record.turns import is_turn_start
+from ctxwindow.rules.rule import Finding, Rule
+from ctxwindow.rules.thinking import begins_with_thinking
+from ctxwindow.rules.view import Step, View, plain
+
+__all__ = ["RULES", "seal", "thinking_of"]
+
+
+def seal(block: Mapping[str, Any]) -> str:
+    """What identifies a thinking block: its signature, or the data of a redacted one; empty when it has none."""
+    value = block.get("signature" if block.get("type") == "thinking" else "data")
+    return value if isinstance(value, str) else ""
+
+
+def thinking_of(message: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
+    """Index and block of each thinking block of a message."""
+    return [
+        (place, block)
+        for place, block in enumerate(blocks_of(message))
+        if isinstance(block, Mapping) and is_thinking(block)
+    ]
+
+
+def signed(step: Step) -> Iterator[Finding]:
+    """REPLAY-04, as far as it can be seen: only the API can verify a signature that is there."""
+    for block in step.blocks:
+        if block.family == "thinking" and not seal(block.data):
+            field = "signature" if block.data["type"] == "thinking" else "data"
+            yield Finding(
+                path=block.path,
+                message=f"{block.path}: Invalid `{field}` in `{block.data['type']}` block",
+                remedy="Only thinking that the API returned may go back, with its signature; leave other reasoning out.",
+            )
+
+
+def _then(view: View, index: int) -> Mapping[str, Any] | None:
+    """Message `index` as the request before had it, where the two are equal but perhaps for their thinking."""
+    old = plain(view.previous).get("messages")
+    if not isinstance(old, (list, tuple)) or not 0 <= index < min(len(old), len(view.messages)):
+        return None
+    now, then = view.message(index), plain(old[index])
+    same = now.get("role") == "assistant" and canonical_message(now) == canonical_message(then)
+    return then if same else None
+
+
+def _of_last_turn(view: View) -> Iterator[tuple[int, Mapping[str, Any], Mapping[str, Any]]]:
+    """Assistant messages of the last turn that also stand in the request before: index and both forms."""
+    for index in range(view.outline.turn_start or 0, len(view.messages) if view.previous is not None else 0):
+        then = _then(view, index)
+        if then is not None:
+            yield index, view.message(index), then
+
+
+def _changed(now: Mapping[str, Any], then: Mapping[str, Any]) -> int | None:
+    """Index of the block from which on the thinking of `now` differs from that of `then`; None when it does not."""
+    new, old = thinking_of(now), thinking_of(then)
+    for (place, block), (_, original) in zip(new, old, strict=False):
+        if seal(block) != seal(original):
+            return place
+    if len(new) == len(old):
+        return None
+    return new[len(old)][0] if len(new) > len(old) else old[len(new)][0]
+
+
+def _latest_assistant(view: View) -> int:
+    """Index of the last assistant message, looking back over the user messages of the last turn; -1 without one."""
+    index = len(view.messages) - 1
+    while index >= 0 and view.message(index).get("role") != "assistant":
+        index -= 1
+    return index
+
+
+def latest_unchanged(view: View) -> Iterator[Finding]:
+    """REPLAY-02. Once the turn is finished its thinking may also be left out, all of it (REPLAY-03)."""
+    latest = _latest_assistant(view)
+    then = _then(view, latest)
+    place = _changed(view.message(latest), then) if then is not None else None
+    if place is None:
+        return
+    open_turn = view.outline.turn_start is None or latest > view.outline.turn_start
+    if open_turn or thinking_of(view.message(latest)):
+        path = f"messages.{latest}.content.{place}"
+        yield Finding(
+            path=path,
+            message=(
+                f"{path}: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified. "
+                "These blocks must remain as they were in the original response."
+            ),
+            remedy="Send the last reply back with all its thinking blocks, in the order in which they came.",
+        )
+
+
+def open_turn_unchanged(view: View) -> Iterator[Finding]:
+    """REPLAY-01, for the messages before the latest.
+
+    Not on bound models: there a recorded probe (E1) dropped edge runs of thinking and was answered, so that
+    BIND-10 decides.
+    """
+    if view.frame.profile is not None and view.frame.profile.bound:
+        return
+    if not view.messages or is_turn_start(view.message(len(view.messages) - 1)):
+        return
+    latest = _latest_assistant(view)
+    for index, now, then in _of_last_turn(view):
+        place = _changed(now, then)
+        if index != latest and place is not None:
+            yield Finding(
+                path=f"messages.{index}.content.{place}",
+                message=f"messages.{index}: thinking of a tool loop that is still open was changed or left out.",
+                remedy="Send the assistant messages of an open tool loop back with all their thinking blocks.",
+            )
+
+
+def text_unchanged(view: View) -> Iterator[Finding]:
+    """REPLAY-05. An emptied text is how omitted thinking is displayed (THINK-11) and is no edit."""
+    for index, now, then in _of_last_turn(view):
+        originals = {seal(block): block.get("thinking") for _, block in thinking_of(then)}
+        for place, block in thinking_of(now):
+            original = originals.get(seal(block))
+            if original and block.get("thinking") and block["thinking"] != original:
+                yield Finding(
+                    path=f"messages.{index}.content.{place}.thinking",
+                    message=f"messages.{index}.content.{place}: the text of a signed thinking block was changed.",
+                    remedy="Send it as it came; changing it saves no tokens.",
+                )
+
+
+def turn_keeps_its_thinking(view: View, index: int) -> bool:
+    """REPLAY-01 with THINK-07: inside an open turn of manual thinking, what is kept begins with thinking."""
+    start = view.outline.turn_start
+    inside = index < len(view.messages) and (start is None or index > start)
+    return not (inside and view.frame.manual_thinking) or begins_with_thinking(view, index)
+
+
+RULES = (
+    Rule(
+        id="REPLAY-01",
+        sentence="While a tool loop is open its assistant messages go back with all their thinking, unchanged and in order.",
+        source="platform.claude.com/docs/en/build-with-claude/thinking-tool-workflows",
+        date="2026-08-22",
+        check=open_turn_unchanged,
+        may_cut=turn_keeps_its_thinking,
+    ),
+    Rule(
+        id="REPLAY-02",
+        sentence="The thinking blocks of the latest assistant message equal the original exactly.",
+        source="platform.claude.com/docs/en/api/errors; github.com/bastani-inc/atomic/issues/1318",
+        date="2026-09-26",
+        check=latest_unchanged,
+    ),
+    Rule(
+        id="REPLAY-03",
+        sentence="Outside tool use thinking of earlier turns may be left out or kept, on bound models as an unbroken run.",
+        source="platform.claude.com/docs/en/build-with-claude/thinking",
+        date="2026-09-26",
+    ),
+    Rule(
+        id="REPLAY-04",
+        sentence="A forged, empty or corrupted signature is rejected anywhere in the history, on every model.",
+        source="platform.claude.com/docs/en/build-with-claude/preserved-thinking; github.com/anthropics/claude-code/issues/10627",
+        date="2026-09-26",
+        on="assistant",
+        holding=frozenset({"thinking"}),
+        check_message=signed,
+    ),
+    Rule(
+        id="REPLAY-05",
+        sentence="The text of a signed block is not edited (the SDK's words; a probe that did so was answered).",
+        source="anthropic 2.12.0 types/beta/beta_thinking_block_param.py",
+        date="2026-11-20",
+        severity="warning",
+        check=text_unchanged,
+    ),
+    Rule(
+        id="REPLAY-06",
+        sentence="Thinking in the history never counts as output again; on keep-all models it counts as input.",
+        source="platform.claude.com/docs/en/build-with-claude/thinking-steering-and-cost",
+        date="2026-08-22",
+    ),
+    Rule(
+        id="REPLAY-07",
+        sentence="Leaving a turn's thinking out costs the prompt cache from that block on.",
+        source="recorded probes E1, E2",
+        date="2026-10-08",
+        severity="warning",
+    ),
+)

@@ -1,0 +1,288 @@
+"""SHAPE: is it a request at all? Types and required fields, under ids of our own.
+
+The API's own schema errors are not part of the rulebook. These rules come first: a message whose shape is broken
+is not looked at by any other rule, because what they would say about it means nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ctxwindow.record import block_type
+from ctxwindow.rules.rule import Finding, Rule
+from ctxwindow.rules.view import Step, View
+
+__all__ = ["RULES"]
+
+_SCHEMA = "Messages API schema: anthropic 2.12.0, types/ and types/beta/"
+_SCHEMA_DATE = "2026-11-20"
+
+
+def messages_list(view: View) -> Iterator[Finding]:
+    """SHAPE-01. An absent, empty or non-list `messages` all look like no message here."""
+    if not view.messages:
+        yield Finding(
+            path="messages",
+            message="messages: at least one message is required",
+            remedy="`messages` is a list of objects with `role` and `content`; send at least one.",
+        )
+
+
+def message_object(step: Step) -> Iterator[Finding]:
+    """SHAPE-02."""
+    if not isinstance(step.raw, Mapping):
+        yield Finding(
+            path=step.path,
+            message=f"{step.path}: Input does not match the expected shape.",
+            remedy="A message is an object with `role` and `content`.",
+        )
+
+
+def message_role(step: Step) -> Iterator[Finding]:
+    """SHAPE-03. Which strings are roles is MSG-01."""
+    if isinstance(step.raw, Mapping) and not isinstance(step.role, str):
+        yield Finding(
+            path=f"{step.path}.role",
+            message=f"{step.path}.role: Field required",
+            remedy="Every message has a `role`: user, assistant, or system on models that support it.",
+        )
+
+
+def message_content(step: Step) -> Iterator[Finding]:
+    """SHAPE-04. Only an effort-only system message may leave it out (SYS-06)."""
+    if not isinstance(step.raw, Mapping) or isinstance(step.message.get("content"), (str, list)):
+        return
+    absent = step.message.get("content") is None
+    if absent and step.role == "system":
+        return
+    wrong = "Field required" if absent else "Input should be a valid string or a list of blocks"
+    yield Finding(
+        path=f"{step.path}.content",
+        message=f"{step.path}.content: {wrong}",
+        remedy="`content` is a string or a list of content blocks.",
+    )
+
+
+def block_object(step: Step) -> Iterator[Finding]:
+    """SHAPE-05."""
+    content = step.message.get("content")
+    for place, block in enumerate(content if isinstance(content, list) else ()):
+        if not (isinstance(block, Mapping) and isinstance(block.get("type"), str)):
+            path = f"{step.path}.content.{place}"
+            yield Finding(
+                path=path,
+                message=f"{path}.type: Field required",
+                remedy="A content block is an object with a string `type`.",
+            )
+
+
+# Required fields by block type. Signatures and redacted data are REPLAY-04, which knows more about them.
+_REQUIRED: dict[str, dict[str, type]] = {
+    "text": {"text": str},
+    "thinking": {"thinking": str},
+    "tool_use": {"id": str, "name": str, "input": dict},
+    "server_tool_use": {"id": str, "name": str, "input": dict},
+    "mcp_tool_use": {"id": str, "name": str, "input": dict},
+    "tool_result": {"tool_use_id": str},
+    "image": {"source": dict},
+    "document": {"source": dict},
+}
+_OPTIONAL: dict[str, dict[str, type]] = {
+    "thinking": {"signature": str},
+    "redacted_thinking": {"data": str},
+    "compaction": {"content": str, "signature": str, "encrypted_content": str},
+}
+_SERVER_RESULT = {"tool_use_id": str}
+_NAMES: dict[type, str] = {str: "string", dict: "object"}
+
+
+def _wrong(block: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Fields that are missing or of a wrong type, each with what is wrong."""
+    kind = block["type"]
+    required = _SERVER_RESULT if block_type(block).family == "server_result" else _REQUIRED.get(kind, {})
+    for field, wanted in required.items():
+        if field not in block:
+            yield field, "Field required"
+        elif not isinstance(block[field], Mapping if wanted is dict else wanted):
+            yield field, f"Input should be a valid {_NAMES[wanted]}"
+    for field, wanted in _OPTIONAL.get(kind, {}).items():
+        if block.get(field) is not None and not isinstance(block[field], wanted):
+            yield field, f"Input should be a valid {_NAMES[wanted]}"
+
+
+def block_fields(step: Step) -> Iterator[Finding]:
+    """SHAPE-06."""
+    for block in step.blocks:
+        if isinstance(block.data.get("type"), str):
+            for field, wrong in _wrong(block.data):
+                yield Finding(
+                    path=f"{block.path}.{field}",
+                    message=f"{block.path}.{block.data['type']}.{field}: {wrong}",
+                    remedy="Send the block with this field as the API's reference gives it.",
+                )
+
+
+def block_role(step: Step) -> Iterator[Finding]:
+    """SHAPE-07."""
+    for block in step.blocks:
+        if block.family == "call" and step.role != "assistant":
+            text = f"{step.path}: `{block.data['type']}` blocks can only be in `assistant` messages"
+        elif block.family == "thinking" and step.role != "assistant":
+            text = f"{step.path}.content: thinking blocks may only be in `assistant` messages"
+        elif block.family == "result" and step.role != "user":
+            text = f"{step.path}: `{block.data['type']}` blocks can only be in `user` messages"
+        else:
+            continue
+        yield Finding(path=block.path, message=text, remedy="Move the block to a message of the right role.")
+
+
+def result_content(step: Step) -> Iterator[Finding]:
+    """SHAPE-08."""
+    for block in step.blocks:
+        content = block.data.get("content")
+        if block.family != "result" or content is None or isinstance(content, str):
+            continue
+        parts = content if isinstance(content, list) else ()
+        if not parts or not all(isinstance(part, Mapping) and isinstance(part.get("type"), str) for part in parts):
+            yield Finding(
+                path=f"{block.path}.content",
+                message=f"{block.path}.tool_result.content: Input should be a string or a non-empty list of blocks",
+                remedy="Leave `content` out, or send a string, for a call that returned nothing.",
+            )
+
+
+def top_level(view: View) -> Iterator[Finding]:
+    """SHAPE-09."""
+    system, tools = view.frame.system, view.frame.tools
+    if not (system is None or isinstance(system, str) or (isinstance(system, list) and all(map(_texty, system)))):
+        yield Finding(
+            path="system",
+            message="system: Input should be a valid string or a list of text blocks",
+            remedy="Send `system` as one string or as text blocks.",
+        )
+    if tools is None:
+        return
+    if not isinstance(tools, (list, tuple)):
+        yield Finding(path="tools", message="tools: Input should be a valid list", remedy="Send `tools` as a list.")
+        return
+    for index, tool in enumerate(tools):
+        if not isinstance(tool, Mapping):
+            yield Finding(
+                path=f"tools.{index}",
+                message=f"tools.{index}: Input should be a valid object",
+                remedy="A tool is an object with `name` and, for client tools, `input_schema`.",
+            )
+
+
+def _texty(block: object) -> bool:
+    return isinstance(block, Mapping) and isinstance(block.get("text"), str)
+
+
+def known_model(view: View) -> Iterator[Finding]:
+    """SHAPE-10. Requests to Bedrock and Google Cloud name the model in the URL, so its absence is no error here."""
+    if view.frame.profile is None:
+        yield Finding(
+            path="model",
+            message="the model is not named or not in the catalog; rules that depend on it were not checked.",
+            remedy="Name a model of the catalog, or pass a ModelProfile.",
+        )
+
+
+def tool_names_unique(view: View) -> Iterator[Finding]:
+    """SHAPE-11."""
+    seen: set[str] = set()
+    for index, tool in view.frame.tool_list:
+        name = tool.get("name")
+        if isinstance(name, str) and name in seen:
+            yield Finding(
+                path=f"tools.{index}.name",
+                message="tools: Tool names must be unique.",
+                remedy="Rename or drop one of the two tools.",
+            )
+        elif isinstance(name, str):
+            seen.add(name)
+
+
+RULES = (
+    Rule(
+        id="SHAPE-01",
+        sentence="`messages` is a list with at least one message.",
+        source=_SCHEMA,
+        date=_SCHEMA_DATE,
+        check=messages_list,
+    ),
+    Rule(
+        id="SHAPE-02",
+        sentence="Each message is an object.",
+        source="recorded: DataDog/dd-trace-py anthropic_completion_error.yaml",
+        date="2026-11-22",
+        check_message=message_object,
+    ),
+    Rule(
+        id="SHAPE-03",
+        sentence="Each message has a string `role`.",
+        source=_SCHEMA,
+        date=_SCHEMA_DATE,
+        check_message=message_role,
+    ),
+    Rule(
+        id="SHAPE-04",
+        sentence="`content` is a string or a list of blocks; only a system message may leave it out.",
+        source=_SCHEMA,
+        date=_SCHEMA_DATE,
+        check_message=message_content,
+    ),
+    Rule(
+        id="SHAPE-05",
+        sentence="A content block is an object with a string `type`.",
+        source=_SCHEMA,
+        date=_SCHEMA_DATE,
+        check_message=block_object,
+    ),
+    Rule(
+        id="SHAPE-06",
+        sentence="A block has the fields that its type requires, of the right type.",
+        source=_SCHEMA,
+        date=_SCHEMA_DATE,
+        check_message=block_fields,
+    ),
+    Rule(
+        id="SHAPE-07",
+        sentence="Calls and thinking stand in assistant messages only, tool results in user messages only.",
+        source="error texts quoted in public repositories",
+        date="2026-11-22",
+        holding=frozenset({"call", "result", "thinking"}),
+        check_message=block_role,
+    ),
+    Rule(
+        id="SHAPE-08",
+        sentence="The content of a tool_result is a string or a list of blocks that is not empty.",
+        source="pydantic/pydantic-ai, stated by its maintainers after live trials",
+        date="2026-11-22",
+        holding=frozenset({"result"}),
+        check_message=result_content,
+    ),
+    Rule(
+        id="SHAPE-09",
+        sentence="`system` is a string or text blocks; `tools` is a list of objects.",
+        source=_SCHEMA,
+        date=_SCHEMA_DATE,
+        check=top_level,
+    ),
+    Rule(
+        id="SHAPE-10",
+        sentence="Rules that depend on the model are checked only when the model is known.",
+        source="this library",
+        date="2026-11-22",
+        severity="warning",
+        check=known_model,
+    ),
+    Rule(
+        id="SHAPE-11",
+        sentence="Tool names are unique.",
+        source="github.com/danny-avila/LibreChat/issues/13162",
+        date="2026-05-17",
+        check=tool_names_unique,
+    ),
+)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import Any
+
+from ctxwindow.rules import Violation, check
+
+THOUGHT = {"type": "thinking", "thinking": "", "signature": "s"}
+MESSAGES = [
+    {"role": "user", "content": "hi"},
+    {"role": "assistant", "content": [THOUGHT, {"type": "text", "text": "a"}]},
+    {"role": "user", "content": "and?"},
+]
+
+
+def changed(model: str = "claude-opus-5-5", **settings: Any) -> list[Violation]:
+    """What is found when the system prompt changed since the request before."""
+    old = {"model": model, "system": "Be brief.", "messages": MESSAGES}
+    return check({**old, "system": "Be brief. It is Monday.", **settings}, previous=old)
+
+
+def test_bind_05() -> None:
+    """Thinking whose prefix differs from when it was created is rejected."""
+    assert [(v.rule, v.path, v.severity) for v in changed()] == [("BIND-05", "messages.1.content.0", "error")]
+    assert changed("claude-opus-4-8") == []
+    same = {"model": "claude-opus-5-5", "messages": MESSAGES}
+    assert check(same, previous=same) == []
+    assert check(same) == []
+
+
+def test_bind_05_says_what_the_api_says() -> None:
+    (violation,) = changed()
+    assert violation.message == (
+        "messages.1.content.0: Invalid `signature` in `thinking` block. The block is bound to a different conversation. "
+        'Remove the block, or set `thinking.block_binding.prefix_mismatch_behavior` to "drop_block". That setting requires '
+        "the `thinking-binding-controls-2026-08-01` value in the `anthropic-beta` header. The `system` prompt differs from "
+        "the one this block was created with."
+    )
+    assert "system_changed [BIND-12]" in violation.remedy
+    (with_beta,) = changed(betas=["thinking-binding-controls-2026-08-01"])
+    assert "header" not in with_beta.message
+
+
+def test_bind_08() -> None:
+    """prefix_mismatch_behavior drop_block drops failing blocks and lists them in input_transformations."""
+    dropping = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
+    assert [violation.severity for violation in changed(thinking=dropping)] == ["warning"]
+
+
+def test_a_model_that_is_not_known_is_not_judged() -> None:
+    assert [violation.rule for violation in changed("my-own-model")] == ["SHAPE-10"]
+
+
+def test_nesting_too_deep_to_compare_is_said_and_not_raised() -> None:
+    deep: Any = "x"
+    for _ in range(5_000):
+        deep = [deep]
+    nested = {"role": "user", "content": [{"type": "text", "text": "x", "more": deep}]}
+    request = {"model": "claude-opus-5-5", "messages": [nested]}
+    assert [(v.rule, v.path) for v in check(request, previous=request)] == [("BIND-05", "messages")]

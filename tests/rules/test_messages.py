@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import Any
+
+from ctxwindow.rules import check
+
+BOUND, MANUAL = "claude-opus-5-5", "claude-sonnet-4-5"
+HI = {"role": "user", "content": "hi"}
+
+
+def found(messages: list[Any], model: str = BOUND, **settings: Any) -> list[tuple[str, str, str]]:
+    """Rule, path and severity of everything found."""
+    violations = check({"model": model, "messages": messages, **settings})
+    return [(violation.rule, violation.path, violation.severity) for violation in violations]
+
+
+def assistant(*blocks: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": [text(block) if isinstance(block, str) else block for block in blocks]}
+
+
+def text(value: str) -> dict[str, Any]:
+    return {"type": "text", "text": value}
+
+
+TOOLS = [{"type": "web_search_20250305", "name": "web_search"}]
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "q"}}
+
+
+def search_result(**fields: Any) -> dict[str, Any]:
+    entry = {"type": "web_search_result", "url": "u", "title": "t", **fields}
+    return {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [entry]}
+
+
+def test_msg_01() -> None:
+    """Roles in `messages` are user, assistant and, on models that support it, system."""
+    assert found([HI, {"role": "tool", "content": "x"}, HI]) == [("MSG-01", "messages.1.role", "error")]
+    assert found([HI, {"role": "system", "content": "x"}]) == []
+
+
+def test_msg_02() -> None:
+    """Consecutive messages of one role are accepted and combined into one turn (recorded; older texts say otherwise)."""
+    assert found([HI, HI, assistant("a"), assistant("b"), HI]) == []
+
+
+def test_msg_03() -> None:
+    """The first message should be the user's, or start with a compaction block (recorded: others are answered)."""
+    assert found([assistant("a"), HI]) == [("MSG-03", "messages.0", "warning")]
+    assert found([assistant({"type": "compaction", "content": "so far", "signature": "s"}), HI]) == []
+
+
+def test_msg_04() -> None:
+    """On models without prefill a conversation does not end with an assistant message, except to resume a paused turn,
+    to continue after a fallback, or to be compacted."""
+    assert found([HI, assistant("{")]) == [("MSG-04", "messages.1", "error")]
+    assert found([HI, assistant("{")], MANUAL) == []
+    assert found([HI, assistant("a", SEARCH)], tools=TOOLS) == []
+    assert found([HI, assistant("a", SEARCH, search_result(encrypted_content="e"))]) == []
+    continued: dict[str, Any] = {"fallback_credit_token": "t"}
+    assert found([HI, assistant("a")], **continued) == []
+    assert found([HI, assistant("a")], compaction={"type": "summarize"}) == []
+
+
+def test_msg_04_says_what_the_api_says() -> None:
+    (violation,) = check({"model": BOUND, "messages": [HI, assistant("{")]})
+    assert violation.message == (
+        "This model does not support assistant message prefill. The conversation must end with a user message."
+    )
+
+
+def test_msg_04_only_warns_where_the_turn_may_be_paused() -> None:
+    ended = assistant(SEARCH, search_result(encrypted_content="e"), "Found it.")
+    assert found([HI, ended]) == [("MSG-04", "messages.1", "warning")]
+
+
+def test_msg_05() -> None:
+    """On models with prefill the final assistant text does not end in white space."""
+    assert found([HI, assistant("{ ")], MANUAL) == [("MSG-05", "messages.1", "error")]
+    assert found([HI, {"role": "assistant", "content": "{\n"}], MANUAL) == [("MSG-05", "messages.1", "error")]
+    assert found([HI, assistant("{")], MANUAL) == []
+    assert found([HI, assistant("{ "), HI], MANUAL) == []

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ctxwindow.catalog import resolve
+from ctxwindow.rules import View, check, may_cut
+
+HI = {"role": "user", "content": "hi"}
+BOUND, KEEPS, MANUAL = "claude-opus-5-5", "claude-opus-4-8", "claude-sonnet-4-5"
+TEXT: dict[str, Any] = {"type": "text", "text": "a"}
+
+
+def thought(signature: str, text: str = "") -> dict[str, Any]:
+    return {"type": "thinking", "thinking": text, "signature": signature}
+
+
+def assistant(*blocks: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "assistant", "content": list(blocks)}
+
+
+def call(identity: str) -> dict[str, Any]:
+    return {"type": "tool_use", "id": identity, "name": "f", "input": {}}
+
+
+def result(identity: str) -> dict[str, Any]:
+    return {"role": "user", "content": [{"type": "tool_result", "tool_use_id": identity, "content": "x"}]}
+
+
+LOOP = [
+    HI,
+    assistant(thought("one"), call("a")),
+    result("a"),
+    assistant(thought("two"), thought("three"), call("b")),
+    result("b"),
+]
+
+
+def found(
+    messages: list[Any], previous: list[Any] | None, model: str = KEEPS, **settings: Any
+) -> list[tuple[str, str]]:
+    before = None if previous is None else {"model": model, "messages": previous, **settings}
+    violations = check({"model": model, "messages": messages, **settings}, previous=before)
+    return [(violation.rule, violation.path) for violation in violations]
+
+
+def without(index: int, *places: int) -> list[Any]:
+    """LOOP with blocks of one message left out."""
+    message = LOOP[index]
+    content = [block for place, block in enumerate(message["content"]) if place not in places]
+    return [*LOOP[:index], {**message, "content": content}, *LOOP[index + 1 :]]
+
+
+def test_replay_01() -> None:
+    """While a tool loop is open its assistant messages go back with all their thinking, unchanged and in order."""
+    assert found(LOOP, LOOP) == []
+    assert found(without(1, 0), LOOP) == [("REPLAY-01", "messages.1.content.0")]
+    finished = [assistant(TEXT), HI]
+    assert found([*without(1, 0), *finished], [*LOOP, *finished]) == []
+
+
+def test_replay_01_leaves_bound_models_to_the_prefix_check() -> None:
+    assert found(without(1, 0), LOOP, BOUND) == []
+
+
+def test_replay_02() -> None:
+    """The thinking blocks of the latest assistant message equal the original exactly."""
+    reordered = [*LOOP[:3], assistant(thought("three"), thought("two"), call("b")), LOOP[4]]
+    more = [*LOOP[:3], assistant(thought("two"), thought("three"), thought("four"), call("b")), LOOP[4]]
+    assert found(LOOP, LOOP) == []
+    assert found(without(3, 0, 1), LOOP) == [("REPLAY-02", "messages.3.content.0")]  # V-REPLAY-1
+    assert found(without(3, 1), LOOP) == [("REPLAY-02", "messages.3.content.1")]
+    assert found(reordered, LOOP) == [("REPLAY-02", "messages.3.content.0")]
+    assert found(more, LOOP) == [("REPLAY-02", "messages.3.content.2")]
+
+
+def test_replay_02_in_manual_mode_is_think_07_even_without_the_request_before() -> None:
+    """V-REPLAY-1 in manual mode: one request shows it."""
+    messages = [HI, assistant(call("a")), result("a")]
+    assert found(messages, None, MANUAL, thinking={"type": "enabled", "budget_tokens": 2_000}) == [
+        ("THINK-07", "messages.1.content.0")
+    ]
+
+
+def test_replay_03() -> None:
+    """Outside tool use thinking of earlier turns may be left out or kept, on bound models as an unbroken run."""
+    turn = [HI, assistant(thought("one"), thought("two"), TEXT), HI]
+    none = [HI, assistant(TEXT), HI]
+    some = [HI, assistant(thought("two"), TEXT), HI]
+    assert found(none, turn) == []
+    assert found(none, turn, BOUND) == []
+    assert found(some, turn) == [("REPLAY-02", "messages.1.content.0")]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "thinking", "thinking": "from elsewhere"},
+        {"type": "thinking", "thinking": "", "signature": ""},
+        {"type": "redacted_thinking"},
+        {"type": "redacted_thinking", "data": ""},
+    ],
+)
+def test_replay_04(block: dict[str, Any]) -> None:
+    """A forged, empty or corrupted signature is rejected anywhere in the history, on every model."""
+    for model in (BOUND, KEEPS, MANUAL):
+        messages = [HI, assistant(block, TEXT), HI, assistant(TEXT), HI]
+        assert found(messages, None, model) == [("REPLAY-04", "messages.1.content.0")]
+        messages[1] = assistant(thought("s"), TEXT)
+        assert found(messages, None, model) == []
+
+
+def test_replay_04_says_what_the_api_says() -> None:
+    messages = [HI, assistant({"type": "thinking", "thinking": "x"}, TEXT), HI]
+    (violation,) = check({"model": BOUND, "messages": messages})
+    assert violation.message == "messages.1.content.0: Invalid `signature` in `thinking` block"
+
+
+def test_replay_05() -> None:
+    """The text of a signed block is not edited (the SDK's words; a probe that did so was answered)."""
+
+    def turn(text: str) -> list[Any]:
+        return [HI, assistant(thought("one", text), call("a")), result("a")]
+
+    assert found(turn("[cleared]"), turn("First I look.")) == [("REPLAY-05", "messages.1.content.0.thinking")]
+    assert found(turn(""), turn("First I look.")) == []
+    assert found(turn("First I look."), turn("First I look.")) == []
+
+
+def test_replay_01_says_where_an_open_turn_of_manual_thinking_may_be_cut() -> None:
+    loop = [*LOOP, assistant(call("c")), result("c")]
+    enabled = {"thinking": {"type": "enabled", "budget_tokens": 2_000}}
+    manual = View(loop, profile=resolve(MANUAL), settings=enabled)
+    assert [index for index in range(len(loop) + 1) if may_cut(manual, index)] == [1, 3, 7]
+    adaptive = View(loop, profile=resolve(KEEPS))
+    assert [index for index in range(len(loop) + 1) if may_cut(adaptive, index)] == [1, 3, 5, 7]

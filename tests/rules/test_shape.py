@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ctxwindow.rules import View, check
+from ctxwindow.rules.shape import top_level
+
+USER = {"role": "user", "content": "hi"}
+
+
+def found(**request: Any) -> set[tuple[str, str]]:
+    """Rule and path of every error and warning."""
+    request = {"model": "claude-opus-5-5", "messages": [USER], **request}
+    return {(violation.rule, violation.path) for violation in check(request)}
+
+
+def test_a_plain_request_breaks_nothing() -> None:
+    assert found() == set()
+
+
+@pytest.mark.parametrize("messages", [None, [], "hi", {"role": "user"}, 7])
+def test_shape_01(messages: Any) -> None:
+    """`messages` is a list with at least one message."""
+    assert found(messages=messages) == {("SHAPE-01", "messages")}
+    assert found(messages=[USER]) == set()
+
+
+@pytest.mark.parametrize("message", ["hi", None, 7, ["user", "hi"]])
+def test_shape_02(message: Any) -> None:
+    """Each message is an object."""
+    assert found(messages=[USER, message, USER]) == {("SHAPE-02", "messages.1")}
+
+
+def test_shape_02_has_the_recorded_text() -> None:
+    (violation,) = check({"model": "claude-opus-5-5", "messages": ["Invalid content"]})
+    assert violation.message == "messages.0: Input does not match the expected shape."
+
+
+@pytest.mark.parametrize("role", [None, 7, ["user"], {}])
+def test_shape_03(role: Any) -> None:
+    """Each message has a string `role`."""
+    assert found(messages=[{"role": role, "content": "hi"}]) == {("SHAPE-03", "messages.0.role")}
+    assert found(messages=[{"content": "hi"}]) == {("SHAPE-03", "messages.0.role")}
+
+
+@pytest.mark.parametrize("content", [None, 7, {"type": "text", "text": "hi"}, ({"type": "text", "text": "hi"},)])
+def test_shape_04(content: Any) -> None:
+    """`content` is a string or a list of blocks; only a system message may leave it out."""
+    assert found(messages=[{"role": "user", "content": content}]) == {("SHAPE-04", "messages.0.content")}
+    effort = {"role": "system", "output_config": {"effort": "low"}}
+    assert found(messages=[USER, effort]) == set()
+
+
+@pytest.mark.parametrize("block", ["hi", None, {}, {"type": 7}, {"text": "hi"}])
+def test_shape_05(block: Any) -> None:
+    """A content block is an object with a string `type`."""
+    good = {"type": "text", "text": "hi"}
+    assert found(messages=[{"role": "user", "content": [good, block]}]) == {("SHAPE-05", "messages.0.content.1")}
+    assert found(messages=[{"role": "user", "content": [good, good]}]) == set()
+
+
+@pytest.mark.parametrize(
+    ("role", "block", "field"),
+    [
+        ("user", {"type": "text"}, "text"),
+        ("user", {"type": "text", "text": None}, "text"),
+        ("user", {"type": "tool_result", "content": "x"}, "tool_use_id"),
+        ("user", {"type": "image"}, "source"),
+        ("user", {"type": "document", "source": "x"}, "source"),
+        ("assistant", {"type": "tool_use", "name": "f", "input": {}}, "id"),
+        ("assistant", {"type": "tool_use", "id": "t", "input": {}}, "name"),
+        ("assistant", {"type": "tool_use", "id": "t", "name": "f", "input": "{}"}, "input"),
+        ("assistant", {"type": "web_search_tool_result", "content": []}, "tool_use_id"),
+        ("assistant", {"type": "thinking", "signature": "s"}, "thinking"),
+        ("assistant", {"type": "thinking", "thinking": "", "signature": 7}, "signature"),
+        ("assistant", {"type": "compaction", "content": 7}, "content"),
+    ],
+)
+def test_shape_06(role: str, block: dict[str, Any], field: str) -> None:
+    """A block has the fields that its type requires, of the right type."""
+    messages = [USER, {"role": role, "content": [block]}, USER]
+    # The next message is judged: it does not answer the broken call.
+    assert found(messages=messages) - {("TOOL-01", "messages.1")} == {("SHAPE-06", f"messages.1.content.0.{field}")}
+
+
+def test_shape_06_leaves_unknown_types_alone() -> None:
+    assert found(messages=[{"role": "user", "content": [{"type": "hologram", "beam": 1}]}]) == set()
+
+
+@pytest.mark.parametrize(
+    ("role", "block", "text"),
+    [
+        (
+            "user",
+            {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+            "messages.0: `tool_use` blocks can only be in `assistant` messages",
+        ),
+        (
+            "assistant",
+            {"type": "tool_result", "tool_use_id": "t"},
+            "messages.0: `tool_result` blocks can only be in `user` messages",
+        ),
+        (
+            "user",
+            {"type": "thinking", "thinking": "", "signature": "s"},
+            "messages.0.content: thinking blocks may only be in `assistant` messages",
+        ),
+    ],
+)
+def test_shape_07(role: str, block: dict[str, Any], text: str) -> None:
+    """Calls and thinking stand in assistant messages only, tool results in user messages only."""
+    violations = check({"model": "claude-opus-5-5", "messages": [{"role": role, "content": [block]}, USER]})
+    assert [(violation.rule, violation.message) for violation in violations] == [("SHAPE-07", text)]
+
+
+@pytest.mark.parametrize("content", [[], [{}], ["x"], {"type": "text"}, 7])
+def test_shape_08(content: Any) -> None:
+    """The content of a tool_result is a string or a list of blocks that is not empty."""
+    call = {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]}
+
+    def answered(content: Any) -> set[tuple[str, str]]:
+        result = {"type": "tool_result", "tool_use_id": "t", "content": content}
+        return found(messages=[USER, call, {"role": "user", "content": [result]}])
+
+    assert answered(content) == {("SHAPE-08", "messages.2.content.0.content")}
+    for good in ("", "x", None, [{"type": "text", "text": "x"}]):
+        assert answered(good) == set()
+
+
+def test_shape_09() -> None:
+    """`system` is a string or text blocks; `tools` is a list of objects."""
+    assert found(system=7) == {("SHAPE-09", "system")}
+    assert found(system=[{"type": "text"}]) == {("SHAPE-09", "system")}
+    assert found(tools={"name": "f"}) == {("SHAPE-09", "tools")}
+    assert found(tools=[{"name": "f"}, "g"]) == {("SHAPE-09", "tools.1")}
+    assert found(system="Be brief.", tools=[{"name": "f", "input_schema": {}}]) == set()
+    assert found(system=[{"type": "text", "text": "Be brief."}]) == set()
+
+
+def test_shape_09_says_nothing_of_what_was_not_given() -> None:
+    assert list(top_level(View([USER]))) == []
+
+
+@pytest.mark.parametrize("model", [None, 7, "claude-opus-99"])
+def test_shape_10(model: Any) -> None:
+    """Rules that depend on the model are checked only when the model is known."""
+    (violation,) = check({"model": model, "messages": [USER]})
+    assert (violation.rule, violation.path, violation.severity) == ("SHAPE-10", "model", "warning")
+    assert found(model="claude-opus-5-5") == set()
+
+
+def test_shape_11() -> None:
+    """Tool names are unique."""
+    tool = {"name": "f", "input_schema": {}}
+    assert found(tools=[tool, {**tool, "name": "g"}]) == set()
+    assert found(tools=[tool, {**tool, "description": "again"}]) == {("SHAPE-11", "tools.1.name")}
+
+
+def test_a_message_of_broken_shape_is_judged_by_nothing_else() -> None:
+    broken = {
+        "role": "user",
+        "content": ["hi", {"type": "text", "text": ""}, {"type": "tool_result", "tool_use_id": "x"}],
+    }
+    assert found(messages=[broken, USER]) == {("SHAPE-05", "messages.0.content.0")}
+
+
+def test_no_error_text_carries_content() -> None:
+    content = "correct horse battery staple"
+    request = {
+        "model": content,
+        "system": [{"type": content}],
+        "messages": [
+            {"role": content, "content": content},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": content}, {"type": "tool_result", "tool_use_id": "t"}],
+            },
+            {"role": "assistant", "content": [{"type": "thinking", "thinking": content}]},
+        ],
+    }
+    violations = check(request)
+    assert violations
+    assert not any(content in f"{violation.message}{violation.remedy}{violation.path}" for violation in violations)
