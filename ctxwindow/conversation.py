@@ -22,9 +22,9 @@ from typing import Any
 import msgspec
 
 from ctxwindow.catalog import ModelProfile, resolve
-from ctxwindow.errors import HistoryError, InvalidRequest, ProtocolError, WindowOverflow
-from ctxwindow.record import Event, intake
-from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.errors import HistoryError, InvalidRequest, ProtocolError
+from ctxwindow.record import Event, Outline, intake
+from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import (
     Appended,
     Compacted,
@@ -32,36 +32,19 @@ from ctxwindow.record.events import (
     Counted,
     Failed,
     Received,
-    Sent,
-    Spilled,
     Started,
 )
-from ctxwindow.rules import View, check_message, may_cut
-from ctxwindow.tiers import (
-    Count,
-    Decision,
-    Policy,
-    Recovery,
-    Segment,
-    Send,
-    Situation,
-    Summarize,
-    Verdict,
-    forecast,
-    judge,
-)
-from ctxwindow.tiers.caching import mark
+from ctxwindow.rules import View, check_end, check_message, may_cut
+from ctxwindow.tiers import Decision, Policy, Proposal, Recovery, Send, Situation, judge
+from ctxwindow.tiers.pressure import largest, overflow, oversized
 from ctxwindow.tiers.recovery import recover
-from ctxwindow.tiers.spill import handle_of, spillable
+from ctxwindow.tiers.requests import count_of, send_of, sent_event, summarize_of
+from ctxwindow.tiers.spill import handle_of
 from ctxwindow.tiers.state import State
-from ctxwindow.tiers.summarize_all import floor as smallest_request
 from ctxwindow.tiers.wire import sendable
-from ctxwindow.window import Window, count_text, size_message
+from ctxwindow.window import Window, count_text
 
 __all__ = ["Conversation"]
-
-_RELIEF_FLOOR = 200
-"""Tokens below which spilling a result cannot help: the note that replaces it costs about as much."""
 
 
 class Conversation:
@@ -72,6 +55,8 @@ class Conversation:
         self._state = State(started)
         self._events: list[Event] = [started]
         self._kept = 0
+        self._due: Proposal | None = None
+        self._out: Send | None = None
 
     # -- beginnings ----------------------------------------------------------------------------------------
 
@@ -234,6 +219,7 @@ class Conversation:
             system=state.base.get("system"),
             tools=state.base.get("tools"),
             settings=state.settings,
+            betas=state.settings.get("betas", ()),
         )
         errors = [violation for violation in violations if violation.severity == "error"]
         if errors:
@@ -305,10 +291,9 @@ class Conversation:
             ProtocolError: no summary is due, or it is longer than asked; nothing was changed.
         """
         state = self._state
-        verdict, _ = self._due
-        if verdict is None or verdict.proposal is None:
+        if self._due is None:
             raise ProtocolError("no summary is due.", remedy="Call `plan` first.")
-        edit = verdict.proposal.edit
+        edit = self._due.edit
         tokens = count_text(text, state.profile.tokenizer).tokens
         if tokens > edit.tokens:
             raise ProtocolError(
@@ -367,91 +352,74 @@ class Conversation:
             ProtocolError: there is nothing to answer, or calls are open.
             WindowOverflow: what must be sent cannot fit; names what cannot shrink.
         """
-        state = self._state
         self._check_ready(max_tokens)
+        state = self._state
+        if self._out is not None and self._out.request["max_tokens"] == max_tokens:
+            return self._out  # nothing has happened since: the same request again
         limit = self._limit(max_tokens)
-        self._spill_oversized(limit, now)
+        for spill in oversized(state, limit, now):
+            self._record(spill)
         while True:
-            verdict, situation = self._judge(limit)
+            situation = self._situation(limit)
+            verdict = judge(situation)
             match verdict.action:
                 case "send":
                     return self._send(max_tokens, now)
-                case "shrink":
-                    return self._summarize(verdict)
-                case "count":
-                    if state.wire.prefix.last not in state.counts:
-                        return self._count(max_tokens)
-                    # No count could be had: the upper bound decides, and spilling is what is left.
-            if not self._relieve(now):
-                raise self._overflow(situation, max_tokens)
+                case "shrink" if verdict.proposal is not None:
+                    self._due = verdict.proposal
+                    return summarize_of(state, verdict.proposal, verdict.why)
+                case "count" if state.wire.prefix.last not in state.counts:
+                    return count_of(state, max_tokens)
+            # Nothing to shrink, or no count could be had and the upper bound decides: spilling is what is left.
+            spill_more = largest(state, now)
+            if spill_more is None:
+                raise overflow(state, situation, max_tokens)
+            self._record(spill_more)
+
+    def _send(self, max_tokens: int, now: float | None) -> Send:
+        send = send_of(self._state, max_tokens, now)
+        self._record(sent_event(self._state, send, max_tokens, now))
+        self._out = send
+        return send
 
     def _check_ready(self, max_tokens: int) -> None:
+        """Whether there is something to answer and nothing is open, by the rules about the end of a request."""
         state = self._state
-        if max_tokens < 1:
-            raise InvalidRequest("max_tokens must be at least 1.", path="max_tokens", remedy="Ask for some output.")
+        if not 1 <= max_tokens <= state.profile.max_output:
+            raise InvalidRequest(
+                f"max_tokens is {max_tokens} and must be between 1 and {state.profile.max_output:,} on {self.model}.",
+                rule="CTX-06",
+                path="max_tokens",
+                remedy="Ask for less output, or choose another model.",
+            )
         if not state.wire.messages:
             raise ProtocolError("the conversation is empty.", remedy="Append a user message first.")
-        if state.outline.open_calls:
-            calls = ", ".join(list(state.outline.open_calls)[:3])
-            raise ProtocolError(
-                f"{len(state.outline.open_calls)} tool calls have no result: {calls}.",
-                rule="TOOL-01",
-                path=f"messages.{min(state.outline.open_calls.values())}",
-                remedy="Append a tool_result for each; one that was not run gets is_error: true (TOOL-06).",
-            )
-        last = state.wire.messages[-1]
-        if last.get("role") == "assistant" and not self._paused():
-            self._check_prefill(last)
+        for violation in check_end(self._view(state.wire.messages, state.wire.outline)):
+            if violation.severity != "error" or (violation.rule == "MSG-04" and state.paused):
+                continue
+            raise ProtocolError(violation.message, rule=violation.rule, path=violation.path, remedy=violation.remedy)
 
-    def _check_prefill(self, last: Mapping[str, Any]) -> None:
-        """Whether the conversation may end with this assistant message, which the reply would continue."""
+    def _view(self, messages: Sequence[Mapping[str, Any]], outline: Outline) -> View:
         state = self._state
-        blocks = blocks_of(last)
-        rule, reason = None, ""
-        if not state.profile.features.prefill:
-            rule, reason = "MSG-04", "the conversation ends with a reply"
-        elif any(is_thinking(block) for block in blocks):
-            rule, reason = "THINK-08", "a final assistant message holds thinking"
-        elif str(blocks[-1].get("text", "")).endswith((" ", "\n", "\t")):
-            rule, reason = "MSG-05", "the final assistant text ends in white space"
-        if rule is not None:
-            path = f"messages.{len(state.wire.messages) - 1}"
-            raise ProtocolError(f"{reason}.", rule=rule, path=path, remedy="Append a user message first.")
-
-    def _paused(self) -> bool:
-        """Whether the last reply was paused and goes back as it is (MSG-13)."""
-        last = self._last_received()
-        return last is not None and last.stop_reason == "pause_turn"
-
-    def _last_received(self) -> Received | None:
-        for event in reversed(self._events):
-            if isinstance(event, Received):
-                return event
-            if isinstance(event, Appended):
-                return None
-        return None
-
-    def _limit(self, max_tokens: int) -> int:
-        state = self._state
-        budget = min(state.policy.budget or state.profile.window, state.tightened or state.profile.window)
-        return budget - max_tokens
-
-    def _judge(self, limit: int) -> tuple[Verdict, Situation]:
-        situation = self._situation(limit)
-        verdict = judge(situation)
-        self._due = verdict, situation
-        return verdict, situation
-
-    def _situation(self, limit: int) -> Situation:
-        state = self._state
-        view = View(
-            state.messages,
-            outline=state.outline,
+        return View(
+            messages,
+            outline=outline,
             profile=state.profile,
             system=state.base.get("system"),
             tools=state.base.get("tools"),
             settings=state.settings,
+            betas=state.settings.get("betas", ()),
         )
+
+    def _limit(self, max_tokens: int) -> int:
+        """Tokens the prompt may take. The window is never passed, whatever the budget (CTX-08)."""
+        state = self._state
+        budgets = (state.profile.window, state.policy.budget, state.tightened)
+        return min(budget for budget in budgets if budget is not None) - max_tokens
+
+    def _situation(self, limit: int) -> Situation:
+        state = self._state
+        view = self._view(state.messages, state.outline)
         return Situation(
             messages=state.messages,
             forms=state.forms,
@@ -461,162 +429,12 @@ class Conversation:
             policy=state.policy,
             limit=limit,
             fixed=state.wire.ledger.fixed.count.tokens,
-            previous=state.edits[-1] if state.edits else None,
             may_cut=lambda index: may_cut(view, index),
-        )
-
-    def _send(self, max_tokens: int, now: float | None) -> Send:
-        state = self._state
-        wire, window = state.wire, state.wire.ledger.window()
-        clock = now if now is not None else 0.0
-        ttl = state.policy.cache
-        expected = forecast(state.profile, window.tokens, state.cached, ttl, clock)
-        request = wire.request(max_tokens)
-        marks = mark(request, ttl, state.cached) if ttl is not None and not state.own_markers else ()
-        edits = tuple(state.fresh_edits)
-        resend = state.awaiting is not None and state.awaiting.max_tokens == max_tokens
-        if not resend:
-            self._record(
-                Sent(
-                    at=now,
-                    send=state.sends + 1,
-                    model=state.profile.id,
-                    epoch=wire.epoch,
-                    messages=len(state.messages),
-                    fingerprint=wire.prefix.last,
-                    tokens=window.tokens,
-                    low=window.low,
-                    high=window.high,
-                    source=window.source,
-                    max_tokens=max_tokens,
-                    cost_warm=expected.warm,
-                    cost_cold=expected.cold,
-                )
-            )
-        return Send(
-            request=request,
-            window=window,
-            number=state.sends,
-            epoch=wire.epoch,
-            forecast=expected,
-            breakpoints=marks,
-            edits=edits,
-            fingerprint=wire.prefix.last,
-        )
-
-    def _summarize(self, verdict: Verdict) -> Summarize:
-        state = self._state
-        proposal = verdict.proposal
-        assert proposal is not None
-        edit = proposal.edit
-        previous = state.edits[-1] if state.edits else None
-        start = previous.end if previous else 0
-        segment = Segment(
-            first=edit.first,
-            end=edit.end,
-            previous=previous.summary if previous else None,
-            messages_from=start,
-            messages=tuple(state.messages[start : edit.end]),
-            budget=edit.tokens,
-        )
-        freed = edit.before - proposal.after
-        return Summarize(
-            segment=segment,
-            method=proposal.method,
-            target=edit.target,
-            freed=freed,
-            why=f"{verdict.why}; {proposal.why}",
-        )
-
-    def _count(self, max_tokens: int) -> Count:
-        state = self._state
-        request = state.wire.request(max_tokens)
-        # count_tokens refuses what only `create` takes (TOK-13).
-        for key in (
-            "max_tokens",
-            "stream",
-            "stop_sequences",
-            "metadata",
-            "service_tier",
-            "temperature",
-            "top_p",
-            "top_k",
-        ):
-            request.pop(key, None)
-        return Count(request=request, fingerprint=state.wire.prefix.last, window=state.wire.ledger.window())
-
-    # -- spill ---------------------------------------------------------------------------------------------
-
-    def _unsent_results(self) -> list[tuple[int, int, int]]:
-        """Results that were never sent and stand whole: (tokens that spilling would move, message, block)."""
-        state = self._state
-        found = []
-        for index in range(state.unsent, len(state.messages)):
-            form = state.forms.get(index)
-            if form is None or form.get("role") != "user":
-                continue
-            sizes = size_message(form, state.profile).blocks
-            for position, block in enumerate(blocks_of(form)):
-                if spillable(block) and (index, position) not in state.spills:
-                    # Images stay when a result is spilled, so they do not count here.
-                    tokens = sum(count.tokens for category, count in sizes[position].parts if category != "images")
-                    found.append((tokens, index, position))
-        return found
-
-    def _spill_oversized(self, limit: int, now: float | None) -> None:
-        state = self._state
-        if "spill" not in state.policy.methods:
-            return
-        settings = state.policy.spill
-        room = limit - state.wire.ledger.fixed.count.tokens
-        threshold = min(settings.tokens or room, int(room * settings.share))
-        for tokens, message, block in self._unsent_results():
-            if tokens > max(threshold, _RELIEF_FLOOR):
-                self._spill(message, block, tokens, threshold, now)
-
-    def _relieve(self, now: float | None) -> bool:
-        """Spill the largest unsent result to make room; False when none is left."""
-        if "spill" not in self._state.policy.methods:
-            return False
-        left = [found for found in self._unsent_results() if found[0] > _RELIEF_FLOOR]
-        if not left:
-            return False
-        tokens, message, block = max(left, key=lambda found: (found[0], -found[1], -found[2]))
-        self._spill(message, block, tokens, tokens // 4, now)
-        return True
-
-    def _spill(self, message: int, block: int, tokens: int, room: int, now: float | None) -> None:
-        """Spill one result, its preview no larger than about `room` tokens (a token has one character or more)."""
-        settings = self._state.policy.spill
-        wanted = settings.head_chars + settings.tail_chars
-        share = min(1.0, room / wanted) if wanted else 0.0
-        head, tail = int(settings.head_chars * share), int(settings.tail_chars * share)
-        self._record(Spilled(at=now, message=message, block=block, tokens=tokens, head=head, tail=tail))
-
-    def _overflow(self, now: Situation, max_tokens: int) -> WindowOverflow:
-        """The error that names what cannot shrink."""
-        fixed = self._state.wire.ledger.fixed
-        parts = {
-            "system": sum(count.tokens for count in fixed.system),
-            "tools": sum(count.tokens for count in fixed.tools),
-        }
-        parts |= {name: count.tokens for name, count in fixed.overheads}
-        newest = range(self._state.unsent, len(now))
-        parts |= {
-            f"messages.{index}": size_message(now.forms[index], now.profile).count.tokens
-            for index in newest
-            if index in now.forms
-        }
-        smallest = smallest_request(now) if "summarize_all" in now.policy.methods else None
-        need = min(now.wire.ledger.total.high, smallest if smallest is not None else now.wire.ledger.total.high)
-        return WindowOverflow(
-            need=max(need, now.limit + 1) + max_tokens,
-            limit=now.limit + max_tokens,
-            floor={name: tokens for name, tokens in parts.items() if tokens > 0},
         )
 
     def _record(self, event: Event) -> None:
         """Apply first: an event that cannot be applied is not kept."""
         self._state.apply(event)
         self._events.append(event)
-        self._due: tuple[Verdict | None, Situation | None] = (None, None)
+        self._due = None
+        self._out = None

@@ -1,6 +1,6 @@
 """The embedding example of the README, as a program. Needs ANTHROPIC_API_KEY and network access.
 
-    python examples/embed.py "What is a monad?"
+python examples/embed.py "What is a monad?"
 """
 
 from __future__ import annotations

@@ -29,11 +29,14 @@ def plan(conversation: Conversation, *, now: float | None = None, max_tokens: in
             case Send():
                 return decision
             case Summarize():
-                tokenizer = resolve(conversation.model).tokenizer
-                text = Extractive().summarize(decision.segment, lambda line: count_text(line, tokenizer).tokens)
-                conversation.summarized(text, by="extractive", now=now)
+                conversation.summarized(summary(conversation, decision), by="extractive", now=now)
             case Count():
                 conversation.counted(None, now=now)
+
+
+def summary(conversation: Conversation, decision: Summarize) -> str:
+    tokenizer = resolve(conversation.model).tokenizer
+    return Extractive().summarize(decision.segment, lambda text: count_text(text, tokenizer).tokens)
 
 
 def drive(conversation: Conversation, steps: Sequence[Step]) -> Iterator[Send]:

@@ -40,15 +40,16 @@ def canonical_system(system: Any) -> Any:
     return form or None
 
 
-def canonical_tools(tools: Iterable[Mapping[str, Any]] | None) -> list[Any]:
+def canonical_tools(tools: Iterable[Any] | None) -> list[Any]:
     """The tools outside deferral as a set keyed by identity: order does not matter, every definition does."""
-    live = [tool for tool in tools or () if not tool.get("defer_loading")]
+    live = [tool for tool in tools or () if isinstance(tool, Mapping) and not tool.get("defer_loading")]
     return sorted(([_tool_key(tool), _tool(tool)] for tool in live), key=lambda pair: str(pair[0]))
 
 
-def deferred_tools(tools: Iterable[Mapping[str, Any]] | None) -> dict[str, Any]:
+def deferred_tools(tools: Iterable[Any] | None) -> dict[str, Any]:
     """Deferred tools by name: they enter the prefix at the message that first names them (BIND-14)."""
-    return {str(tool.get("name")): _tool(tool) for tool in tools or () if tool.get("defer_loading")}
+    deferred = [tool for tool in tools or () if isinstance(tool, Mapping) and tool.get("defer_loading")]
+    return {str(tool.get("name")): _tool(tool) for tool in deferred}
 
 
 def names_tools(message: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ call is answered. Server-side calls pair by id and may wait for a later assistan
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
@@ -29,6 +30,18 @@ class Round(msgspec.Struct, frozen=True):
     end: int | None
     """Index after the message with the last result; None while the round is open."""
     calls: tuple[str, ...]
+
+
+class OutlineMark(msgspec.Struct, frozen=True, kw_only=True):
+    """An outline at one moment."""
+
+    length: int
+    turns: int
+    rounds: int
+    open_rounds: tuple[int, ...]
+    boundaries: int
+    open_calls: dict[str, int]
+    open_server_calls: dict[str, int]
 
 
 def is_turn_start(message: Mapping[str, Any]) -> bool:
@@ -60,6 +73,7 @@ class Outline:
         self.open_calls: dict[str, int] = {}
         self.open_server_calls: dict[str, int] = {}
         self.call_ids: dict[str, int] = {}
+        self._open_rounds: list[int] = []
 
     def add(self, message: Mapping[str, Any]) -> None:
         """Follow one more message. Invalid sequences are followed too; judging them is the rules' work."""
@@ -92,15 +106,47 @@ class Outline:
             elif family == "server_result":
                 self.open_server_calls.pop(result_id(block) or "", None)
         if calls:
+            self._open_rounds.append(len(self.rounds))
             self.rounds.append(Round(index, None, tuple(calls)))
 
     def _answers(self, index: int, blocks: list[Mapping[str, Any]]) -> None:
         for block in blocks:
             if block_type(block).family == "result":
                 self.open_calls.pop(result_id(block) or "", None)
-        if self.rounds and self.rounds[-1].end is None and not self.open_calls:
-            last = self.rounds[-1]
-            self.rounds[-1] = Round(last.start, index + 1, last.calls)
+        # Assistant messages in a row leave several rounds open at once (MSG-02).
+        still_open = []
+        for place in self._open_rounds:
+            one = self.rounds[place]
+            if any(call in self.open_calls for call in one.calls):
+                still_open.append(place)
+            else:
+                self.rounds[place] = Round(one.start, index + 1, one.calls)
+        self._open_rounds = still_open
+
+    def mark(self) -> OutlineMark:
+        """What is known now, to `rollback` to."""
+        return OutlineMark(
+            length=self.length,
+            turns=len(self.turns),
+            rounds=len(self.rounds),
+            open_rounds=tuple(self._open_rounds),
+            boundaries=len(self.boundaries),
+            open_calls=dict(self.open_calls),
+            open_server_calls=dict(self.open_server_calls),
+        )
+
+    def rollback(self, mark: OutlineMark) -> None:
+        """Forget every message since the mark."""
+        self.length = mark.length
+        del self.turns[mark.turns :], self.rounds[mark.rounds :], self.boundaries[mark.boundaries :]
+        for place in mark.open_rounds:
+            self.rounds[place] = Round(self.rounds[place].start, None, self.rounds[place].calls)
+        self._open_rounds = list(mark.open_rounds)
+        fresh = itertools.takewhile(lambda pair: pair[1] >= mark.length, reversed(self.call_ids.items()))
+        for identity, _ in list(fresh):
+            del self.call_ids[identity]
+        self.open_calls = dict(mark.open_calls)
+        self.open_server_calls = dict(mark.open_server_calls)
 
     def starts_turn(self, index: int) -> bool:
         """Whether a turn starts at an index."""

@@ -52,7 +52,6 @@ class Situation:
     """Tokens that the prompt may take: budget less reserved output."""
     fixed: int
     """Tokens outside the messages: system, tools, overheads."""
-    previous: Compacted | None
     may_cut: Callable[[int], bool]
     """Whether the rules allow the record to be cut before an index."""
 

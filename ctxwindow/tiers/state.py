@@ -35,6 +35,7 @@ from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.spill import handle_of, preview
 from ctxwindow.tiers.wire import Wire, sendable
 from ctxwindow.window import Usage, read_usage
+from ctxwindow.window.sizes import size_block
 
 __all__ = ["State", "usable"]
 
@@ -71,6 +72,7 @@ class State:
         wire: what would be sent now.
         sends: requests handed out.
         awaiting: the request whose reply is due, or None.
+        paused: whether the last reply was paused and goes back as it is (MSG-13).
         unsent: record index of the first message that was never sent.
         edits: every compaction, in order.
         fresh_edits: edits since the last send.
@@ -100,6 +102,7 @@ class State:
         self.last_sent: Sent | None = None
         self.awaiting: Sent | None = None
         self.unsent = 0
+        self.paused = False
         self.cached: LastSend | None = None
         self.counts: dict[str, int | None] = {}
         self.tightened: int | None = None
@@ -114,6 +117,7 @@ class State:
         match event:
             case Appended():
                 self.awaiting = None  # a request that the caller gave up on
+                self.paused = False
                 self._take(event.message)
             case Received():
                 self._received(event)
@@ -217,6 +221,7 @@ class State:
             if self.learned is None:
                 self.learned = ledger.unexplained
         self.awaiting = None
+        self.paused = event.stop_reason == "pause_turn"
         thinking = _thinking_tokens(event.message, usage)
         if thinking is not None:
             self.thinking_tokens[len(self.messages)] = thinking
@@ -235,6 +240,13 @@ class State:
         )
         self.forms[event.message] = {**form, "content": content}
         self._stale = True
+        freed = event.tokens - size_block(content[event.block], self.profile).count.tokens
+        why = (
+            f"a result of {event.tokens:,} tokens stays outside the window, as {handle_of(event.message, event.block)}"
+        )
+        self.fresh_edits.append(
+            Edit(method="spill", first=event.message, end=event.message + 1, freed=max(0, freed), why=why)
+        )
 
     def _sent(self, event: Sent) -> None:
         wire = self.wire  # with the latest spills, while what is unsent is still known

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctxwindow.catalog import ModelProfile
-from ctxwindow.record import Prefix
+from ctxwindow.record import Outline, Prefix
 from ctxwindow.record.blocks import blocks_of, is_blank_text, is_thinking
+from ctxwindow.record.turns import OutlineMark
 from ctxwindow.window import Ledger, entry_for, open_ledger
 from ctxwindow.window.ledger import Mark
 
@@ -48,6 +49,7 @@ class Wire:
         epoch: number of the epoch, from 0.
         messages: the messages as sent. Shared: never mutate.
         sources: for each, the record index it came from, or None for a head.
+        outline: turns and rounds of the messages as sent.
         start: record index from which messages stand on the wire verbatim.
         base: the request's system, tools and settings.
     """
@@ -70,7 +72,8 @@ class Wire:
         self.sources: list[int | None] = []
         self.ledger: Ledger = open_ledger(profile, base, unseen=unseen, learned=learned)
         self.prefix = Prefix(base.get("system"), base.get("tools"))
-        self._sent: Mark | None = None
+        self.outline = Outline()
+        self._sent: tuple[Mark, OutlineMark] | None = None
 
     def add(self, form: dict[str, Any], source: int | None, thinking: int | None = None) -> None:
         """Put one message, already in its wire form, at the end.
@@ -83,21 +86,24 @@ class Wire:
         self.messages.append(form)
         self.sources.append(source)
         self.prefix.add(form)
+        self.outline.add(form)
         self.ledger.add(entry_for(form, self.profile, thinking=thinking))
 
     def sent(self) -> None:
         """Everything on the wire has been sent: from here on it may not change."""
-        self._sent = self.ledger.mark()
+        self._sent = self.ledger.mark(), self.outline.mark()
 
     def unsend(self) -> bool:
         """Take off what was put on since `sent`; False when nothing of this epoch was sent yet."""
         if self._sent is None:
             return False
-        length = self._sent.length
+        ledger, outline = self._sent
+        length = ledger.length
         del self.messages[length:]
         del self.sources[length:]
         self.prefix.rollback(length)
-        self.ledger.rollback(self._sent)
+        self.outline.rollback(outline)
+        self.ledger.rollback(ledger)
         return True
 
     def request(self, max_tokens: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from ctxwindow.catalog import ModelProfile
+from ctxwindow.catalog.profile import RateName
 from ctxwindow.errors import MisuseError
 
 __all__ = ["TTL_SECONDS", "Bill", "Ttl", "bill"]
@@ -45,16 +46,13 @@ def bill(profile: ModelProfile, tokens: Bill, at: float) -> float | None:
         into, out = 1.0, 1.0
         if price.tier is not None and tokens.prompt > price.tier.over_prompt_tokens:
             into, out = price.tier.input_x, price.tier.output_x
-        prompt = sum(
-            amount * price.rate(kind)
-            for kind, amount in (
-                ("input", tokens.uncached),
-                ("cache_read", tokens.read),
-                ("cache_write_5m", tokens.written_5m),
-                ("cache_write_1h", tokens.written_1h),
-            )
-            if amount
+        rates: tuple[tuple[RateName, int], ...] = (
+            ("input", tokens.uncached),
+            ("cache_read", tokens.read),
+            ("cache_write_5m", tokens.written_5m),
+            ("cache_write_1h", tokens.written_1h),
         )
+        prompt = sum(amount * price.rate(name) for name, amount in rates if amount)
         return (prompt * into + tokens.output * price.rate("output") * out) / _PER
     except MisuseError:
         return None

@@ -6,6 +6,7 @@ Laws 5, 10, 11 and 12 have tests of their own elsewhere or come with what they a
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import subprocess
 import sys
@@ -29,7 +30,9 @@ policies = st.one_of(
     st.builds(
         lambda budget, methods: small(budget, methods=methods),
         st.integers(min_value=4_000, max_value=12_000),
-        st.sampled_from([("spill", "summarize_all"), ("summarize_keep_tail", "summarize_all"), ("spill", "summarize_keep_tail")]),
+        st.sampled_from(
+            [("spill", "summarize_all"), ("summarize_keep_tail", "summarize_all"), ("spill", "summarize_keep_tail")]
+        ),
     ),
 )
 
@@ -81,7 +84,7 @@ def test_law_3_every_wire_fits(steps: list[Step], model: str, policy: Policy) ->
 def test_law_4_append_only_inside_an_epoch(steps: list[Step], model: str, policy: Policy) -> None:
     """Each request extends the one before it under the equality of BIND-14."""
     _, sends, _ = _run(steps, model, policy)
-    for before, after in zip(sends, sends[1:], strict=False):
+    for before, after in itertools.pairwise(sends):
         if before.epoch == after.epoch:
             assert _chain(after)[: len(_chain(before))] == _chain(before)
         assert _chain(after)[-1] == after.fingerprint
@@ -124,7 +127,12 @@ def test_law_6_rounds_are_atomic(steps: list[Step], model: str, policy: Policy) 
     conversation, _, _ = _run(steps, model, policy)
     messages = [step.message for step in steps]
     for edit in conversation.compactions:
-        calls = {block["id"] for message in messages[: edit.end] for block in blocks_of(message) if block["type"] == "tool_use"}
+        calls = {
+            block["id"]
+            for message in messages[: edit.end]
+            for block in blocks_of(message)
+            if block["type"] == "tool_use"
+        }
         results = {
             block["tool_use_id"]
             for message in messages[: edit.end]
@@ -177,13 +185,17 @@ def test_law_8_in_any_process() -> None:
     steps: list[tuple[str, Any]] = []
     for number in range(40):
         call = {"type": "tool_use", "id": f"t{number}", "name": "read", "input": {"path": f"src/file_{number}.py"}}
-        result = {"type": "tool_result", "tool_use_id": f"t{number}", "content": f"def function_{number}(): pass\n" * 20}
+        result = {
+            "type": "tool_result",
+            "tool_use_id": f"t{number}",
+            "content": f"def function_{number}(): pass\n" * 20,
+        }
         steps.append(("append", {"role": "user", "content": f"Look at file {number}."}))
         steps.append(("receive", {"role": "assistant", "content": [call]}))
         steps.append(("append", {"role": "user", "content": [result]}))
         steps.append(("receive", {"role": "assistant", "content": [{"type": "text", "text": f"Read {number}."}]}))
     outputs = [
-        subprocess.run(
+        subprocess.run(  # noqa: S603 - our own script
             [sys.executable, "-c", _SCRIPT],
             input=json.dumps(steps),
             capture_output=True,

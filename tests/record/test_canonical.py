@@ -93,7 +93,13 @@ def test_tools_are_a_set() -> None:
 
 
 def test_tool_defaults_may_be_written_out() -> None:
-    spelled = {**_OTHER_TOOL, "type": "custom", "description": "", "strict": False, "cache_control": {"type": "ephemeral"}}
+    spelled = {
+        **_OTHER_TOOL,
+        "type": "custom",
+        "description": "",
+        "strict": False,
+        "cache_control": {"type": "ephemeral"},
+    }
     assert canonical_tools([_OTHER_TOOL]) == canonical_tools([spelled])
 
 
@@ -105,7 +111,9 @@ def test_an_unreferenced_deferred_tool_is_outside() -> None:
 def test_a_deferred_tool_enters_where_it_is_named() -> None:
     deferred = {**_OTHER_TOOL, "defer_loading": True}
     changed = {**deferred, "description": "Other."}
-    found = _user([{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "tool_reference", "tool_name": "write"}]}])
+    found = _user(
+        [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "tool_reference", "tool_name": "write"}]}]
+    )
     left, right = Prefix(None, [_TOOL, deferred]), Prefix(None, [_TOOL, changed])
     assert left.last == right.last
     assert left.add(_user("a")) == right.add(_user("a"))

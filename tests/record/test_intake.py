@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -50,7 +50,7 @@ def test_sdk_objects_and_dicts_alike() -> None:
     }
 
 
-class _Color(str, Enum):
+class _Color(StrEnum):
     RED = "red"
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import given
+from hypothesis import strategies as st
 
 from ctxwindow.record import Outline
 from ctxwindow.record.turns import is_turn_start
@@ -35,11 +36,39 @@ def test_only_tool_results_start_no_turn() -> None:
 def test_a_round_is_open_until_every_call_is_answered() -> None:
     outline = _outline([{"role": "user", "content": "go"}, _call("a", "b"), _result("a")])
     assert outline.open_calls == {"b": 1}
-    assert outline.rounds[-1].end is None
+    assert [one.end for one in outline.rounds] == [None]
     assert outline.boundaries == [0, 1]
     outline.add(_result("b"))
-    assert outline.rounds[-1].end == 4
+    assert [one.end for one in outline.rounds] == [4]
     assert outline.boundaries == [0, 1, 4]
+
+
+def test_assistant_messages_in_a_row_leave_several_rounds_open() -> None:
+    """MSG-02: consecutive same-role messages are accepted."""
+    outline = _outline([{"role": "user", "content": "go"}, _call("a"), _call("b")])
+    mark = outline.mark()
+    outline.add(_result("b"))
+    assert [one.end for one in outline.rounds] == [None, 4]
+    outline.add(_result("a"))
+    assert [one.end for one in outline.rounds] == [5, 4]
+    assert outline.boundaries == [0, 1, 5]
+    outline.rollback(mark)
+    assert [one.end for one in outline.rounds] == [None, None]
+    assert outline.open_calls == {"a": 1, "b": 2}
+    outline.add(_result("a", "b"))
+    assert outline.boundaries == [0, 1, 4]
+
+
+@given(conversations(long=False), st.data())
+def test_rollback_returns_to_the_mark(steps: list[Step], data: st.DataObject) -> None:
+    messages = [step.message for step in steps]
+    at = data.draw(st.integers(min_value=0, max_value=len(messages)))
+    outline = _outline(messages[:at])
+    mark = outline.mark()
+    for message in messages[at:]:
+        outline.add(message)
+    outline.rollback(mark)
+    assert vars(outline) == vars(_outline(messages[:at]))
 
 
 def test_server_pairs_may_span_messages_of_a_turn() -> None:

@@ -1,0 +1,110 @@
+"""Relief before the first send: which unsent results go to the cold tier, and what to say when nothing helps."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ctxwindow.errors import WindowOverflow
+from ctxwindow.record.blocks import blocks_of
+from ctxwindow.record.events import Spilled
+from ctxwindow.tiers.situation import Situation
+from ctxwindow.tiers.spill import spillable
+from ctxwindow.tiers.state import State
+from ctxwindow.tiers.summarize_all import floor as smallest_request
+from ctxwindow.window import size_message
+
+__all__ = ["largest", "overflow", "oversized"]
+
+_LEAST = 200
+"""Tokens below which spilling a result cannot help: the note that replaces it costs about as much."""
+
+
+class _Result(msgspec.Struct, frozen=True):
+    """A tool result that was never sent and stands whole."""
+
+    tokens: int
+    """What spilling would move: images stay (MEDIA-02 caps them)."""
+    message: int
+    block: int
+
+
+def oversized(state: State, limit: int, now: float | None) -> list[Spilled]:
+    """The unsent results above the policy's threshold, as spills.
+
+    Args:
+        state: the conversation.
+        limit: tokens the prompt may take.
+        now: the caller's clock.
+    """
+    if "spill" not in state.policy.methods:
+        return []
+    settings = state.policy.spill
+    room = max(0, limit - state.wire.ledger.fixed.count.tokens)
+    threshold = min(settings.tokens or room, int(room * settings.share))
+    return [
+        _spilled(state, result, threshold, now) for result in _results(state) if result.tokens > max(threshold, _LEAST)
+    ]
+
+
+def largest(state: State, now: float | None) -> Spilled | None:
+    """A spill of the largest unsent result, to make room; None when none is left."""
+    if "spill" not in state.policy.methods:
+        return None
+    left = [result for result in _results(state) if result.tokens > _LEAST]
+    if not left:
+        return None
+    result = max(left, key=lambda one: (one.tokens, -one.message, -one.block))
+    return _spilled(state, result, result.tokens // 4, now)
+
+
+def _results(state: State) -> list[_Result]:
+    found = []
+    for index in range(state.unsent, len(state.messages)):
+        form = state.forms.get(index)
+        if form is None or form.get("role") != "user":
+            continue
+        blocks = blocks_of(form)
+        if not any(spillable(block) for block in blocks):
+            continue
+        sizes = size_message(form, state.profile).blocks
+        for position, block in enumerate(blocks):
+            if spillable(block) and (index, position) not in state.spills:
+                tokens = sum(count.tokens for category, count in sizes[position].parts if category != "images")
+                found.append(_Result(tokens, index, position))
+    return found
+
+
+def _spilled(state: State, result: _Result, room: int, now: float | None) -> Spilled:
+    """The event, with a preview of no more than about `room` tokens (a token has one character or more)."""
+    settings = state.policy.spill
+    wanted = settings.head_chars + settings.tail_chars
+    share = min(1.0, room / wanted) if wanted else 0.0
+    return Spilled(
+        at=now,
+        message=result.message,
+        block=result.block,
+        tokens=result.tokens,
+        head=int(settings.head_chars * share),
+        tail=int(settings.tail_chars * share),
+    )
+
+
+def overflow(state: State, now: Situation, max_tokens: int) -> WindowOverflow:
+    """The error that names what cannot shrink."""
+    fixed = state.wire.ledger.fixed
+    parts = {
+        "system": sum(count.tokens for count in fixed.system),
+        "tools": sum(count.tokens for count in fixed.tools),
+        **{name: count.tokens for name, count in fixed.overheads},
+    }
+    for index in range(state.unsent, len(state.messages)):
+        if index in state.forms:
+            parts[f"messages.{index}"] = size_message(state.forms[index], state.profile).count.tokens
+    whole = state.wire.ledger.total.high
+    smallest = smallest_request(now) if "summarize_all" in state.policy.methods else None
+    need = whole if smallest is None else min(whole, smallest)
+    return WindowOverflow(
+        need=max(need, now.limit + 1) + max_tokens,
+        limit=now.limit + max_tokens,
+        floor={name: tokens for name, tokens in parts.items() if tokens > 0},
+    )
