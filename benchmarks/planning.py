@@ -86,7 +86,11 @@ def main() -> None:
         shrinks.append(first_shrink(size))
     head = "".join(f"{f'{size:,} messages':>18}" for size in SIZES)
     print(f"{'':34}{head}   ratio last/first")
-    for name, row in (("append + plan, median", medians), ("append + plan, 95th percentile", worst), ("decision to shrink", shrinks)):
+    for name, row in (
+        ("append + plan, median", medians),
+        ("append + plan, 95th percentile", worst),
+        ("decision to shrink", shrinks),
+    ):
         cells = "".join(f"{value * 1_000:>15.3f} ms" for value in row)
         print(f"{name:34}{cells}   {row[-1] / row[0]:.1f}")
 

@@ -38,7 +38,8 @@ class OutlineMark(msgspec.Struct, frozen=True, kw_only=True):
     length: int
     turns: int
     rounds: int
-    open_rounds: tuple[int, ...]
+    round_of: dict[str, int]
+    left: dict[int, int]
     boundaries: int
     open_calls: dict[str, int]
     open_server_calls: dict[str, int]
@@ -73,7 +74,8 @@ class Outline:
         self.open_calls: dict[str, int] = {}
         self.open_server_calls: dict[str, int] = {}
         self.call_ids: dict[str, int] = {}
-        self._open_rounds: list[int] = []
+        self._round_of: dict[str, int] = {}  # open call -> its place in `rounds`
+        self._left: dict[int, int] = {}  # place of an open round -> calls not yet answered
 
     def add(self, message: Mapping[str, Any]) -> None:
         """Follow one more message. Invalid sequences are followed too; judging them is the rules' work."""
@@ -92,36 +94,35 @@ class Outline:
             self.boundaries.append(self.length)
 
     def _assistant(self, index: int, blocks: list[Mapping[str, Any]]) -> None:
-        calls: list[str] = []
+        calls: dict[str, None] = {}
         for block in blocks:
             family = block_type(block).family
             identity = call_id(block)
             if identity is not None:
                 self.call_ids.setdefault(identity, index)
-            if family == "call" and identity is not None:
-                calls.append(identity)
+            if family == "call" and identity is not None and identity not in self.open_calls:
+                calls[identity] = None
                 self.open_calls[identity] = index
+                self._round_of[identity] = len(self.rounds)
             elif family == "server_call" and identity is not None:
                 self.open_server_calls[identity] = index
             elif family == "server_result":
                 self.open_server_calls.pop(result_id(block) or "", None)
         if calls:
-            self._open_rounds.append(len(self.rounds))
+            self._left[len(self.rounds)] = len(calls)
             self.rounds.append(Round(index, None, tuple(calls)))
 
     def _answers(self, index: int, blocks: list[Mapping[str, Any]]) -> None:
         for block in blocks:
-            if block_type(block).family == "result":
-                self.open_calls.pop(result_id(block) or "", None)
-        # Assistant messages in a row leave several rounds open at once (MSG-02).
-        still_open = []
-        for place in self._open_rounds:
-            one = self.rounds[place]
-            if any(call in self.open_calls for call in one.calls):
-                still_open.append(place)
-            else:
-                self.rounds[place] = Round(one.start, index + 1, one.calls)
-        self._open_rounds = still_open
+            identity = result_id(block) if block_type(block).family == "result" else None
+            if identity is None or self.open_calls.pop(identity, None) is None:
+                continue
+            # Assistant messages in a row leave several rounds open at once (MSG-02).
+            place = self._round_of.pop(identity)
+            self._left[place] -= 1
+            if not self._left[place]:
+                del self._left[place]
+                self.rounds[place] = Round(self.rounds[place].start, index + 1, self.rounds[place].calls)
 
     def mark(self) -> OutlineMark:
         """What is known now, to `rollback` to."""
@@ -129,7 +130,8 @@ class Outline:
             length=self.length,
             turns=len(self.turns),
             rounds=len(self.rounds),
-            open_rounds=tuple(self._open_rounds),
+            round_of=dict(self._round_of),
+            left=dict(self._left),
             boundaries=len(self.boundaries),
             open_calls=dict(self.open_calls),
             open_server_calls=dict(self.open_server_calls),
@@ -139,9 +141,9 @@ class Outline:
         """Forget every message since the mark."""
         self.length = mark.length
         del self.turns[mark.turns :], self.rounds[mark.rounds :], self.boundaries[mark.boundaries :]
-        for place in mark.open_rounds:
+        for place in mark.left:
             self.rounds[place] = Round(self.rounds[place].start, None, self.rounds[place].calls)
-        self._open_rounds = list(mark.open_rounds)
+        self._round_of, self._left = dict(mark.round_of), dict(mark.left)
         fresh = itertools.takewhile(lambda pair: pair[1] >= mark.length, reversed(self.call_ids.items()))
         for identity, _ in list(fresh):
             del self.call_ids[identity]

@@ -24,9 +24,12 @@ def _thinking(text: str) -> dict[str, Any]:
     return {"type": "thinking", "thinking": text, "signature": "s" * 80}
 
 
-TURN = [
+TURN: list[dict[str, Any]] = [
     {"role": "user", "content": "Why is the sky blue?"},
-    {"role": "assistant", "content": [_thinking("Rayleigh scattering, I think. " * 20), {"type": "text", "text": "Scattering."}]},
+    {
+        "role": "assistant",
+        "content": [_thinking("Rayleigh scattering, I think. " * 20), {"type": "text", "text": "Scattering."}],
+    },
 ]
 NEXT = {"role": "user", "content": "And the sea?"}
 
@@ -48,13 +51,15 @@ def test_last_turn_only_models_strip_it() -> None:
     assert next_turn.by["thinking"] == 0
     assert next_turn.not_counted == {"RET-02": thinking}
     stripped = [block for block in next_turn.blocks if block.disposition == "stripped"]
-    assert [(block.path, block.rule, block.tokens) for block in stripped] == [("messages.1.content.0", "RET-02", thinking)]
+    assert [(block.path, block.rule, block.tokens) for block in stripped] == [
+        ("messages.1.content.0", "RET-02", thinking)
+    ]
 
 
 def test_tool_results_start_no_turn() -> None:
     """RET-06: inside an open tool loop all models keep the current turn's thinking."""
     call = {"type": "tool_use", "id": "t", "name": "read", "input": {}}
-    loop = [TURN[0], {"role": "assistant", "content": [_thinking("Look first."), call]},
+    loop: list[dict[str, Any]] = [TURN[0], {"role": "assistant", "content": [_thinking("Look first."), call]},
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "blue"}]}]  # fmt: skip
     assert _ledger(loop, HAIKU).window().by["thinking"] > 0
 
@@ -68,7 +73,9 @@ def test_turn_scoped_reminders_expire() -> None:
     without = _ledger([TURN[0], reply, NEXT], profile)
     assert with_reminder.total.tokens == without.total.tokens
     assert with_reminder.window().not_counted["SYS-07"] > 0
-    assert {block.disposition for block in with_reminder.window().blocks if block.path.startswith("messages.1.")} == {"expired"}
+    assert {block.disposition for block in with_reminder.window().blocks if block.path.startswith("messages.1.")} == {
+        "expired"
+    }
 
 
 def test_an_anchor_is_exact_and_later_sizes_build_on_it() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxwindow.window.shapes import KINDS, PIECE, SHAPES, shape_of
+from ctxwindow.window.shapes import KINDS, SHAPES, pieces, shape_of
 
 WORDS = {"the": (1, 1), "hello": (1, 2)}
 
@@ -20,12 +20,12 @@ def _of(piece: str) -> tuple[str, dict[str, float]]:
 @given(st.text(st.characters(codec=None), max_size=300))
 def test_pieces_cover_the_text(text: str) -> None:
     """No character is lost, none counted twice."""
-    assert "".join(PIECE.findall(text)) == text
+    assert "".join(pieces(text)) == text
 
 
 @given(st.text(st.characters(codec=None), min_size=1, max_size=60))
 def test_every_piece_has_a_shape(text: str) -> None:
-    for piece in PIECE.findall(text):
+    for piece in pieces(text):
         kind, parts = shape_of(piece, WORDS)
         assert 0 <= kind < len(KINDS)
         assert all(0 <= index < len(SHAPES) and amount > 0 for index, amount in parts)
@@ -38,12 +38,12 @@ def test_names_are_unique() -> None:
 
 def test_code_points_of_every_block_have_a_shape() -> None:
     for point in range(0, sys.maxunicode + 1, 13):
-        (piece,) = PIECE.findall(chr(point))
+        (piece,) = pieces(chr(point))
         shape_of(piece, WORDS)
 
 
 @pytest.mark.parametrize(
-    ("text", "pieces"),
+    ("text", "expected"),
     [
         ("Hello, big world!", ["Hello", ",", " big", " world", "!"]),
         ("x = foo(12, 'a')\n    return", ["x", " =", " foo", "(", "12", ",", " '", "a", "')", "\n    ", "return"]),
@@ -53,8 +53,8 @@ def test_code_points_of_every_block_have_a_shape() -> None:
         ("a  b\tc", ["a", "  ", "b", "\t", "c"]),
     ],
 )
-def test_pieces(text: str, pieces: list[str]) -> None:
-    assert PIECE.findall(text) == pieces
+def test_pieces(text: str, expected: list[str]) -> None:
+    assert pieces(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_pieces(text: str, pieces: list[str]) -> None:
     ],
 )
 def test_shapes(piece: str, kind: str, shapes: dict[str, float]) -> None:
-    assert PIECE.findall(piece) == [piece]
+    assert pieces(piece) == [piece]
     assert _of(piece) == (kind, shapes)
 
 

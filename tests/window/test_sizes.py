@@ -21,7 +21,15 @@ def test_a_single_message_costs_its_text_and_seven() -> None:
 
 @pytest.mark.parametrize("name", [row.name for row in known_types()])
 def test_every_block_type_has_a_size(name: str) -> None:
-    block = {"type": name, "id": "x", "tool_use_id": "x", "name": "n", "input": {"a": [1]}, "content": "some text", "text": "t"}
+    block = {
+        "type": name,
+        "id": "x",
+        "tool_use_id": "x",
+        "name": "n",
+        "input": {"a": [1]},
+        "content": "some text",
+        "text": "t",
+    }
     size = size_block(block, OPUS)
     assert 0 <= size.count.low <= size.count.tokens <= size.count.high
     assert sum(count.tokens for _, count in size.parts) == size.count.tokens
@@ -43,6 +51,8 @@ def test_omitted_thinking_takes_its_size_from_usage() -> None:
     assert [block.count.tokens for block in known.blocks[:2]] == [451, 450]
 
 
-@pytest.mark.parametrize("content", [None, 7, [7], [{}], [{"type": None}], [{"type": "tool_use", "input": "no object"}]])
+@pytest.mark.parametrize(
+    "content", [None, 7, [7], [{}], [{"type": None}], [{"type": "tool_use", "input": "no object"}]]
+)
 def test_odd_shapes_have_a_size(content: Any) -> None:
     assert size_message({"role": "user", "content": content}, OPUS).count.tokens >= 0
