@@ -1,0 +1,54 @@
+"""The public API as users type it. Checked by mypy and pyright in strict mode, never run."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never, assert_type
+
+import ctxwindow
+from ctxwindow import Conversation, Count, Decision, Policy, Send, Spill, Summarize, Violation, Window
+from ctxwindow.catalog import ModelProfile, models, resolve
+from ctxwindow.stores import Hit, MemoryStore, SqliteStore, Store, keep, load
+from ctxwindow.summarize import Extractive, Summarizer
+
+
+def embed() -> None:
+    chat = Conversation.start(model="claude-opus-5-5", system="Be brief.", policy=Policy(budget=200_000, spill=Spill(share=0.2)))
+    assert_type(chat.append({"role": "user", "content": "Hello."}), int)
+    decision = chat.plan(max_tokens=1_000, now=0.0)
+    assert_type(decision, Send | Summarize | Count)
+    carry_out(decision)
+    assert_type(chat.window, Window)
+    assert_type(chat.messages, tuple[dict[str, Any], ...])
+
+
+def carry_out(decision: Decision) -> None:
+    match decision:
+        case Send():
+            assert_type(decision.request, dict[str, Any])
+            assert_type(decision.window.tokens, int)
+            assert_type(decision.forecast.warm, float | None)
+        case Summarize():
+            assert_type(decision.segment.messages, tuple[dict[str, Any], ...])
+        case Count():
+            assert_type(decision.fingerprint, str)
+        case _:
+            assert_never(decision)
+
+
+def store(chat: Conversation) -> None:
+    stores: list[Store] = [MemoryStore(), SqliteStore("agent.db")]
+    for one in stores:
+        assert_type(keep(one, "a", chat), int)
+        assert_type(load(one, "a"), Conversation)
+        assert_type(one.search("a", "query"), list[Hit])
+
+
+def single(request: dict[str, Any]) -> None:
+    assert_type(ctxwindow.count(request), Window)
+    assert_type(ctxwindow.check(request), list[Violation])
+    assert_type(resolve("claude-opus-5-5"), ModelProfile)
+    assert_type(models(), tuple[ModelProfile, ...])
+
+
+def summarizer() -> Summarizer:
+    return Extractive()
