@@ -32,7 +32,9 @@ def _start(model: str = "claude-opus-4-6", **settings: Any) -> Conversation:
 
 
 def _call(number: int, *, thinking: bool = True) -> dict[str, Any]:
-    content: list[Any] = [{"type": "tool_use", "id": f"toolu_{number}", "name": "read", "input": {"path": f"src/{number}.py"}}]
+    content: list[Any] = [
+        {"type": "tool_use", "id": f"toolu_{number}", "name": "read", "input": {"path": f"src/{number}.py"}}
+    ]
     if thinking:
         content.insert(0, {"type": "thinking", "thinking": f"Read file {number} next.", "signature": "s" * 60})
     return {"content": content, "stop_reason": "tool_use"}
@@ -470,7 +472,10 @@ def test_prompt_too_long_is_learnt_from_and_shrunk() -> None:
     sends = _agent(conversation, 40)
     before = sends[-1].window.tokens
     recovery = conversation.fail(
-        {"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long: 30000 tokens > 20000 maximum"}}
+        {
+            "type": "error",
+            "error": {"type": "invalid_request_error", "message": "prompt is too long: 30000 tokens > 20000 maximum"},
+        }
     )
     assert (recovery.action, recovery.rule, recovery.tokens) == ("plan_again", "CTX-08", 30_000)
     send = plan(conversation)
@@ -483,7 +488,9 @@ def test_bound_to_a_different_conversation_asks_to_drop_from_then_on() -> None:
     conversation = Conversation.start(model="claude-opus-5-5", settings={"thinking": {"type": "adaptive"}})
     conversation.append(USER)
     plan(conversation)
-    message = "messages.1.content.0: Invalid `signature` in `thinking` block. The block is bound to a different conversation."
+    message = (
+        "messages.1.content.0: Invalid `signature` in `thinking` block. The block is bound to a different conversation."
+    )
     recovery = conversation.fail({"error": {"type": "invalid_request_error", "message": message}})
     assert recovery.action == "plan_again"
     request = plan(conversation).request

@@ -14,9 +14,9 @@ PACKAGES = ["record", "catalog", "rules", "window", "tiers", "summarize", "store
 def test_every_exported_name_is_there_once_and_in_order(package: str) -> None:
     module = importlib.import_module(package)
     assert len(module.__all__) == len(set(module.__all__))
-    assert list(module.__all__) == sorted(module.__all__, key=lambda name: (not name.isupper(), name.islower(), name)) or list(
-        module.__all__
-    ) == sorted(module.__all__)
+    assert list(module.__all__) == sorted(
+        module.__all__, key=lambda name: (not name.isupper(), name.islower(), name)
+    ) or list(module.__all__) == sorted(module.__all__)
     for name in module.__all__:
         assert getattr(module, name) is not None
 

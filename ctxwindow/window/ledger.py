@@ -163,7 +163,7 @@ class Ledger:
 
     def window(self) -> Window:
         """The totals as they are now; blocks are listed on demand from the entries of now."""
-        by = {category: count.tokens for category, count in self._by.items()}
+        by: dict[str, int] = {category: count.tokens for category, count in self._by.items()}
         by["system"] = sum(count.tokens for count in self.fixed.system)
         by["tools"] = sum(count.tokens for count in self.fixed.tools)
         overheads = {name: count.tokens for name, count in self.fixed.overheads}

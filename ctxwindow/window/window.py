@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from ctxwindow.window.sizes import Category
-
 __all__ = ["BlockCount", "Disposition", "Source", "Window"]
 
 Source = Literal["exact", "anchored", "estimated"]
@@ -52,7 +50,8 @@ class Window:
     size: int
     """The model's context window."""
     max_output: int
-    by: dict[Category, int]
+    by: dict[str, int]
+    """Tokens by category: system, tools, messages, thinking, images, documents, overhead."""
     overheads: dict[str, int]
     """Named parts of `by["overhead"]`: frames, tool prompt, and `unexplained`, what an exact size differs by
     from the sum of the parts (it may be negative)."""

@@ -43,7 +43,9 @@ def test_the_embedding_example_of_the_readme_converses() -> None:
             asked.append(request)
             text = anthropic.types.TextBlock.construct(type="text", text=f"Answer {len(asked)}.")
             usage = anthropic.types.Usage.construct(input_tokens=20 * len(asked), output_tokens=4)
-            return anthropic.types.Message.construct(role="assistant", content=[text], usage=usage, stop_reason="end_turn")
+            return anthropic.types.Message.construct(
+                role="assistant", content=[text], usage=usage, stop_reason="end_turn"
+            )
 
     class _Client:
         messages = _Messages()

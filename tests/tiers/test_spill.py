@@ -18,10 +18,14 @@ def test_images_and_tool_references_stay() -> None:
     image = {"type": "image", "source": {"type": "url", "url": "u"}}
     reference = {"type": "tool_reference", "tool_name": "write"}
     content = [{"type": "text", "text": "x" * 100}, image, reference, {"type": "text", "text": "y" * 100}]
-    shown = preview({"type": "tool_result", "tool_use_id": "t", "content": content}, "m1.0", tokens=60, head=10, tail=10)
+    shown = preview(
+        {"type": "tool_result", "tool_use_id": "t", "content": content}, "m1.0", tokens=60, head=10, tail=10
+    )
     assert shown["content"][1:] == [image, reference]
 
 
 def test_nothing_but_the_note() -> None:
-    shown = preview({"type": "tool_result", "tool_use_id": "t", "content": "x" * 100}, "m1.0", tokens=30, head=0, tail=0)
+    shown = preview(
+        {"type": "tool_result", "tool_use_id": "t", "content": "x" * 100}, "m1.0", tokens=30, head=0, tail=0
+    )
     assert shown["content"][0]["text"].startswith("[about 30 tokens")

@@ -12,7 +12,9 @@ from ctxwindow.summarize import Extractive, Summarizer
 
 
 def embed() -> None:
-    chat = Conversation.start(model="claude-opus-5-5", system="Be brief.", policy=Policy(budget=200_000, spill=Spill(share=0.2)))
+    chat = Conversation.start(
+        model="claude-opus-5-5", system="Be brief.", policy=Policy(budget=200_000, spill=Spill(share=0.2))
+    )
     assert_type(chat.append({"role": "user", "content": "Hello."}), int)
     decision = chat.plan(max_tokens=1_000, now=0.0)
     assert_type(decision, Send | Summarize | Count)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import Any
+
+from ctxwindow.catalog import resolve
+from ctxwindow.tiers.caching import LastSend, forecast, has_markers, mark, prompt_bill
+from ctxwindow.window import Bill
+
+OPUS = resolve("claude-opus-5-5")
+AT = 1_792_000_000.0
+
+
+def _request(*contents: Any, **fields: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": content} for content in contents], **fields}
+
+
+def test_breakpoints_at_the_end_of_system_of_the_send_before_and_of_the_wire() -> None:
+    request = _request("one", "two", "three", system="rules")
+    last = LastSend(tokens=10, messages=2, at=AT)
+    assert mark(request, "5m", last) == ("system.0", "messages.1.content.0", "messages.2.content.0")
+    assert request["messages"][2]["content"][0]["cache_control"] == {"type": "ephemeral"}
+    assert "cache_control" not in str(request["messages"][0])
+
+
+def test_the_hour_is_written_out() -> None:
+    """CACHE-04: TTLs 5m (default) and 1h."""
+    request = _request("one")
+    mark(request, "1h", None)
+    assert request["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+
+
+def test_not_on_thinking_blank_text_or_turn_scoped_messages() -> None:
+    """CACHE-09: thinking blocks, empty text and turn-scoped system messages take no marker."""
+    thinking = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    request = _request([{"type": "text", "text": "a"}, thinking, {"type": "text", "text": " "}])
+    assert mark(request, "5m", None) == ("messages.0.content.0",)
+    scoped = {"messages": [{"role": "system", "content": "x", "clear_at": "next_user_message"}]}
+    assert mark(scoped, "5m", None) == ()
+
+
+def test_a_marker_inside_a_tool_input_is_data() -> None:
+    assert has_markers([{"type": "text", "cache_control": {"type": "ephemeral"}}])
+    assert not has_markers([{"type": "tool_use", "input": {"cache_control": 1}}])
+    assert not has_markers([{"type": "text", "cache_control": None}])
+
+
+def test_short_prompts_are_not_cached() -> None:
+    """CACHE-08: a prefix under the minimum (512 on Opus 5.5) is silently not cached."""
+    assert prompt_bill(OPUS, 511, 0, "5m") == Bill(uncached=511)
+    assert prompt_bill(OPUS, 512, 0, "5m") == Bill(written_5m=512)
+    assert prompt_bill(OPUS, 2_000, 500, "5m") == Bill(written_5m=2_000)
+    assert prompt_bill(OPUS, 2_000, 1_500, "1h") == Bill(read=1_500, written_1h=500)
+    assert prompt_bill(OPUS, 2_000, 1_500, None) == Bill(uncached=2_000)
+
+
+def test_the_entry_lives_from_the_send_that_wrote_it() -> None:
+    """CACHE-05: lifetime counts from the start of the request that wrote or read the entry."""
+    last = LastSend(tokens=10_000, messages=3, at=AT)
+    assert forecast(OPUS, 12_000, last, "5m", AT + 300).lives
+    assert not forecast(OPUS, 12_000, last, "5m", AT + 301).lives
+    assert forecast(OPUS, 12_000, last, "1h", AT + 301).lives
+    assert not forecast(OPUS, 12_000, None, "5m", AT).lives
+    cost = forecast(OPUS, 12_000, last, "5m", AT)
+    assert cost.warm is not None
+    assert round(cost.warm, 6) == round((10_000 * 0.2 + 2_000 * 5) / 1_000_000, 6)
+    assert cost.cold == 12_000 * 5 / 1_000_000
