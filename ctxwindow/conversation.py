@@ -16,6 +16,8 @@ again. `ctxwindow.stores.keep` writes new events to a store.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -36,7 +38,15 @@ from ctxwindow.record.events import (
 )
 from ctxwindow.rules import View, check_end, check_message, may_cut
 from ctxwindow.tiers import Decision, Policy, Proposal, Recovery, Send, Situation, judge
-from ctxwindow.tiers.pressure import largest, overflow, oversized
+from ctxwindow.tiers.intake import (
+    check_fixed,
+    checked_count,
+    checked_settings,
+    checked_summary,
+    checked_time,
+    raise_errors,
+)
+from ctxwindow.tiers.pressure import overflow, oversized, relief
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.requests import count_of, send_of, sent_event, summarize_of
 from ctxwindow.tiers.spill import handle_of
@@ -56,7 +66,7 @@ class Conversation:
         self._events: list[Event] = [started]
         self._kept = 0
         self._due: Proposal | None = None
-        self._out: Send | None = None
+        self._out: tuple[int, Send] | None = None
 
     # -- beginnings ----------------------------------------------------------------------------------------
 
@@ -85,25 +95,21 @@ class Conversation:
 
         Raises:
             UnknownModel: the id is not in the catalog.
-            InvalidRequest: system, tools or settings hold something that is not JSON.
+            InvalidRequest: system, tools or settings are not JSON, or break a rule on their own.
         """
         profile = resolve(model)
-        given = intake(dict(settings or {}), "settings")
-        for key in ("model", "messages", "max_tokens", "system", "tools"):
-            if key in given:
-                raise InvalidRequest(f"{key} is not a setting.", path=f"settings.{key}", remedy="Pass it by name.")
-        return cls(
-            Started(
-                at=now,
-                model=profile.id,
-                profile=msgspec.to_builtins(profile) if isinstance(model, ModelProfile) else None,
-                system=intake(system, "system") if system is not None else None,
-                tools=intake(list(tools), "tools") if tools is not None else None,
-                settings=given,
-                policy=(policy or Policy()).model_dump(mode="json", exclude_unset=True),
-                unseen=unseen,
-            )
+        started = Started(
+            at=checked_time(now),
+            model=profile.id,
+            profile=msgspec.to_builtins(profile) if isinstance(model, ModelProfile) else None,
+            system=intake(system, "system") if system is not None else None,
+            tools=intake(tools, "tools") if tools is not None else None,
+            settings=checked_settings(settings or {}),
+            policy=(policy or Policy()).model_dump(mode="json"),
+            unseen=unseen,
         )
+        check_fixed(profile, started.settings, system=started.system, tools=started.tools)
+        return cls(started)
 
     @classmethod
     def fold(cls, events: Iterable[Event]) -> Conversation:
@@ -181,7 +187,7 @@ class Conversation:
         """
         for message, block in self._state.spills:
             if handle_of(message, block) == handle:
-                whole: dict[str, Any] = blocks_of(sendable(self._state.messages[message]) or {})[block]
+                whole: dict[str, Any] = copy.deepcopy(blocks_of(sendable(self._state.messages[message]) or {})[block])
                 return whole
         raise ProtocolError(f"no spilled result has the handle {handle[:40]!r}.", remedy="See `spilled`.")
 
@@ -209,7 +215,8 @@ class Conversation:
         state = self._state
         index = len(state.messages)
         taken = intake(message, f"messages.{index}")
-        previous = state.messages[-1] if state.messages else None
+        # What a message follows is the last one on the wire: evidence is not sent.
+        previous = state.forms[max(state.forms)] if state.forms else None
         violations = check_message(
             taken,
             index=index,
@@ -219,16 +226,10 @@ class Conversation:
             system=state.base.get("system"),
             tools=state.base.get("tools"),
             settings=state.settings,
-            betas=state.settings.get("betas", ()),
+            betas=state.settings.get("betas") or (),
         )
-        errors = [violation for violation in violations if violation.severity == "error"]
-        if errors:
-            first = errors[0]
-            error = InvalidRequest(first.message, rule=first.rule, path=first.path, remedy=first.remedy)
-            for other in errors[1:]:
-                error.add_note(f"{other.path}: {other.message} [{other.rule}] {other.remedy}")
-            raise error
-        self._record(Appended(at=now, message=taken))
+        raise_errors(violations)
+        self._record(Appended(at=checked_time(now), message=taken))
         return index
 
     def receive(self, reply: Any, *, now: float | None = None) -> int:
@@ -255,13 +256,13 @@ class Conversation:
         usage = taken.get("usage")
         self._record(
             Received(
-                at=now,
+                at=checked_time(now),
                 send=state.awaiting.send,
                 message={"role": "assistant", "content": content},
                 usage=usage if isinstance(usage, dict) else None,
-                stop_reason=taken.get("stop_reason"),
-                model=taken.get("model"),
-                reply_id=taken.get("id"),
+                stop_reason=_text(taken.get("stop_reason")),
+                model=_text(taken.get("model")),
+                reply_id=_text(taken.get("id")),
             )
         )
         return len(state.messages) - 1
@@ -273,24 +274,49 @@ class Conversation:
         settings: Mapping[str, Any] | None = None,
         now: float | None = None,
     ) -> None:
-        """Switch the model, or replace the settings that every send carries. System and tools stay (BIND-12)."""
+        """Switch the model, or replace the settings that every send carries. System and tools stay (BIND-12).
+
+        All thinking stays in the history across switches: the API drops what the next model cannot read (BIND-21).
+
+        Raises:
+            UnknownModel: the id is not in the catalog.
+            InvalidRequest: the settings, or the history on that model, break a rule; nothing was changed.
+        """
+        state = self._state
         profile = resolve(model) if model is not None else None
+        given = checked_settings(settings) if settings is not None else None
+        check_fixed(
+            profile or state.profile,
+            state.settings if given is None else given,
+            system=state.base.get("system"),
+            tools=state.base.get("tools"),
+            messages=state.wire.messages if profile is not None else (),
+        )
         self._record(
             Configured(
-                at=now,
+                at=checked_time(now),
                 model=profile.id if profile else None,
                 profile=msgspec.to_builtins(profile) if isinstance(model, ModelProfile) else None,
-                settings=intake(dict(settings), "settings") if settings is not None else None,
+                settings=given,
             )
         )
 
     def summarized(self, text: str, *, by: str, cost: float = 0.0, now: float | None = None) -> None:
         """Hand back the summary that `Summarize` asked for. A new epoch starts.
 
+        Messages may be appended in the meantime: they stay after the summary, word for word.
+
+        Args:
+            text: the summary. It may be empty: then the wire only says which messages can be recalled.
+            by: who wrote it, told to the model.
+            cost: what it cost, in dollars.
+            now: the caller's clock.
+
         Raises:
             ProtocolError: no summary is due, or it is longer than asked; nothing was changed.
         """
         state = self._state
+        checked_summary(text, by, cost)
         if self._due is None:
             raise ProtocolError("no summary is due.", remedy="Call `plan` first.")
         edit = self._due.edit
@@ -301,11 +327,13 @@ class Conversation:
                 rule="law 7",
                 remedy="Shorten it, or summarise with `ctxwindow.summarize.Extractive`.",
             )
-        self._record(msgspec.structs.replace(edit, at=now, summary=text, by=by, tokens=tokens, cost=cost))
+        at = checked_time(now)
+        self._record(msgspec.structs.replace(edit, at=at, summary=text, by=by, tokens=tokens, cost=float(cost)))
 
     def counted(self, tokens: int | None, *, now: float | None = None) -> None:
         """Hand back the exact count that `Count` asked for; None where no count could be had."""
-        self._record(Counted(at=now, fingerprint=self._state.wire.prefix.last, tokens=tokens))
+        checked_count(tokens)
+        self._record(Counted(at=checked_time(now), fingerprint=self._state.count_key, tokens=tokens))
 
     def fail(self, error: Any, *, now: float | None = None) -> Recovery:
         """What to do after an error of the API, as the rulebook documents it.
@@ -321,10 +349,10 @@ class Conversation:
         state = self._state
         if state.awaiting is None:
             raise ProtocolError("no request is out that could have failed.", remedy="Call `plan` first.")
-        recovery = recover(error)
+        recovery = recover(error, dropping=state.dropping)
         self._record(
             Failed(
-                at=now,
+                at=checked_time(now),
                 send=state.awaiting.send,
                 status=recovery.status,
                 kind=recovery.kind,
@@ -352,34 +380,36 @@ class Conversation:
             ProtocolError: there is nothing to answer, or calls are open.
             WindowOverflow: what must be sent cannot fit; names what cannot shrink.
         """
+        now = checked_time(now)
         self._check_ready(max_tokens)
+        if self._out is not None and self._out[0] == max_tokens:
+            return self._out[1]  # nothing has happened since: the same request again
         state = self._state
-        if self._out is not None and self._out.request["max_tokens"] == max_tokens:
-            return self._out  # nothing has happened since: the same request again
         limit = self._limit(max_tokens)
         for spill in oversized(state, limit, now):
             self._record(spill)
         while True:
-            situation = self._situation(limit)
+            situation = self._situation(limit, now)
             verdict = judge(situation)
-            match verdict.action:
-                case "send":
-                    return self._send(max_tokens, now)
-                case "shrink" if verdict.proposal is not None:
-                    self._due = verdict.proposal
-                    return summarize_of(state, verdict.proposal, verdict.why)
-                case "count" if state.wire.prefix.last not in state.counts:
-                    return count_of(state, max_tokens)
-            # Nothing to shrink, or no count could be had and the upper bound decides: spilling is what is left.
-            spill_more = largest(state, now)
-            if spill_more is None:
+            if verdict.action == "send":
+                return self._send(max_tokens, limit, now)
+            if verdict.action == "count":
+                return count_of(state, max_tokens)
+            if verdict.proposal is not None:
+                self._due = verdict.proposal
+                return summarize_of(state, verdict.proposal, verdict.why)
+            spills = relief(state, dataclasses.replace(situation, cautious=True))
+            if not spills and state.wire.ledger.total.tokens > limit:
                 raise overflow(state, situation, max_tokens)
-            self._record(spill_more)
+            if not spills:
+                return self._send(max_tokens, limit, now)
+            for spill in spills:
+                self._record(spill)
 
-    def _send(self, max_tokens: int, now: float | None) -> Send:
-        send = send_of(self._state, max_tokens, now)
+    def _send(self, max_tokens: int, limit: int, now: float | None) -> Send:
+        send = send_of(self._state, max_tokens, now, limit=limit)
         self._record(sent_event(self._state, send, max_tokens, now))
-        self._out = send
+        self._out = max_tokens, send
         return send
 
     def _check_ready(self, max_tokens: int) -> None:
@@ -397,7 +427,8 @@ class Conversation:
         for violation in check_end(self._view(state.wire.messages, state.wire.outline)):
             if violation.severity != "error" or (violation.rule == "MSG-04" and state.paused):
                 continue
-            raise ProtocolError(violation.message, rule=violation.rule, path=violation.path, remedy=violation.remedy)
+            reason = violation.message.removeprefix(f"{violation.path}: ")
+            raise ProtocolError(reason, rule=violation.rule, path=violation.path, remedy=violation.remedy)
 
     def _view(self, messages: Sequence[Mapping[str, Any]], outline: Outline) -> View:
         state = self._state
@@ -408,7 +439,7 @@ class Conversation:
             system=state.base.get("system"),
             tools=state.base.get("tools"),
             settings=state.settings,
-            betas=state.settings.get("betas", ()),
+            betas=state.settings.get("betas") or (),
         )
 
     def _limit(self, max_tokens: int) -> int:
@@ -417,7 +448,7 @@ class Conversation:
         budgets = (state.profile.window, state.policy.budget, state.tightened)
         return min(budget for budget in budgets if budget is not None) - max_tokens
 
-    def _situation(self, limit: int) -> Situation:
+    def _situation(self, limit: int, now: float | None) -> Situation:
         state = self._state
         view = self._view(state.messages, state.outline)
         return Situation(
@@ -428,7 +459,9 @@ class Conversation:
             profile=state.profile,
             policy=state.policy,
             limit=limit,
-            fixed=state.wire.ledger.fixed.count.tokens,
+            summarized_to=state.edits[-1].end if state.edits else 0,
+            asked=state.count_key in state.counts,
+            at=now,
             may_cut=lambda index: may_cut(view, index),
         )
 
@@ -436,5 +469,11 @@ class Conversation:
         """Apply first: an event that cannot be applied is not kept."""
         self._state.apply(event)
         self._events.append(event)
-        self._due = None
         self._out = None
+        if not isinstance(event, Appended):
+            self._due = None  # a summary that is being written stands for what came before
+
+
+def _text(value: Any) -> str | None:
+    """A string as it is; anything else is not known."""
+    return value if isinstance(value, str) else None

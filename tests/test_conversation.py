@@ -419,14 +419,194 @@ def test_count_is_asked_for_when_the_bounds_straddle_the_budget() -> None:
     assert (send.window.tokens, send.window.source) == (2_345, "exact")
 
 
-def test_where_no_count_can_be_had_the_upper_bound_decides() -> None:
+def test_where_no_count_can_be_had_the_api_has_the_last_word() -> None:
+    """The estimate fits, the bound does not, and nothing is left to shrink: the send says that it is not sure."""
     images = [{"type": "image", "source": {"type": "url", "url": f"https://example.org/{n}.png"}} for n in range(3)]
     conversation = _start(budget=4_000, exact_counts=True, high=0.99, low=0.5)
     conversation.append({"role": "user", "content": images})
     assert isinstance(conversation.plan(max_tokens=500), Count)
     conversation.counted(None)
+    send = conversation.plan(max_tokens=500)
+    assert isinstance(send, Send)
+    assert not send.sure
+    assert send.window.tokens + 500 <= 4_000 < send.window.high + 500
+
+
+def test_a_document_behind_a_url_can_be_sent() -> None:
+    document = {"type": "document", "source": {"type": "url", "url": "https://example.org/a.pdf"}}
+    conversation = _start("claude-haiku-4-5")
+    conversation.append({"role": "user", "content": [document, {"type": "text", "text": "Sum it up."}]})
+    assert not plan(conversation).sure
+
+
+def test_a_resumed_history_is_never_edited_before_its_replies() -> None:
+    """BIND-12: clearing an old tool_result while keeping later thinking fails the prefix check."""
+    conversation = _start("claude-opus-5-5", budget=100_000)
+    thinking = {"type": "thinking", "thinking": "Read it.", "signature": "s" * 60}
+    conversation.append(USER)
+    conversation.append({"role": "assistant", "content": [thinking, *_call(0, thinking=False)["content"]]})
+    conversation.append(_result(0, lines=1_000))
+    conversation.append({"role": "assistant", "content": [thinking, {"type": "text", "text": "Read."}]})
+    conversation.append(USER)
+    send = plan(conversation)
+    assert conversation.spilled == {}
+    assert send.request["messages"][2] == _result(0, lines=1_000)
+
+
+def test_a_window_that_keeps_being_too_small_ends_in_an_overflow() -> None:
+    """Law 7: no loop of compactions without new content."""
+    conversation = _start("claude-haiku-4-5", budget=50_000)
+    _agent(conversation, 10)
+    error = {"error": {"type": "invalid_request_error", "message": "prompt is too long: 25000 tokens > 20000 maximum"}}
     with pytest.raises(WindowOverflow):
-        conversation.plan(max_tokens=500)
+        for _ in range(8):
+            conversation.fail(error)
+            plan(conversation)
+    ends = [edit.end for edit in conversation.compactions]
+    assert len(ends) == len(set(ends)) <= 2
+
+
+def test_what_follows_evidence_is_judged_by_the_wire() -> None:
+    """SYS-04: the refused reply between them is not on the wire."""
+    conversation = _start("claude-opus-5-5")
+    conversation.append(USER)
+    conversation.append({"role": "system", "content": "Stay brief."})
+    plan(conversation)
+    conversation.receive({"content": [], "stop_reason": "refusal"})
+    with pytest.raises(InvalidRequest) as caught:
+        conversation.append(USER)
+    assert caught.value.rule == "SYS-04"
+    assert plan(conversation).request["messages"][-1]["role"] == "system"
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"settings": {"tool_choice": {"type": "any"}}, "tools": [{"name": "a", "input_schema": {}}]}, "TOOL-15"),
+        ({"tools": [{"name": "a", "input_schema": {}, "defer_loading": True}]}, "TOOL-17"),
+        ({"system": 123}, "SHAPE-09"),
+        ({"tools": "abc"}, "SHAPE-09"),
+        ({"settings": {"betas": 5}}, None),
+    ],
+)
+def test_what_stands_around_the_messages_is_judged_at_the_start(fields: dict[str, Any], rule: str | None) -> None:
+    """Law 2: invalid input is refused before anything is stored."""
+    with pytest.raises(InvalidRequest) as caught:
+        Conversation.start(model="claude-opus-5-5", **fields)
+    assert caught.value.rule == rule
+
+
+def test_configure_refuses_what_start_refuses_and_what_the_history_forbids() -> None:
+    conversation = _start("claude-opus-5-5")
+    conversation.append(USER)
+    conversation.append({"role": "system", "content": "Stay brief."})
+    for settings in ({"system": "new"}, {"model": "x"}, {"max_tokens": 5}):
+        with pytest.raises(InvalidRequest):
+            conversation.configure(settings=settings)
+    with pytest.raises(InvalidRequest) as caught:
+        conversation.configure(model="claude-haiku-4-5")
+    assert caught.value.rule == "SYS-01"
+    assert conversation.model == "claude-opus-5-5"
+    assert len(conversation.events) == 3
+
+
+def test_settings_that_bear_on_nothing_keep_the_anchor() -> None:
+    conversation = _start()
+    conversation.append(USER)
+    plan(conversation)
+    conversation.receive({"content": "Hi.", "usage": {"input_tokens": 50}})
+    conversation.append(USER)
+    conversation.configure(settings={"metadata": {"user_id": "u"}})
+    assert conversation.window.source == "anchored"
+    assert plan(conversation).request["metadata"] == {"user_id": "u"}
+
+
+@pytest.mark.parametrize("now", [float("nan"), float("inf"), "x", True])
+def test_times_that_cannot_be_stored(now: Any) -> None:
+    conversation = _start()
+    with pytest.raises(MisuseError):
+        conversation.append(USER, now=now)
+    assert conversation.messages == ()
+
+
+def test_odd_fields_of_a_reply_do_not_make_the_record_unreadable() -> None:
+    conversation = _start()
+    conversation.append(USER)
+    plan(conversation)
+    conversation.receive({"content": "Hi.", "stop_reason": 7, "id": [], "model": {}, "usage": "x"})
+    again = Conversation.fold(decode_event(encode_event(event)) for event in conversation.events)
+    assert again.messages == conversation.messages
+
+
+@pytest.mark.parametrize("bad", [{"text": None}, {"text": 5}, {"by": None}, {"cost": float("nan")}])
+def test_a_summary_that_cannot_be_stored_changes_nothing(bad: dict[str, Any]) -> None:
+    conversation = _start(budget=6_000)
+    _until_summarize(conversation)
+    events, window = conversation.events, conversation.window
+    with pytest.raises(ProtocolError):
+        conversation.summarized(**{"text": "They spoke.", "by": "me", **bad})
+    assert (conversation.events, conversation.window, conversation.epoch) == (events, window, 0)
+
+
+def test_messages_may_arrive_while_a_summary_is_written() -> None:
+    conversation = _start("claude-opus-5-5", budget=6_000)
+    decision = _until_summarize(conversation)
+    late = {"role": "user", "content": "And be quick."}
+    conversation.append(late)
+    conversation.summarized(summary(conversation, decision), by="extractive")
+    assert "And be quick." in str(plan(conversation).request["messages"][0]["content"])
+
+
+def test_changing_the_request_does_not_reach_the_engine() -> None:
+    tools = [{"name": "a", "input_schema": {}}]
+    conversation = Conversation.start(model="claude-opus-4-6", tools=tools, settings={"metadata": {"user_id": "u"}})
+    conversation.append(USER)
+    request = plan(conversation).request
+    request.pop("max_tokens")
+    request["tools"].append("junk")
+    request["metadata"]["user_id"] = "x"
+    conversation.receive({"content": "Hi."})
+    conversation.append(USER)
+    again = plan(conversation).request
+    assert again["tools"] == tools
+    assert again["metadata"] == {"user_id": "u"}
+
+
+def test_the_same_body_is_never_sent_twice_after_a_binding_error() -> None:
+    """BIND-26: never resend the same body."""
+    conversation = Conversation.start(model="claude-opus-5-5", settings={"thinking": {"type": "adaptive"}})
+    conversation.append(USER)
+    plan(conversation)
+    error = {"error": {"type": "invalid_request_error", "message": "bound to a different conversation"}}
+    conversation.fail(error)
+    plan(conversation)
+    with pytest.raises(InvalidRequest) as caught:
+        conversation.fail(error)
+    assert caught.value.rule == "BIND-26"
+
+
+def test_a_server_call_that_was_cut_is_evidence_only() -> None:
+    conversation = _start()
+    conversation.append(USER)
+    plan(conversation)
+    call = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
+    conversation.receive({"content": [call], "stop_reason": "max_tokens"})
+    conversation.append(USER)
+    assert len(plan(conversation).request["messages"]) == 2
+
+
+def test_many_unsent_results_are_spilled_in_one_step() -> None:
+    conversation = _start(budget=20_000)
+    conversation.append(USER)
+    plan(conversation)
+    calls = [{"type": "tool_use", "id": f"t{number}", "name": "read", "input": {}} for number in range(60)]
+    conversation.receive({"content": calls, "stop_reason": "tool_use"})
+    results = [
+        {"type": "tool_result", "tool_use_id": f"t{number}", "content": LINE.format(0, 0) * 30} for number in range(60)
+    ]
+    conversation.append({"role": "user", "content": results})
+    assert plan(conversation).sure
+    assert 10 < len(conversation.spilled) < 60
 
 
 # -- cache ------------------------------------------------------------------------------------------------

@@ -175,21 +175,26 @@ _NOT_TEXT = frozenset(
 def texts_of(block: Mapping[str, Any]) -> Iterator[str]:
     """Every readable text inside a block, in order: prose, results, call inputs, document text.
 
-    Signatures, base64 and ids are left out. Works on unknown types by the same walk.
+    Signatures, base64 and ids are left out; of a call's input, which is data of the caller's own shape, nothing is.
+    Works on unknown types by the same walk.
     """
-    stack: list[Any] = [block]
+    stack: list[tuple[Any, bool]] = [(block, False)]
     while stack:
-        value = stack.pop()
+        value, whole = stack.pop()
         if isinstance(value, str):
             if value:
                 yield value
         elif isinstance(value, Mapping):
-            base64 = value.get("type") == "base64"
+            call = block_type(value).family in ("call", "server_call")
             stack.extend(
-                inner
+                (inner, whole or (call and key == "input"))
                 for key, inner in reversed(list(value.items()))
-                if (key not in _NOT_TEXT or (key == "data" and not base64 and value.get("type") == "text"))
-                and isinstance(inner, (str, list, Mapping))
+                if isinstance(inner, (str, list, Mapping)) and (whole or _is_text(key, value))
             )
         elif isinstance(value, list):
-            stack.extend(reversed(value))
+            stack.extend((inner, whole) for inner in reversed(value))
+
+
+def _is_text(key: str, value: Mapping[str, Any]) -> bool:
+    """Whether a field holds readable text: `data` does in the source of a plain text document only."""
+    return key not in _NOT_TEXT or (key == "data" and value.get("type") == "text")

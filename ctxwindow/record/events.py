@@ -137,6 +137,7 @@ class Counted(_Base, tag="counted", frozen=True, kw_only=True):
     """An exact count of the request with this fingerprint, or None where no count could be had."""
 
     fingerprint: str
+    """Model, thinking setting and fingerprint of the wire that was counted."""
     tokens: int | None
 
 

@@ -65,7 +65,7 @@ def _call_names(message: Mapping[str, Any] | None) -> dict[str, str]:
 
 def server_tool_still_there(view: View) -> Iterator[Finding]:
     """TOOL-10, for the server tools whose calls carry the tool's own name."""
-    names = {tool.get("name") for _, tool in view.frame.tool_list}
+    names = [tool.get("name") for _, tool in view.frame.tool_list]  # a list: a broken name may be unhashable
     if view.frame.tools is None:
         return
     for identity, index in view.outline.open_server_calls.items():

@@ -58,6 +58,9 @@ class Send:
     """Edits made since the send before."""
     fingerprint: str
     """Of system, tools and messages (BIND-14)."""
+    sure: bool
+    """Whether it fits by its upper bound too. False when the estimate fits, the bound does not (a document behind a
+    URL, say), and nothing is left to shrink: then the API has the last word (CTX-08), and `fail` knows the way on."""
 
     def explain(self) -> str:
         """The send in a few lines, for people."""

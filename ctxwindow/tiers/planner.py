@@ -7,6 +7,7 @@ messages are large, the target moves up to what can be reached under the limit, 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Literal
 
@@ -25,7 +26,7 @@ _METHODS: dict[Method, Callable[[Situation, int], Proposal | None]] = {
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do: `send` as it is, `shrink` by the proposal, `count` first, or `relieve` pressure otherwise."""
+    """What to do: `send` as it is, `shrink` by the proposal, `count` first, or `relieve` pressure by spilling."""
 
     action: Literal["send", "shrink", "count", "relieve"]
     why: str
@@ -39,35 +40,44 @@ def judge(now: Situation) -> Verdict:
     fits = total.high <= now.limit
     if fits and total.tokens <= high:
         return Verdict(action="send", why=f"{total.tokens:,} tokens are under the mark of {high:,}")
-    if not fits and total.low <= now.limit and total.tokens <= high and now.policy.exact_counts:
+    if not fits and total.low <= now.limit and total.tokens <= high and now.policy.exact_counts and not now.asked:
         return Verdict(
             action="count", why=f"{total.low:,} to {total.high:,} tokens straddle the limit of {now.limit:,}"
         )
-    proposal = _best(now)
+    proposal = _best(now if fits else dataclasses.replace(now, cautious=True), needed=not fits)
     if proposal is not None:
         freed = total.tokens - proposal.after
-        gain = int(now.room * now.policy.min_gain)
-        if freed >= gain or (not fits and proposal.after < total.tokens):
-            return Verdict(action="shrink", why=_reason(now, high, freed), proposal=proposal)
+        why = f"{total.tokens:,} tokens passed the mark of {high:,}; frees at least {freed:,}"
+        if not fits:
+            why = f"up to {total.high:,} tokens may not fit {now.limit:,}"
+        return Verdict(action="shrink", why=why, proposal=proposal)
     if fits:
         return Verdict(action="send", why=f"above the mark of {high:,}, but no edit would free enough")
-    return Verdict(action="relieve", why=f"{total.high:,} tokens may not fit {now.limit:,}, and no summary helps")
+    return Verdict(action="relieve", why=f"up to {total.high:,} tokens may not fit {now.limit:,}, and no summary helps")
 
 
-def _reason(now: Situation, high: int, freed: int) -> str:
-    total = now.wire.ledger.total.tokens
-    return f"{total:,} tokens passed the mark of {high:,}; frees at least {freed:,}"
+def _best(now: Situation, *, needed: bool) -> Proposal | None:
+    """The first method of the policy that reaches the low mark and is worth it, else the lowest that fits.
+
+    Args:
+        now: cautious, when the edit is needed for the request to fit.
+        needed: then any gain is enough; otherwise the policy's minimum (law 7).
+    """
+    least = 1 if needed else int(now.room * now.policy.min_gain)
+    for target in _targets(now):
+        for method in now.policy.methods:
+            proposal = _METHODS[method](now, target) if method in _METHODS else None
+            if proposal is None or proposal.edit.end <= now.summarized_to:
+                continue
+            if now.total - proposal.after >= least:
+                return proposal
+    return None
 
 
-def _best(now: Situation) -> Proposal | None:
-    """The first method of the policy that reaches the low mark, else the lowest that fits the limit."""
+def _targets(now: Situation) -> list[int]:
+    """The low mark; and, when the newest messages are too large for it, what can be reached under the limit."""
     low = now.mark(now.policy.low)
-    for method in now.policy.methods:
-        proposal = _METHODS[method](now, low) if method in _METHODS else None
-        if proposal is not None:
-            return proposal
     floor = summarize_all.floor(now)
-    if floor is None or floor > now.limit or "summarize_all" not in now.policy.methods:
-        return None
-    reachable = max(low, floor + (now.limit - floor) // 4)
-    return summarize_all.propose(now, reachable)
+    if floor is None or floor > now.limit:
+        return [low]
+    return [low, max(low, floor + (now.limit - floor) // 4)]

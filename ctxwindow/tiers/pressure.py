@@ -13,7 +13,7 @@ from ctxwindow.tiers.state import State
 from ctxwindow.tiers.summarize_all import floor as smallest_request
 from ctxwindow.window import size_message
 
-__all__ = ["largest", "overflow", "oversized"]
+__all__ = ["overflow", "oversized", "relief"]
 
 _LEAST = 200
 """Tokens below which spilling a result cannot help: the note that replaces it costs about as much."""
@@ -46,15 +46,21 @@ def oversized(state: State, limit: int, now: float | None) -> list[Spilled]:
     ]
 
 
-def largest(state: State, now: float | None) -> Spilled | None:
-    """A spill of the largest unsent result, to make room; None when none is left."""
+def relief(state: State, now: Situation) -> list[Spilled]:
+    """Spills of unsent results, largest first, until the request fits; none when all of them would not be enough."""
     if "spill" not in state.policy.methods:
-        return None
+        return []
+    smallest = smallest_request(now) if "summarize_all" in state.policy.methods else None
+    excess = min(now.total, smallest if smallest is not None else now.total) - now.limit
     left = [result for result in _results(state) if result.tokens > _LEAST]
-    if not left:
-        return None
-    result = max(left, key=lambda one: (one.tokens, -one.message, -one.block))
-    return _spilled(state, result, result.tokens // 4, now)
+    left.sort(key=lambda one: (-one.tokens, one.message, one.block))
+    out, freed = [], 0
+    for result in left:
+        out.append(_spilled(state, result, result.tokens // 4, now.at))
+        freed += result.tokens * 3 // 4 - _LEAST // 2
+        if freed >= excess:
+            return out
+    return []
 
 
 def _results(state: State) -> list[_Result]:
@@ -100,11 +106,10 @@ def overflow(state: State, now: Situation, max_tokens: int) -> WindowOverflow:
     for index in range(state.unsent, len(state.messages)):
         if index in state.forms:
             parts[f"messages.{index}"] = size_message(state.forms[index], state.profile).count.tokens
-    whole = state.wire.ledger.total.high
     smallest = smallest_request(now) if "summarize_all" in state.policy.methods else None
-    need = whole if smallest is None else min(whole, smallest)
+    need = now.total if smallest is None else min(now.total, smallest)
     return WindowOverflow(
-        need=max(need, now.limit + 1) + max_tokens,
+        need=need + max_tokens,
         limit=now.limit + max_tokens,
         floor={name: tokens for name, tokens in parts.items() if tokens > 0},
     )

@@ -59,11 +59,12 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
         raise error(self.why, rule=self.rule, remedy=self.remedy or "See the API's own message.")
 
 
-def recover(error: Any) -> Recovery:
+def recover(error: Any, *, dropping: bool = False) -> Recovery:
     """The documented recovery from an error.
 
     Args:
         error: an SDK exception (`status_code`, `body`), or an error body as a dict.
+        dropping: whether the API was asked already to drop thinking that is bound elsewhere.
     """
     status, kind, message = _read(error)
     common = {"status": status, "kind": kind}
@@ -72,6 +73,14 @@ def recover(error: Any) -> Recovery:
     if match := _OVER.search(message):
         # CTX-10: models before 4.5 count max_tokens in.
         return _too_long(common, int(match[1]), int(match[3]))
+    if _BOUND in message and dropping:
+        return _recovery(
+            common,
+            action="give_up",
+            rule="BIND-26",
+            why="the API refuses bound thinking although it was asked to drop it; the same body is never sent twice.",
+            remedy="Check that the beta header reaches the API, and the history with `ctxwindow check --previous`.",
+        )
     if _BOUND in message:
         return _recovery(
             common,
@@ -83,7 +92,7 @@ def recover(error: Any) -> Recovery:
                 "betas": [_BINDING_BETA],
             },
         )
-    if status in _TRANSIENT or status is None:
+    if status in _TRANSIENT or (status is None and _is_transport(error)):
         return _recovery(
             common, action="send_again", rule="SDK-01", why="a passing fault: the same request may be sent again"
         )
@@ -91,9 +100,15 @@ def recover(error: Any) -> Recovery:
         common,
         action="give_up",
         rule="ERR-02",
-        why=f"the API refused the request with {status} {kind}.",
+        why=f"the request failed with {status or 'no status'}, {kind}.",
         remedy="Check the request with `ctxwindow check`; the API's message is in the SDK's exception.",
     )
+
+
+def _is_transport(error: Any) -> bool:
+    """Whether an exception without a status comes from the way to the API: a cut connection, a timeout."""
+    roots = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    return isinstance(error, OSError) or bool(roots & {"anthropic", "httpx2", "httpcore2"})
 
 
 def _recovery(common: Mapping[str, Any], **fields: Any) -> Recovery:

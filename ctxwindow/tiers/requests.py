@@ -15,7 +15,7 @@ _NOT_COUNTED = ("max_tokens", "stream", "stop_sequences", "metadata", "service_t
 """Fields that only `create` takes; count_tokens refuses them (TOK-13)."""
 
 
-def send_of(state: State, max_tokens: int, now: float | None) -> Send:
+def send_of(state: State, max_tokens: int, now: float | None, *, limit: int) -> Send:
     """The next request as it stands, with cache breakpoints and what it is expected to cost."""
     wire = state.wire
     window = wire.ledger.window()
@@ -31,6 +31,7 @@ def send_of(state: State, max_tokens: int, now: float | None) -> Send:
         breakpoints=marks,
         edits=tuple(state.fresh_edits),
         fingerprint=wire.prefix.last,
+        sure=window.high <= limit,
     )
 
 

@@ -14,7 +14,7 @@ from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.heads import head_message
 from ctxwindow.tiers.policy import Method, Policy
 from ctxwindow.tiers.wire import Wire
-from ctxwindow.window import MessageSize, size_message
+from ctxwindow.window import Count, size_message
 
 __all__ = ["MIN_SUMMARY", "SLACK", "Proposal", "Situation"]
 
@@ -50,10 +50,30 @@ class Situation:
     policy: Policy
     limit: int
     """Tokens that the prompt may take: budget less reserved output."""
-    fixed: int
-    """Tokens outside the messages: system, tools, overheads."""
+    summarized_to: int
+    """Record index up to which a summary stands already: an edit must reach further (law 7)."""
+    asked: bool
+    """Whether an exact count of this wire was asked for before."""
+    at: float | None
+    """The caller's clock."""
     may_cut: Callable[[int], bool]
     """Whether the rules allow the record to be cut before an index."""
+    cautious: bool = False
+    """Weigh everything by its upper bound: when the estimate fits and the bound does not."""
+
+    def weigh(self, count: Count) -> int:
+        """The tokens of a count: its estimate, or its upper bound when cautious."""
+        return count.high if self.cautious else count.tokens
+
+    @property
+    def total(self) -> int:
+        """Tokens of the window as it is."""
+        return self.weigh(self.wire.ledger.total)
+
+    @property
+    def fixed(self) -> int:
+        """Tokens outside the messages: system, tools, overheads."""
+        return self.weigh(self.wire.ledger.fixed.count)
 
     @property
     def room(self) -> int:
@@ -74,11 +94,6 @@ class Situation:
         """Record index where the turn in progress starts."""
         return self.outline.turn_start or 0
 
-    @property
-    def in_loop(self) -> bool:
-        """Whether the newest turn has replies already: a tool loop that waits for its next reply."""
-        return any(self.messages[index].get("role") == "assistant" for index in range(self.turn_start, len(self)))
-
     def __len__(self) -> int:
         return len(self.messages)
 
@@ -86,18 +101,21 @@ class Situation:
         """Tokens a summary may take."""
         return max(MIN_SUMMARY, min(self.policy.summary_tokens, int(self.room * self.policy.summary)))
 
-    def size(self, form: Mapping[str, Any]) -> MessageSize:
-        """The size of a message on this model."""
-        return size_message(form, self.profile)
+    def summary_weight(self, budget: int) -> int:
+        """What a summary of `budget` tokens may weigh: estimates of text err by up to 30 % (`estimator.json`)."""
+        return budget + int(budget * 0.3) + SLACK if self.cautious else budget
+
+    def size(self, form: Mapping[str, Any]) -> int:
+        """Tokens of a message on this model."""
+        return self.weigh(size_message(form, self.profile).count)
 
     def instruction(self, before: int) -> int | None:
         """The user message of the turn in progress, if it lies before an index and may be repeated in full."""
         start = self.outline.turn_start
         if start is None or start >= before or start not in self.forms:
             return None
-        size = self.size(self.forms[start]).count.tokens
-        return start if size <= self.room * self.policy.instruction else None
+        return start if self.size(self.forms[start]) <= self.room * self.policy.instruction else None
 
     def head_tokens(self, edit: Compacted) -> int:
         """Tokens of the head with no summary in it."""
-        return self.size(head_message(edit, self.forms)).count.tokens + SLACK
+        return self.size(head_message(edit, self.forms)) + SLACK

@@ -15,7 +15,7 @@ from typing import Any, assert_never
 import msgspec
 
 from ctxwindow.catalog import ModelProfile, resolve
-from ctxwindow.record import Event, Outline
+from ctxwindow.record import Event, Outline, block_type
 from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.record.events import (
     Appended,
@@ -52,8 +52,8 @@ def usable(message: Mapping[str, Any], stop_reason: str | None) -> bool:
     last = blocks_of(form)[-1]
     if not isinstance(last, Mapping):
         return False
-    cut = stop_reason in ("max_tokens", "model_context_window_exceeded") and last.get("type") == "tool_use"
-    return not is_thinking(last) and not cut
+    cut = stop_reason in ("max_tokens", "model_context_window_exceeded")
+    return not is_thinking(last) and not (cut and block_type(last).family in ("call", "server_call"))
 
 
 def _thinking_tokens(message: Mapping[str, Any], usage: Usage | None) -> int | None:
@@ -106,8 +106,9 @@ class State:
         self.cached: LastSend | None = None
         self.counts: dict[str, int | None] = {}
         self.tightened: int | None = None
-        self.own_markers = has_markers(self.base.get("system")) or has_markers(self.base.get("tools"))
+        self.own_markers = has_markers(self.base)
         self.thinking_tokens: dict[int, int] = {}
+        self._unsent_before = 0
         self._lengths: list[int] = []
         self._stale = False
         self._wire = self._new_wire()
@@ -116,9 +117,7 @@ class State:
         """Move to the state after one more event."""
         match event:
             case Appended():
-                self.awaiting = None  # a request that the caller gave up on
-                self.paused = False
-                self._take(event.message)
+                self._appended(event)
             case Received():
                 self._received(event)
             case Spilled():
@@ -129,7 +128,7 @@ class State:
                 self._compacted(event)
             case Counted():
                 self.counts[event.fingerprint] = event.tokens
-                if event.tokens is not None and event.fingerprint == self.wire.prefix.last:
+                if event.tokens is not None and event.fingerprint == self.count_key:
                     self.wire.ledger.anchor(event.tokens)
             case Failed():
                 self._failed(event)
@@ -186,10 +185,6 @@ class State:
             for index, form in self.forms.items():
                 self._put(wire, form, index)
             return wire
-        if self.bound and not edit.strip_thinking:
-            # Switched to a model that checks prefixes: whether it accepts older models' blocks behind an edit is
-            # open (BIND-22), so they leave.
-            edit = msgspec.structs.replace(edit, strip_thinking=True)
         length = self._lengths[-1]
         for form, source in tail_messages(edit, head_message(edit, self.forms), self.forms, length):
             self._put(wire, form, source)
@@ -207,11 +202,31 @@ class State:
         return {key: value for key, value in self.base.items() if key not in ("system", "tools")}
 
     @property
+    def count_key(self) -> str:
+        """What an exact count belongs to: this wire on this model with this thinking setting."""
+        return f"{self.profile.id} {self.base.get('thinking')} {self.wire.prefix.last}"
+
+    @property
+    def dropping(self) -> bool:
+        """Whether the API was asked already to drop thinking that is bound elsewhere (BIND-08)."""
+        thinking = self.base.get("thinking")
+        return isinstance(thinking, dict) and bool(thinking.get("block_binding"))
+
+    @property
     def bound(self) -> bool:
         """Whether thinking must be taken as bound to its prefix (BIND-03, BIND-04)."""
         return self.profile.bound and self.policy.assume_binding
 
     # -- transitions ---------------------------------------------------------------------------------------
+
+    def _appended(self, event: Appended) -> None:
+        self.awaiting = None  # a request that the caller gave up on
+        self.paused = False
+        self._take(event.message)
+        if event.message.get("role") == "assistant":
+            # A resumed history: what a reply answers was sent by somebody, so it may not change any more (BIND-12).
+            self.unsent = len(self.messages)
+            self.wire.sent()
 
     def _received(self, event: Received) -> None:
         usage = read_usage(event.usage)
@@ -250,6 +265,7 @@ class State:
 
     def _sent(self, event: Sent) -> None:
         wire = self.wire  # with the latest spills, while what is unsent is still known
+        self._unsent_before = self.unsent
         self.sends = event.send
         self.last_sent = self.awaiting = event
         self.unsent = len(self.messages)
@@ -258,9 +274,9 @@ class State:
         self.fresh_edits = []
 
     def _compacted(self, event: Compacted) -> None:
+        before = self.wire.ledger.total.tokens
         self.edits.append(event)
         self._lengths.append(len(self.messages))
-        before = self.wire.ledger.total.tokens
         self._wire = self._new_wire()
         self._stale = False
         self.cached = None
@@ -270,20 +286,35 @@ class State:
 
     def _failed(self, event: Failed) -> None:
         self.awaiting = None
-        if event.tokens is not None:
-            self.wire.ledger.anchor(event.tokens)
         if event.limit is not None:
             self.tightened = event.limit
+        if event.tokens is None:
+            return
+        # The request was rejected: what was new in it is unsent again, and its exact size corrects every later one.
+        ledger = self.wire.ledger
+        ledger.anchor(event.tokens)
+        self.learned = max(self.learned or 0, self.wire.learned + ledger.unexplained)
+        self.unsent = self._unsent_before
+        self.cached = None
+        self._wire = self._new_wire()
+        self._stale = False
 
     def _configured(self, event: Configured) -> None:
         if event.model is not None:
             profile = msgspec.convert(event.profile, ModelProfile) if event.profile else None
             self.profile = profile or resolve(event.model)
             self.learned = None  # counts of one model say nothing about another (CTX-20)
+            self.tightened = None
+        before = self.settings
         if event.settings is not None:
             self.base = {key: value for key, value in self.base.items() if key in ("system", "tools")}
             self.base.update(event.settings)
+            self.own_markers = self.own_markers or has_markers(event.settings)
         self.awaiting = None
+        weighs = any(before.get(key) != self.base.get(key) for key in ("thinking", "tool_choice"))
+        if event.model is None and not weighs:
+            self.wire.base = dict(self.base)  # nothing else bears on size or on the prefix (BIND-13)
+            return
         self.cached = None  # the cache is per model (CACHE-15), and thinking settings invalidate it (CACHE-11)
         self._wire = self._new_wire()
         self._stale = False

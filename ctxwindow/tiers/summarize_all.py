@@ -22,13 +22,15 @@ def propose(now: Situation, target: int) -> Proposal | None:
     if edit is None:
         return None
     base = now.fixed + now.head_tokens(edit) + _system_tokens(now, edit) + SLACK
-    budget = min(now.summary_budget(), target - base)
-    if budget < MIN_SUMMARY:
+    budget = now.summary_budget()
+    while now.summary_weight(budget) > target - base and budget > MIN_SUMMARY:
+        budget = max(MIN_SUMMARY, budget * 3 // 4)
+    if now.summary_weight(budget) > target - base:
         return None
     return Proposal(
         method="summarize_all",
         edit=msgspec.structs.replace(edit, tokens=budget),
-        after=base + budget,
+        after=base + now.summary_weight(budget),
         why="replaces everything but the newest messages, which are repeated in it",
     )
 
@@ -38,7 +40,8 @@ def floor(now: Situation) -> int | None:
     edit = _edit(now, 0)
     if edit is None:
         return None
-    return now.fixed + now.head_tokens(edit) + _system_tokens(now, edit) + SLACK + MIN_SUMMARY
+    base = now.fixed + now.head_tokens(edit) + _system_tokens(now, edit)
+    return base + SLACK + now.summary_weight(MIN_SUMMARY)
 
 
 def _edit(now: Situation, target: int) -> Compacted | None:
@@ -79,7 +82,7 @@ def _system_tokens(now: Situation, edit: Compacted) -> int:
     """Mid-conversation system messages among the newest stay on the wire as they are."""
     first, end = edit.carried or (0, 0)
     return sum(
-        now.size(now.forms[index]).count.tokens
+        now.size(now.forms[index])
         for index in range(first, end)
         if index in now.forms and now.forms[index].get("role") == "system"
     )

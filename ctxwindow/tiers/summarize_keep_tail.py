@@ -23,7 +23,7 @@ def propose(now: Situation, target: int) -> Proposal | None:
     if now.bound and _loop_thinks(now):
         return None
     budget = now.summary_budget()
-    cuts = _cuts(now, target - budget)
+    cuts = _cuts(now, target - now.summary_weight(budget))
     if not cuts:
         return None
     tail, kept = cuts[-1]
@@ -31,7 +31,7 @@ def propose(now: Situation, target: int) -> Proposal | None:
         if now.outline.starts_turn(cut) and tokens >= _TURN_WORTH * kept:
             tail, kept = cut, tokens
     edit = _edit(now, tail, budget, target)
-    after = now.fixed + now.head_tokens(edit) + budget + kept + SLACK
+    after = now.fixed + now.head_tokens(edit) + now.summary_weight(budget) + kept + SLACK
     where = "a turn" if now.outline.starts_turn(tail) else "a round"
     why = f"keeps messages {tail} to {len(now) - 1} word for word, from the start of {where}"
     return Proposal(method="summarize_keep_tail", edit=edit, after=after, why=why)
@@ -78,7 +78,7 @@ def _cuts(now: Situation, target: int) -> list[tuple[int, int]]:
             break
         size = entries[position].size
         stripped = now.bound or (strips and source < now.turn_start)
-        kept += size.count.tokens - (size.thinking.tokens if stripped else 0)
+        kept += now.weigh(size.count) - (now.weigh(size.thinking) if stripped else 0)
         inside = source > now.turn_start
         if inside not in heads:
             heads[inside] = now.head_tokens(_edit(now, source, 0, 0))

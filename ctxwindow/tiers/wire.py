@@ -7,6 +7,7 @@ blank text blocks are left out because the API refuses them (MSG-06) and ignores
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,6 +53,7 @@ class Wire:
         outline: turns and rounds of the messages as sent.
         start: record index from which messages stand on the wire verbatim.
         base: the request's system, tools and settings.
+        learned: the correction its fixed part was made with.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Wire:
         self.base = dict(base)
         self.epoch = epoch
         self.start = start
+        self.learned = learned
         self.messages: list[dict[str, Any]] = []
         self.sources: list[int | None] = []
         self.ledger: Ledger = open_ledger(profile, base, unseen=unseen, learned=learned)
@@ -109,6 +112,6 @@ class Wire:
     def request(self, max_tokens: int) -> dict[str, Any]:
         """The request body as it stands, without cache breakpoints."""
         body: dict[str, Any] = {"model": self.profile.id, "max_tokens": max_tokens}
-        body.update(self.base)
+        body.update(copy.deepcopy(self.base))
         body["messages"] = list(self.messages)
         return body

@@ -177,7 +177,7 @@ def _result(block: Mapping[str, Any], profile: ModelProfile, frame: Frame, kind:
     around = roughly(frame.result + (frame.error if block.get("is_error") else 0))
     parts: dict[Category, Count] = {"messages": around}
     content = block.get("content")
-    for inner in [content] if isinstance(content, (str, Mapping)) else content or ():
+    for inner in content if isinstance(content, (list, tuple)) else [content]:
         if isinstance(inner, str):
             parts["messages"] = parts["messages"] + _text(inner, profile)
         elif isinstance(inner, Mapping):

@@ -33,6 +33,7 @@ def test_sdk_exceptions_and_bodies_alike() -> None:
     recovery = recover(_Error())
     assert (recovery.action, recovery.status, recovery.kind) == ("send_again", 529, "overloaded_error")
     assert recover(ConnectionError("cut")).action == "send_again"
+    assert recover(ValueError("a bug of the caller")).action == "give_up"
 
 
 def test_settings_are_joined() -> None:

@@ -1,0 +1,102 @@
+"""Judging what a caller hands in besides messages, before anything is stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ctxwindow.catalog import ModelProfile
+from ctxwindow.errors import InvalidRequest, MisuseError, ProtocolError
+from ctxwindow.record import intake
+from ctxwindow.rules import Violation, check
+
+__all__ = ["check_fixed", "checked_count", "checked_settings", "checked_summary", "checked_time", "raise_errors"]
+
+_OWN = ("model", "messages", "max_tokens", "system", "tools")
+"""Request fields that the engine sets itself."""
+
+
+def checked_time(now: Any) -> float | None:
+    """The caller's clock, if it can be stored.
+
+    Raises:
+        MisuseError: it is no finite number.
+    """
+    if now is None or (isinstance(now, (int, float)) and not isinstance(now, bool) and math.isfinite(now)):
+        return now if now is None else float(now)
+    raise MisuseError("a time is seconds since the epoch.", path="now", remedy="Pass time.time(), or nothing.")
+
+
+def checked_summary(text: Any, by: Any, cost: Any) -> None:
+    """Whether a summary can be stored.
+
+    Raises:
+        ProtocolError: it is not a text, by somebody, at a finite cost.
+    """
+    if isinstance(text, str) and isinstance(by, str) and isinstance(cost, (int, float)) and math.isfinite(cost):
+        return
+    raise ProtocolError("a summary is a text, by somebody, at a cost.", remedy="Pass str, str and a number.")
+
+
+def checked_count(tokens: Any) -> None:
+    """Whether a count can be stored.
+
+    Raises:
+        ProtocolError: it is neither a number of tokens nor None.
+    """
+    if tokens is None or (isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0):
+        return
+    raise ProtocolError("a count is a number of tokens, or None.", remedy="Pass `input_tokens` of the answer.")
+
+
+def checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Request fields that every send carries, as our own JSON.
+
+    Raises:
+        InvalidRequest: not JSON, or a field that the engine sets itself.
+    """
+    given: dict[str, Any] = intake(dict(settings), "settings")
+    for key in _OWN:
+        if key in given:
+            raise InvalidRequest(f"{key} is not a setting.", path=f"settings.{key}", remedy="Pass it by name.")
+    betas = given.get("betas")
+    if betas is not None and not (isinstance(betas, list) and all(isinstance(beta, str) for beta in betas)):
+        raise InvalidRequest("betas is a list of header values.", path="settings.betas", remedy="Pass strings.")
+    return given
+
+
+def check_fixed(
+    profile: ModelProfile,
+    settings: Mapping[str, Any],
+    *,
+    system: Any,
+    tools: Any,
+    messages: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Check what stands around the messages; and, on a change of model, the messages on the new one.
+
+    Raises:
+        InvalidRequest: a rule is broken that no later message can mend.
+    """
+    request: dict[str, Any] = {**settings, "model": profile.id, "max_tokens": 1}
+    request["messages"] = list(messages) or [{"role": "user", "content": "."}]
+    request |= {key: value for key, value in (("system", system), ("tools", tools)) if value is not None}
+    raise_errors(check(request, profile=profile, betas=settings.get("betas") or (), final=False))
+
+
+def raise_errors(violations: Iterable[Violation]) -> None:
+    """Raise the first error among violations; the others are its notes.
+
+    Raises:
+        InvalidRequest: there is an error.
+    """
+    errors = [violation for violation in violations if violation.severity == "error"]
+    if not errors:
+        return
+    lines = [violation.message.removeprefix(f"{violation.path}: ") for violation in errors]
+    first = errors[0]
+    error = InvalidRequest(lines[0], rule=first.rule, path=first.path, remedy=first.remedy)
+    for other, line in zip(errors[1:], lines[1:], strict=True):
+        error.add_note(f"{other.path}: {line} [{other.rule}] {other.remedy}")
+    raise error
