@@ -458,10 +458,14 @@ def test_a_window_that_keeps_being_too_small_ends_in_an_overflow() -> None:
     conversation = _start("claude-haiku-4-5", budget=50_000)
     _agent(conversation, 10)
     error = {"error": {"type": "invalid_request_error", "message": "prompt is too long: 25000 tokens > 20000 maximum"}}
-    with pytest.raises(WindowOverflow):
+
+    def insist() -> None:
         for _ in range(8):
             conversation.fail(error)
             plan(conversation)
+
+    with pytest.raises(WindowOverflow):
+        insist()
     ends = [edit.end for edit in conversation.compactions]
     assert len(ends) == len(set(ends)) <= 2
 

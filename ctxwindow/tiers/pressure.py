@@ -57,7 +57,8 @@ def relief(state: State, now: Situation) -> list[Spilled]:
     out, freed = [], 0
     for result in left:
         out.append(_spilled(state, result, result.tokens // 4, now.at))
-        freed += result.tokens * 3 // 4 - _LEAST // 2
+        # The preview has `tokens // 4` characters, three or more a token, and a note of some 60 tokens.
+        freed += result.tokens * 11 // 12 - 60
         if freed >= excess:
             return out
     return []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -55,19 +57,15 @@ def not_root() -> Iterator[None]:
 
 
 @pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder() -> Iterator[Path]:
     """A folder that somebody else can reach too (pytest's own are closed to others)."""
-    base = Path(tmp_path_factory.getbasetemp())
-    modes = {place: mode(place) for place in (base, base.parent)}
-    made = tmp_path_factory.mktemp("open")
-    for place in (*modes, made):
-        place.chmod(0o755)
+    made = Path(tempfile.mkdtemp(prefix="ctxwindow-"))
+    made.chmod(0o755)
     if os.geteuid() == 0:
         os.chown(made, NOBODY, NOBODY)
     yield made
     made.chmod(0o700)
-    for place, was in modes.items():
-        place.chmod(was)
+    shutil.rmtree(made)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])

@@ -189,7 +189,7 @@ def test_a_tool_result_of_50_mb_is_read(tmp_path: Path, packed: bool) -> None:
     file.write_bytes(gzip.compress(session, 1) if packed else session)
     start = time.perf_counter()
     steps = read(file).main.steps
-    assert time.perf_counter() - start < 5  # measured: 0.4 s
+    assert time.perf_counter() - start < 60, "a hang, not a speed (measured: 0.4 s)"
     assert isinstance(steps[2], Incoming)
     assert steps[2].message["content"] == [result]
 

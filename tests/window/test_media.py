@@ -317,7 +317,7 @@ def test_no_pdf_makes_it_slow(content: bytes) -> None:
     source = _source(b"%PDF-1.4 " + content, "application/pdf")
     began = time.perf_counter()
     pdf_pages(source)
-    assert time.perf_counter() - began < 3
+    assert time.perf_counter() - began < 60, "a hang, not a speed"
 
 
 def test_text_documents_are_text() -> None:
