@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+from hypothesis import strategies as st
 
 from ctxwindow import Conversation, Count, Policy, Send, Summarize
 from ctxwindow.catalog import resolve
+from ctxwindow.errors import WindowOverflow
+from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.record.events import Compacted
 from ctxwindow.summarize import Extractive
-from ctxwindow.testing import Step
-from ctxwindow.window import count_text
+from ctxwindow.testing import SERVER_TOOLS, Step, conversations
+from ctxwindow.window import Window, count_text
 
 MAX_TOKENS = 500
 
 FAMILIES = ("claude-haiku-4-5", "claude-opus-4-6", "claude-opus-5-5")
 """A model of each family: last-turn-only, keep-all, bound."""
 
+MANUAL: dict[str, Any] = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+SCOPED: dict[str, Any] = {"betas": ["mid-conversation-system-clear-at-2026-08-21"]}
+TOOLS: list[dict[str, Any]] = [
+    {"name": name, "input_schema": {"type": "object"}} for name in ("read_file", "run_tests", "search")
+]
+
 
 def small(budget: int = 6_000, **settings: Any) -> Policy:
     return Policy(budget=budget, **settings)
 
 
-def plan(conversation: Conversation, *, now: float | None = None, max_tokens: int = MAX_TOKENS) -> Send:
+@dataclass
+class Shrunk:
+    """One compaction as it was made."""
+
+    edit: Compacted
+    before: Window
+    after: Window
+    record: int
+    """Length of the record."""
+
+
+def plan(
+    conversation: Conversation,
+    *,
+    now: float | None = None,
+    max_tokens: int = MAX_TOKENS,
+    watch: list[Shrunk] | None = None,
+) -> Send:
     """Plan until there is something to send, with the offline summariser."""
     while True:
         decision = conversation.plan(max_tokens=max_tokens, now=now)
@@ -29,7 +58,11 @@ def plan(conversation: Conversation, *, now: float | None = None, max_tokens: in
             case Send():
                 return decision
             case Summarize():
+                before = conversation.window
                 conversation.summarized(summary(conversation, decision), by="extractive", now=now)
+                edit, record = conversation.compactions[-1], len(conversation.messages)
+                if watch is not None:
+                    watch.append(Shrunk(edit, before, conversation.window, record))
             case Count():
                 conversation.counted(None, now=now)
 
@@ -47,4 +80,203 @@ def drive(conversation: Conversation, steps: Sequence[Step]) -> Iterator[Send]:
         else:
             send = plan(conversation, now=float(number))
             yield send
-            conversation.receive({"content": step.message["content"], "stop_reason": "end_turn"}, now=float(number))
+            conversation.receive(reply_of(step), now=float(number))
+
+
+def reply_of(step: Step, usage: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The step's reply as the API gives it."""
+    content = step.message["content"]
+    called = any(block["type"] == "tool_use" for block in blocks_of(step.message))
+    reason = step.stop_reason or ("tool_use" if called else "end_turn")
+    return {"content": content, "stop_reason": reason, "usage": step.usage if step.usage is not None else usage}
+
+
+def is_dead(step: Step) -> bool:
+    """Whether a reply cannot go back: refused (FB-02), empty (MSG-07), cut in thinking (MSG-09) or a call (MSG-14)."""
+    if step.kind == "append":
+        return False
+    blocks = blocks_of(step.message)
+    cut = step.stop_reason in ("max_tokens", "model_context_window_exceeded")
+    if step.stop_reason == "refusal" or not blocks:
+        return True
+    return is_thinking(blocks[-1]) or (cut and blocks[-1]["type"] == "tool_use")
+
+
+# -- generated cases --------------------------------------------------------------------------------------
+
+
+@dataclass(repr=False)
+class Case:
+    """One conversation, the model it runs on and the policy it is kept by."""
+
+    model: str
+    policy: Policy
+    steps: list[Step]
+    tools: list[dict[str, Any]] | None
+    settings: dict[str, Any]
+    max_tokens: int
+    factor: float | None
+    """Exact sizes as a multiple of what the parts sum up to; None: replies tell no usage."""
+    again: int
+    """Where it is not 0, each request fails once, and is planned again with so many tokens more for output."""
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """Short, for Hypothesis, which refuses to print whole conversations."""
+        printer.text(repr(self))
+
+    def __repr__(self) -> str:
+        steps = [
+            f"{step.kind[0]} {step.stop_reason or step.message['role'][0]} "
+            + "+".join(block["type"] for block in blocks_of(step.message))
+            for step in self.steps
+        ]
+        tools = len(self.tools or ())
+        return (
+            f"Case({self.model}, {self.policy!r}, {steps}, tools={tools}, settings={self.settings}, "
+            f"max_tokens={self.max_tokens}, factor={self.factor}, again={self.again})"
+        )
+
+
+@dataclass
+class Sent:
+    """One send, with what could be seen at that moment."""
+
+    send: Send
+    hot: tuple[int, ...]
+    record: int
+    after: Window | None = None
+    """The window when the reply had come."""
+    exact: int | None = None
+    """The exact size that the reply told."""
+
+
+@dataclass
+class Run:
+    """What became of a case."""
+
+    case: Case
+    conversation: Conversation
+    fixed: int
+    """The most that what stands outside the messages may take."""
+    sends: list[Sent] = field(default_factory=list)
+    shrunk: list[Shrunk] = field(default_factory=list)
+    overflow: WindowOverflow | None = None
+
+    @property
+    def live(self) -> list[int]:
+        """Record indices of what can be sent, by the rules of the API."""
+        return [index for index, step in enumerate(self.case.steps) if not is_dead(step)]
+
+
+METHODS: tuple[tuple[str, ...], ...] = (
+    ("spill", "summarize_keep_tail", "summarize_all"),
+    ("spill", "summarize_keep_tail", "summarize_all"),
+    ("spill", "summarize_all"),
+    ("summarize_keep_tail", "summarize_all"),
+    ("spill", "summarize_keep_tail"),
+)
+
+
+@st.composite
+def policies(draw: st.DrawFn, *, room: int) -> Policy:
+    """Policies with some tokens more than `room`, marks near and far, and any set of methods."""
+    return small(
+        room + draw(st.integers(min_value=900, max_value=3_000)),
+        high=draw(st.sampled_from([0.85, 0.7, 0.99])),
+        low=draw(st.sampled_from([0.5, 0.3, 0.65])),
+        min_gain=draw(st.sampled_from([0.1, 0.4, 0.6])),
+        methods=draw(st.sampled_from(METHODS)),
+        exact_counts=draw(st.booleans()),
+    )
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, max_turns: int = 6, max_rounds: int = 3) -> Case:
+    """Cases of every family, and of manual thinking, with all that conversations of that family may hold."""
+    model, manual = draw(st.sampled_from([*((name, False) for name in reversed(FAMILIES)), (FAMILIES[0], True)]))
+    system = resolve(model).features.mid_conversation_system
+    # The tools of a request may be unknown. Server tools have wide bounds, and so have unread documents.
+    kind = draw(st.sampled_from(["no tools", "tools", "no tools", "server tools", "unread"]))
+    tools = {"tools": TOOLS, "server tools": [*TOOLS, *SERVER_TOOLS]}.get(kind)
+    # Manual thinking needs max_tokens above its budget.
+    max_tokens = 1_100 if manual else MAX_TOKENS
+    room = {"tools": 1_200, "server tools": 7_000, "unread": 60_000}.get(kind, 200)
+    steps = draw(
+        conversations(
+            max_turns=max_turns,
+            max_rounds=max_rounds,
+            manual=manual,
+            system=system,
+            # With thinking off a paused reply, which ends the request, holds none (THINK-08).
+            server_tools=kind in ("no tools", "server tools") and (manual or model != FAMILIES[0]),
+            waiting=kind == "server tools",
+            interrupted=True,
+            several=True,
+            synthetic=True,
+            imported=True,
+            unread=kind == "unread",
+            marked=True,
+            usage=True,
+        )
+    )
+    return Case(
+        model=model,
+        policy=draw(policies(room=max_tokens + room)),
+        steps=steps,
+        tools=tools,
+        settings={**(MANUAL if manual else {}), **(SCOPED if system else {})},
+        max_tokens=max_tokens,
+        factor=draw(st.sampled_from([None, 1.0, 0.8, 1.05, 1.4])),
+        again=draw(st.sampled_from([0, 0, 400, 900])),
+    )
+
+
+def run(case: Case) -> Run:
+    """Carry a case out, up to its end or to the first overflow."""
+    conversation = Conversation.start(
+        model=case.model, system="Be brief.", tools=case.tools, settings=case.settings, policy=case.policy
+    )
+    result = Run(case, conversation, conversation.window.high)
+    try:
+        for number, step in enumerate(case.steps):
+            _step(result, step, float(number))
+    except WindowOverflow as overflow:
+        result.overflow = overflow
+    return result
+
+
+def _step(result: Run, step: Step, now: float) -> None:
+    conversation, case = result.conversation, result.case
+    if step.kind == "append":
+        conversation.append(step.message, now=now)
+        return
+    sent = _send(result, case.max_tokens, now)
+    if case.again:
+        conversation.fail({"type": "overloaded_error", "message": "Overloaded"}, now=now)
+        sent = _send(result, case.max_tokens + case.again, now)
+    usage = None
+    if case.factor is not None:
+        usage = {"input_tokens": int(_parts(sent.send.window) * case.factor), "output_tokens": 20}
+        sent.exact = usage["input_tokens"] if step.usage is None else None
+    conversation.receive(reply_of(step, usage), now=now)
+    sent.after = conversation.window
+
+
+def _send(result: Run, max_tokens: int, now: float) -> Sent:
+    conversation = result.conversation
+    send = plan(conversation, now=now, max_tokens=max_tokens, watch=result.shrunk)
+    sent = Sent(send, conversation.hot(), len(conversation.messages))
+    result.sends.append(sent)
+    return sent
+
+
+def _parts(window: Window) -> int:
+    """What the parts of a window sum up to, whatever exact sizes have told."""
+    known = window.overheads.get("unexplained", 0) + window.overheads.get("learned", 0)
+    return window.tokens - known
+
+
+def fixed_tokens(window: Window) -> int:
+    """Tokens outside the messages."""
+    apart = {name: tokens for name, tokens in window.overheads.items() if name not in ("messages", "unexplained")}
+    return window.by["system"] + window.by["tools"] + sum(apart.values())

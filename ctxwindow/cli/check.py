@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 import msgspec
 
 from ctxwindow.catalog import resolve
-from ctxwindow.cli.options import json_option, model_option, pick_thread, thread_option
-from ctxwindow.cli.output import console, print_json
+from ctxwindow.cli.options import file_argument, json_option, load, model_option, thread_option
+from ctxwindow.cli.output import few, print_json
 from ctxwindow.rules import Violation, check, prefix_report
-from ctxwindow.transcripts import read
 from ctxwindow.transcripts.occupancy import request_of
+from ctxwindow.transcripts.session import Session, Thread
 
 __all__ = ["command"]
 
+_LISTED = 40
+"""Findings that are shown to people."""
 
-@click.command("check")
-@click.argument("file", type=click.Path())
-@click.option("--previous", type=click.Path(), help="The request before, for the prefix check of thinking blocks.")
+_SESSION_NOTE = "system prompt, tools and settings are not in a session file, so nothing is said about them"
+
+
+@click.command(
+    "check",
+    epilog="\b\nExamples:\n  ctxwindow check request.json\n  ctxwindow check request-8.json --previous request-7.json",
+)
+@file_argument
+@click.option("--previous", metavar="FILE", type=click.Path(), help="The request before, for the prefix check.")
 @model_option("Check as a request to this model.")
 @thread_option
 @json_option
@@ -27,16 +36,21 @@ __all__ = ["command"]
 def command(
     ctx: click.Context, file: str, previous: str | None, model: str | None, thread_id: str | None, *, as_json: bool
 ) -> None:
-    """Check the request in FILE against the documented rules. Exit code 1 when it breaks one."""
-    session = read(file)
-    request = request_of(session, pick_thread(session, thread_id), model)
-    before = read(previous) if previous is not None else None
-    earlier = request_of(before, before.main, model) if before is not None else None
-    profile = resolve(str(request["model"]))
+    """Check the request in FILE against the documented rules of the API.
+
+    Of a session it is the last request. With --previous, each thinking block is also checked for standing behind the
+    same conversation as when it was created. Exit code 1 when a rule is broken.
+    """
+    session, request = _read(file, thread_id, model)
+    earlier = _read(previous, None, model)[1] if previous is not None else None
+    profile = resolve(request["model"])
     found = check(request, profile=profile, previous=earlier)
     thinking = prefix_report(request, earlier, profile) if earlier is not None else []
     errors = [violation for violation in found if violation.severity == "error"]
     warnings = [violation for violation in found if violation.severity != "error"]
+    notes = [str(note) for note in session.all_notes]
+    if session.format == "claude_code":
+        notes.append(_SESSION_NOTE)
     if as_json:
         print_json(
             {
@@ -44,11 +58,31 @@ def command(
                 "violations": [_row(violation) for violation in errors],
                 "warnings": [_row(violation) for violation in warnings],
                 "thinking": [msgspec.to_builtins(state) for state in thinking],
+                "model": profile.id,
+                "messages": len(request["messages"]),
+                "notes": notes,
             }
         )
     else:
-        _show(errors, warnings, thinking, model=profile.id, messages=len(request["messages"]))
+        _show(errors, warnings, thinking, model=profile.id, messages=len(request["messages"]), notes=notes)
     ctx.exit(1 if errors else 0)
+
+
+def _read(file: str, thread_id: str | None, model: str | None) -> tuple[Session, dict[str, Any]]:
+    session, thread = load(file, thread_id, model, shaped=False)
+    return session, _request(session, thread, model)
+
+
+def _request(session: Session, thread: Thread, model: str | None) -> dict[str, Any]:
+    """The request in a file. A session goes on to the reply; the request that it answers ends before it."""
+    request = request_of(session, thread, model)
+    if session.format != "claude_code":
+        return request
+    messages = request["messages"]
+    end = len(messages)
+    while end and messages[end - 1]["role"] == "assistant":
+        end -= 1
+    return {**request, "messages": messages[:end]} if end else request
 
 
 def _row(violation: Violation) -> dict[str, str]:
@@ -61,14 +95,34 @@ def _row(violation: Violation) -> dict[str, str]:
 
 
 def _show(
-    errors: list[Violation], warnings: list[Violation], thinking: list[Any], *, model: str, messages: int
+    errors: Sequence[Violation],
+    warnings: Sequence[Violation],
+    thinking: Sequence[Any],
+    *,
+    model: str,
+    messages: int,
+    notes: Sequence[str],
 ) -> None:
-    out = console()
-    for violation in (*errors, *warnings):
-        out.print(f"{violation.severity} {violation.rule} at {violation.path}: {violation.message}", markup=False)
-        out.print(f"  {violation.remedy}", markup=False)
-    for state in thinking:
-        if not state.valid:
-            out.print(f"stale thinking at {state.path}: {state.reason}", markup=False)
-    verdict = "no violation" if not errors else f"{len(errors)} violations"
-    out.print(f"{messages} messages for {model}: {verdict}, {len(warnings)} warnings", markup=False)
+    from ctxwindow.cli.terminal import Screen  # noqa: PLC0415 - only people's output needs rich
+
+    screen = Screen()
+    for violation in (*errors, *warnings)[:_LISTED]:
+        style = "bold red" if violation.severity == "error" else "bold yellow"
+        screen.say(f"{violation.severity} {violation.rule} at {violation.path}", style=style)
+        # The API's own texts begin with the path again.
+        screen.say(f"  {few(violation.message.removeprefix(f'{violation.path}: '))}", indent="  ")
+        screen.say(f"  To do: {violation.remedy}", indent="  ")
+    left_out = len(errors) + len(warnings) - _LISTED
+    if left_out > 0:
+        screen.say(f"... and {left_out:,} more: --json lists them all")
+    for note in notes:
+        screen.say(f"note: {note}", indent="  ", style="dim")
+    if thinking:
+        valid = sum(state.valid for state in thinking)
+        screen.say(f"thinking: {valid} of {len(thinking)} blocks are valid behind this conversation")
+    verdict = "no rule broken" if not errors else f"{_many(len(errors), 'rule')} broken"
+    screen.say(f"{verdict}: {_many(messages, 'message')} for {model}, {_many(len(warnings), 'warning')}", style="bold")
+
+
+def _many(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"

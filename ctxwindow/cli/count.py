@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import click
 
-from ctxwindow.cli.options import json_option, model_option, pick_thread, thread_option
-from ctxwindow.cli.output import console, print_json
-from ctxwindow.transcripts import read
+from ctxwindow.cli.options import file_argument, json_option, load, model_option, naming, thread_option
+from ctxwindow.cli.output import percent, print_json
 from ctxwindow.transcripts.occupancy import window_of
 from ctxwindow.window import Window
 
-__all__ = ["command"]
+__all__ = ["OVERHEADS", "command"]
+
+OVERHEADS = {
+    "request": "frame of the request",
+    "messages": "frames of the messages",
+    "unseen": "system prompt and tools, not in the file",
+    "unexplained": "what the API reported beyond the parts",
+}
+"""Names of overheads as people read them; others are shown as they are."""
 
 
-@click.command("count")
-@click.argument("file", type=click.Path())
+@click.command(
+    "count",
+    epilog="\b\nExamples:\n  ctxwindow count request.json --blocks\n  ctxwindow count session.jsonl --model claude-opus-5-5",
+)
+@file_argument
 @model_option("Count for this model.")
 @thread_option
-@click.option("--blocks", is_flag=True, help="List every block with its disposition and rule.")
+@click.option("--blocks", is_flag=True, help="List every block with its disposition, and the rule behind that.")
 @json_option
 def command(file: str, model: str | None, thread_id: str | None, *, blocks: bool, as_json: bool) -> None:
-    """Count what the request in FILE occupies; for a session, its last request and what came after."""
-    session = read(file)
-    window = window_of(session, pick_thread(session, thread_id), model)
+    """Count what the request in FILE occupies, in tokens.
+
+    Of a session it is the last request and what came after, by the usage that the session recorded.
+    """
+    session, thread = load(file, thread_id, model)
+    with naming(session.path):
+        window = window_of(session, thread, model)
     if as_json:
         print_json(window.as_dict(blocks=blocks))
         return
@@ -30,26 +44,33 @@ def command(file: str, model: str | None, thread_id: str | None, *, blocks: bool
 
 
 def _show(window: Window, *, blocks: bool) -> None:
-    from rich.table import Table  # noqa: PLC0415
+    from ctxwindow.cli.terminal import Screen  # noqa: PLC0415 - only people's output needs rich
 
-    out = console()
+    screen = Screen()
     doubt = "" if window.low == window.high else f", between {window.low:,} and {window.high:,}"
-    out.print(f"{window.model}: {window.tokens:,} tokens ({window.source}{doubt})", markup=False)
-    out.print(f"window {window.size:,}, free {window.free:,}, max output {window.max_output:,}", markup=False)
-    table = Table("category", "tokens", "share", box=None, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name, tokens in window.by.items():
-        if tokens:
-            table.add_row(name, f"{tokens:,}", f"{tokens / max(1, window.tokens):.1%}")
-    for name, tokens in window.overheads.items():
-        table.add_row(f"  {name}", f"{tokens:,}", "", style="dim")
-    for rule, tokens in window.not_counted.items():
-        table.add_row(f"not counted, {rule}", f"{tokens:,}", "")
-    out.print(table)
+    free = f"{window.free:,} free" if window.free >= 0 else f"{-window.free:,} TOO MANY"
+    screen.facts(
+        [
+            ("model", window.model),
+            ("request", f"{window.tokens:,} tokens ({window.source}{doubt})"),
+            ("window", f"{window.size:,} tokens, {free}; a reply may have {window.max_output:,}"),
+        ]
+    )
+    screen.say()
+    rows = [(name, f"{tokens:,}", _share(tokens, window)) for name, tokens in window.by.items() if tokens]
+    rows += [(f"  {OVERHEADS.get(name, name)}", f"{tokens:,}", "") for name, tokens in window.overheads.items()]
+    rows.append(("all that counts", f"{window.tokens:,}", ""))
+    rows += [(f"sent, not counted ({rule})", f"{tokens:,}", "") for rule, tokens in window.not_counted.items()]
+    screen.table(("what fills it", "tokens", "share"), rows, right=(1, 2))
     if blocks:
-        rows = Table("path", "kind", "tokens", "disposition", "rule", box=None, pad_edge=False)
-        rows.columns[2].justify = "right"
-        for block in window.blocks:
-            rows.add_row(block.path, block.kind, f"{block.tokens:,}", block.disposition, block.rule)
-        out.print(rows)
+        screen.say()
+        screen.table(
+            ("block", "kind", "tokens", "disposition", "rule"),
+            [(block.path, block.kind, f"{block.tokens:,}", block.disposition, block.rule) for block in window.blocks],
+            right=(2,),
+            give=1,
+        )
+
+
+def _share(tokens: int, window: Window) -> str:
+    return percent(tokens / window.tokens) if window.tokens > 0 else ""

@@ -2,41 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from ctxwindow.cli.options import json_option, model_option, pick_thread, thread_option
-from ctxwindow.cli.output import console, dollars, percent, print_json, spark
-from ctxwindow.transcripts import read
-from ctxwindow.transcripts.inspect import Inspection, inspect
+from ctxwindow.cli.options import file_argument, json_option, load, model_option, naming, thread_option
+from ctxwindow.cli.output import dollars, few, percent, print_json
+from ctxwindow.transcripts.inspect import Inspection, RequestRow, inspect
 from ctxwindow.transcripts.session import Session
+
+if TYPE_CHECKING:
+    from ctxwindow.cli.terminal import Screen
 
 __all__ = ["command"]
 
+_FORMATS = {
+    "claude_code": "a Claude Code session",
+    "request": "a request body",
+    "messages": "a list of messages",
+}
 
-@click.command("inspect")
-@click.argument("session", type=click.Path())
-@model_option("For a session that names no model.")
+_THREADS = 12
+"""Threads that are listed for people."""
+
+
+@click.command(
+    "inspect",
+    epilog="\b\nExamples:\n  ctxwindow inspect session.jsonl\n  ctxwindow inspect session.jsonl --forecast --json",
+)
+@file_argument
+@model_option("For a file that names no model.")
 @thread_option
-@click.option("--forecast", is_flag=True, help="Show how far off each forecast of the next request's size was.")
+@click.option("--forecast", is_flag=True, help="List each request, with how far off the forecast of its size was.")
 @json_option
-def command(session: str, model: str | None, thread_id: str | None, *, forecast: bool, as_json: bool) -> None:
-    """Show what a recorded session is made of: turns, rounds, window over time, cost, cache, compactions."""
-    found = read(session)
-    seen = inspect(found, thread=pick_thread(found, thread_id), model=model)
+def command(file: str, model: str | None, thread_id: str | None, *, forecast: bool, as_json: bool) -> None:
+    """Show what the recorded session in FILE is made of.
+
+    Turns and rounds, the window over time and what fills it, cost, cache hits and compactions, all as recorded.
+    """
+    session, thread = load(file, thread_id, model)
+    with naming(session.path):
+        seen = inspect(session, thread=thread, model=model)
     if as_json:
-        print_json(_as_json(seen, found, requests=forecast))
+        print_json(_as_json(seen, session, requests=forecast))
         return
-    _show(seen, found)
+    from ctxwindow.cli.terminal import Screen  # noqa: PLC0415 - only people's output needs rich
+
+    screen = Screen()
+    _show(screen, seen, session)
     if forecast:
-        _show_forecast(seen)
+        _show_forecast(screen, seen)
 
 
 def _as_json(seen: Inspection, session: Session, *, requests: bool) -> dict[str, Any]:
     form: dict[str, Any] = msgspec.to_builtins(seen)
-    form["window"] = [row.actual if row.actual is not None else row.forecast for row in seen.requests]
+    form["window"] = [_size(row) for row in seen.requests]
     form["threads"] = [
         {"id": thread.id, "sidechain": thread.sidechain, "steps": len(thread.steps)} for thread in session.threads
     ]
@@ -45,54 +66,84 @@ def _as_json(seen: Inspection, session: Session, *, requests: bool) -> dict[str,
     return form
 
 
-def _show(seen: Inspection, session: Session) -> None:
-    from rich.table import Table  # noqa: PLC0415
+def _size(row: RequestRow) -> int:
+    return row.actual if row.actual is not None else row.forecast
 
-    out = console()
-    models = ", ".join(f"{name} ({number})" for name, number in seen.models.items())
-    facts = Table(box=None, show_header=False, pad_edge=False)
-    facts.add_row("session", f"{seen.format}, thread {seen.thread}, {len(session.threads)} threads")
-    facts.add_row("models", models or "none")
-    facts.add_row("messages", f"{seen.messages:,} in {seen.turns:,} turns, {seen.rounds:,} rounds of tool calls")
-    facts.add_row("compactions", f"{seen.compactions} by the client")
-    facts.add_row("requests", f"{len(seen.requests):,}, largest {seen.peak:,} tokens")
-    facts.add_row("cost", f"{dollars(seen.cost)} by recorded usage{_output_note(seen)}")
-    facts.add_row("cache", f"{percent(seen.cache_hit_ratio)} of prompt tokens were read from it")
-    sizes = [row.actual if row.actual is not None else row.forecast for row in seen.requests]
-    facts.add_row("window", f"{spark(sizes, seen.peak)} up to {seen.peak:,}")
-    out.print(facts)
-    table = Table("fills the window at the end", "tokens", box=None, pad_edge=False)
-    table.columns[1].justify = "right"
-    for name, tokens in sorted(seen.by.items(), key=lambda part: -part[1]):
-        if tokens:
-            table.add_row(name, f"{tokens:,}")
-    out.print(table)
+
+def _show(screen: Screen, seen: Inspection, session: Session) -> None:
+    sizes = [_size(row) for row in seen.requests]
+    models = ", ".join(f"{few(name, 80)} ({number:,} requests)" for name, number in seen.models.items())
+    screen.facts(
+        [
+            ("file", f"{_FORMATS[seen.format]}, thread {few(seen.thread, 80)}"),
+            ("model", models or "no reply in it"),
+            ("messages", f"{seen.messages:,} in {seen.turns:,} turns, with {seen.rounds:,} rounds of tool calls"),
+            ("compactions", f"{seen.compactions:,} by the client that recorded it"),
+            ("cost", _cost(seen)),
+            ("cache", _cache(seen)),
+            ("window", f"largest {seen.peak:,} tokens, last {sizes[-1]:,}" if sizes else "no request was sent"),
+        ]
+    )
+    if sizes:
+        screen.say(f"over time    {screen.spark(sizes, seen.peak)}")
+        screen.say()
+        parts = sorted(((name, tokens) for name, tokens in seen.by.items() if tokens), key=lambda part: -part[1])
+        rows = [(_part(name, seen), f"{tokens:,}") for name, tokens in parts]
+        screen.table(("what fills it at the last request (estimated)", "tokens"), rows, right=(1,))
+    _show_threads(screen, session)
     for note in seen.notes:
-        out.print(f"note: {note}", markup=False, style="dim")
+        screen.say(f"note: {note}", indent="  ", style="dim")
 
 
-def _output_note(seen: Inspection) -> str:
+def _part(name: str, seen: Inspection) -> str:
+    hidden = name == "overhead" and seen.format == "claude_code"
+    return "overhead, with system prompt and tools" if hidden else name
+
+
+def _cost(seen: Inspection) -> str:
+    if seen.cost is None:
+        return "not known: no usage or no price is recorded"
     known = sum(row.output is not None for row in seen.requests)
-    return "" if known == len(seen.requests) else f"; output is known for {known} of {len(seen.requests)} replies"
+    note = "" if known == len(seen.requests) else f"; output is known for {known:,} of {len(seen.requests):,} replies"
+    return f"{dollars(seen.cost)} by recorded usage{note}"
 
 
-def _show_forecast(seen: Inspection) -> None:
-    from rich.table import Table  # noqa: PLC0415
+def _cache(seen: Inspection) -> str:
+    if seen.cache_hit_ratio is None:
+        return "not known: no usage is recorded"
+    return f"{percent(seen.cache_hit_ratio)} of the prompt tokens were read from it"
 
-    out = console()
-    table = Table("request", "turn", "forecast", "actual", "error", "bounds", "source", box=None, pad_edge=False)
-    for column in table.columns[:6]:
-        column.justify = "right"
-    for number, row in enumerate(seen.requests, start=1):
+
+def _show_threads(screen: Screen, session: Session) -> None:
+    if len(session.threads) == 1:
+        return
+    screen.say()
+    rows = [
+        (thread.id, "subagent" if thread.sidechain else "user", f"{len(thread.steps):,}")
+        for thread in session.threads[:_THREADS]
+    ]
+    screen.table(("threads (for --thread)", "of", "messages"), rows, right=(2,))
+    if len(session.threads) > _THREADS:
+        screen.say(f"... and {len(session.threads) - _THREADS:,} more: --json lists them all")
+
+
+def _show_forecast(screen: Screen, seen: Inspection) -> None:
+    rows = []
+    for row in seen.requests:
         actual = "-" if row.actual is None else f"{row.actual:,}"
         bounds = f"{row.low:,} to {row.high:,}"
-        table.add_row(
-            str(number), str(row.turn), f"{row.forecast:,}", actual, percent(row.error, 2), bounds, row.source
-        )
-    out.print(table)
+        numbers = (str(row.number), str(row.turn), f"{row.forecast:,}", actual, percent(row.error, 2), bounds)
+        rows.append((*numbers, row.source))
+    screen.say()
+    screen.table(
+        ("request", "turn", "forecast", "actual", "error", "bounds", "source"), rows, right=(0, 1, 2, 3, 4, 5), give=5
+    )
     exact = seen.accuracy
-    out.print(
-        f"forecast of the next request, {exact.compared} compared: median absolute error {percent(exact.median, 2)}, "
-        f"95th percentile {percent(exact.p95, 2)}, within its bounds {percent(exact.within_bounds)}",
-        markup=False,
+    screen.say()
+    if not exact.compared:
+        screen.say("forecast of the next request: nothing to compare, as the file records no usage")
+        return
+    screen.say(
+        f"forecast of the next request, {exact.compared:,} compared: median absolute error {percent(exact.median, 2)}, "
+        f"95th percentile {percent(exact.p95, 2)}, within its bounds {percent(exact.within_bounds)}"
     )

@@ -1,25 +1,54 @@
-"""Options that several commands share, and reading their FILE."""
+"""Options that several commands share, and reading the files they name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+import msgspec
 
-from ctxwindow.errors import HistoryError, PolicyError
-from ctxwindow.tiers import Policy
+from ctxwindow.cli.output import few
+from ctxwindow.errors import HistoryError, InvalidRequest, MisuseError, PolicyError, ProtocolError, UnknownModel
+from ctxwindow.rules import check
+from ctxwindow.tiers import Policy, Spill
+from ctxwindow.transcripts import read
+from ctxwindow.transcripts.live import session_model
 from ctxwindow.transcripts.session import Session, Thread
 
-__all__ = ["json_option", "model_option", "pick_thread", "read_policy", "thread_option"]
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+__all__ = [
+    "file_argument",
+    "json_option",
+    "load",
+    "model_option",
+    "naming",
+    "pick_thread",
+    "read_policy",
+    "thread_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_STDIN = "/dev/stdin"
+
+
+def file_argument(function: F) -> F:
+    """`FILE`."""
+    return click.argument("file", metavar="FILE", type=click.Path())(function)
 
 
 def json_option(function: F) -> F:
     """`--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(function)
 
 
 def model_option(help_text: str) -> Callable[[F], F]:
@@ -29,8 +58,70 @@ def model_option(help_text: str) -> Callable[[F], F]:
 
 def thread_option(function: F) -> F:
     """`--thread ID`."""
-    text = "A thread of the session by its id (see `inspect`); the main one by default."
+    text = "A conversation of the session by its id, as `inspect` lists them. Default: the main one."
     return click.option("--thread", "thread_id", metavar="ID", help=text)(function)
+
+
+def load(file: str, thread_id: str | None, model: str | None, *, shaped: bool = True) -> tuple[Session, Thread]:
+    """Read a FILE (`-` is standard input), choose its thread, and see that a model is known for it.
+
+    Args:
+        file: its path.
+        thread_id: the thread, or None for the main one.
+        model: as given with --model.
+        shaped: also see that system and tools of a request body are what they must be to be counted.
+
+    Raises:
+        HistoryError: the file cannot be read, has no such thread, or names no model and none is given.
+        UnknownModel: the model, or the one that the file names, is not in the catalog.
+        InvalidRequest: system or tools are not.
+        MisuseError: the model is named by something that is no string.
+    """
+    session = read(_path(file))
+    if shaped and session.request is not None:
+        _check_shape(session.request, session.path)
+    thread = pick_thread(session, thread_id)
+    try:
+        session_model(session, thread, model)
+    except UnknownModel as error:
+        raise _unknown(error, "--model" if model is not None else f"{session.path}: model") from None
+    return session, thread
+
+
+@contextmanager
+def naming(file: str) -> Iterator[None]:
+    """Let errors about a request name the file it stands in."""
+    try:
+        yield
+    except (InvalidRequest, ProtocolError) as error:
+        error.path = f"{file}: {error.path}" if error.path else file
+        raise
+
+
+def _path(file: str) -> str:
+    if file != "-":
+        return file
+    if os.name != "posix":
+        raise MisuseError("standard input is not read on this system.", path="-", remedy="Name a file.")
+    return _STDIN
+
+
+def _check_shape(request: Mapping[str, Any], path: str) -> None:
+    for violation in check({**request, "messages": []}):
+        if violation.rule == "SHAPE-09" and violation.path.startswith(("system", "tools")):
+            reason = violation.message.removeprefix(f"{violation.path}: ")
+            raise InvalidRequest(
+                f"{reason}.", rule=violation.rule, path=f"{path}: {violation.path}", remedy=violation.remedy
+            )
+
+
+def _unknown(error: UnknownModel, path: str) -> UnknownModel:
+    """The same for somebody at a command line: which option or file said it, and what helps there."""
+    near = f"Did you mean {' or '.join(error.near)}?" if error.near else "Ids look like claude-opus-5-5."
+    told = UnknownModel(few(error.model, 80), error.near)
+    told.path = path
+    told.remedy = near if path == "--model" else f"{near} Another model can be named with --model."
+    return told
 
 
 def pick_thread(session: Session, thread_id: str | None) -> Thread:
@@ -45,29 +136,66 @@ def pick_thread(session: Session, thread_id: str | None) -> Thread:
         if thread.id == thread_id:
             return thread
     known = ", ".join(thread.id for thread in session.threads[:8])
-    raise HistoryError(f"no thread {thread_id[:60]!r} in it.", path=session.path, remedy=f"It has: {known}.")
+    more = f" and {len(session.threads) - 8} more" if len(session.threads) > 8 else ""  # noqa: PLR2004
+    raise HistoryError(f"no thread {few(thread_id, 80)!r} in it.", path=session.path, remedy=f"It has: {known}{more}.")
 
 
 def read_policy(path: Path | None, window: int | None) -> Policy:
     """The policy in a TOML or JSON file, with `--window` as its budget.
 
     Raises:
-        PolicyError: the file cannot be read, or a key in it is wrong.
+        PolicyError: the file cannot be read, or a key in it is wrong; `path` names the file and the key.
     """
-    settings: Any = {}
-    if path is not None:
-        import json  # noqa: PLC0415
-        import tomllib  # noqa: PLC0415
-
-        try:
-            text = path.read_text(encoding="utf-8")
-            settings = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        except (OSError, ValueError) as error:
-            raise PolicyError(
-                f"not a policy: {type(error).__name__}.", path=str(path), remedy="Write TOML or JSON."
-            ) from None
-        if not isinstance(settings, dict):
-            raise PolicyError("a policy is a table of keys.", path=str(path), remedy="See `ctxwindow.Policy`.")
+    settings = _settings(path) if path is not None else {}
     if window is not None:
         settings = {**settings, "budget": window}
-    return Policy.parse(settings)
+    try:
+        return Policy.parse(settings)
+    except PolicyError as error:
+        unknown = error.reason.startswith("Extra inputs")
+        raise PolicyError(
+            "there is no such key." if unknown else error.reason,
+            path=f"{path}: {error.path}",
+            remedy=_keys_near(error.path) if unknown else _default(error.path),
+        ) from None
+
+
+_WRITE = 'Write TOML such as `high = 0.8`, or JSON such as {"high": 0.8}.'
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        # No TOML begins with a brace.
+        settings = json.loads(text) if path.suffix == ".json" or text[:1] == "{" else tomllib.loads(text)
+    except OSError as error:
+        reason = (error.strerror or "it is no file").lower()
+        raise PolicyError(f"the policy cannot be read: {reason}.", path=str(path), remedy="Check the path.") from None
+    except UnicodeDecodeError:
+        raise PolicyError("a policy is UTF-8 text, this is not.", path=str(path), remedy=_WRITE) from None
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else few(str(error), 160)
+        raise PolicyError(f"neither TOML nor JSON: {reason}.", path=str(path), remedy=_WRITE) from None
+    if not isinstance(settings, dict):
+        raise PolicyError("a policy is a table of keys.", path=str(path), remedy=_WRITE)
+    return settings
+
+
+def _fields(key: str | None) -> tuple[str, dict[str, FieldInfo]]:
+    """The last part of a key's path, and what may be written where it stands."""
+    *above, name = (key or "").split(".")
+    return name, (Spill if above[:1] == ["spill"] else Policy).model_fields
+
+
+def _keys_near(key: str | None) -> str:
+    name, known = _fields(key)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"Did you mean {near[0]}?" if near else f"The keys here: {', '.join(known)}."
+
+
+def _default(key: str | None) -> str:
+    name, known = _fields(key)
+    if name not in known or name == "spill":
+        return "Change it, or leave it out for its default."
+    value = msgspec.json.encode(known[name].default).decode()
+    return f"Change it, or leave it out: the default is {value if value != 'null' else 'none'}."

@@ -1,7 +1,12 @@
-"""Printing for people and for programs."""
+"""Printing for programs, and what both kinds of printing share. Nothing here needs rich.
+
+Whatever comes from a file (block types, thread ids, file names) goes through `plain` before people see it: no line
+breaks, no control characters, nothing that a terminal would obey.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -11,9 +16,22 @@ import click
 
 from ctxwindow.errors import CtxwindowError
 
-__all__ = ["console", "dollars", "fail", "percent", "print_json", "spark", "wants_json"]
+__all__ = [
+    "dollars",
+    "fail",
+    "few",
+    "percent",
+    "plain",
+    "print_json",
+    "soften",
+    "wants_json",
+]
 
-_TICKS = "▁▂▃▄▅▆▇█"
+_LINE = 600
+"""Characters of an error line; what is cut is said. A path or a model id out of a broken file may have any length."""
+
+_ALSO = 5
+"""Further problems of the same input that are named."""
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -30,24 +48,31 @@ def fail(error: CtxwindowError, *, as_json: bool) -> int:
     """Say what is wrong in one line (and as JSON where asked for); the exit code."""
     if as_json:
         print_json(error.as_dict())
-    click.echo(f"ctxwindow: {_printable(str(error))}", err=True)
-    for note in getattr(error, "__notes__", ()):
-        click.echo(f"  also: {_printable(note)}", err=True)
+    click.echo(f"ctxwindow: {few(plain(str(error)))}", err=True)
+    notes: Sequence[str] = getattr(error, "__notes__", ())
+    for note in notes[:_ALSO]:
+        click.echo(f"  also: {few(plain(note))}", err=True)
     return 2
 
 
-def _printable(text: str) -> str:
-    """Without line breaks and control characters, and writable in the terminal's encoding."""
-    line = "".join(char if char.isprintable() else " " for char in text)
-    encoding = sys.stderr.encoding or "utf-8"
-    return line.encode(encoding, "replace").decode(encoding)
+def plain(text: str) -> str:
+    """One line without control characters, lone surrogates and marks that turn the direction of writing."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
-def console(*, err: bool = False) -> Any:
-    """A rich console; on standard error for progress."""
-    from rich.console import Console  # noqa: PLC0415 - only people's output needs it
+def few(text: str, most: int = _LINE) -> str:
+    """`text`, its middle left out where it is too long for a line."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]} ... ({len(text) - 2 * half:,} characters left out) ... {text[-half:]}"
 
-    return Console(stderr=err, highlight=False)
+
+def soften() -> None:
+    """Let both streams write `?` for what their encoding cannot carry, instead of ending in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def dollars(amount: float | None) -> str:
@@ -56,18 +81,5 @@ def dollars(amount: float | None) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share as a percentage."""
+    """A share as a percentage; a dash where there is none."""
     return "-" if share is None else f"{share * 100:.{digits}f} %"
-
-
-def spark(values: Sequence[int], top: int, width: int = 60) -> str:
-    """A line of bars: how full the window was over time, each bar the highest of its stretch."""
-    if not values or top <= 0:
-        return ""
-    groups = min(width, len(values))
-    bars = []
-    for group in range(groups):
-        chunk = values[group * len(values) // groups : (group + 1) * len(values) // groups]
-        level = min(len(_TICKS) - 1, int(max(chunk) / top * len(_TICKS)))
-        bars.append(_TICKS[level])
-    return "".join(bars)

@@ -2,175 +2,179 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ctxwindow.cli.options import json_option, model_option, pick_thread, read_policy, thread_option
-from ctxwindow.cli.output import console, dollars, percent, print_json, spark
-from ctxwindow.errors import MisuseError
+from ctxwindow.cli.options import file_argument, json_option, load, model_option, naming, read_policy, thread_option
+from ctxwindow.cli.output import dollars, few, percent, plain, print_json
+from ctxwindow.cli.wires import Wires
 from ctxwindow.tiers import Send
-from ctxwindow.transcripts import read
 from ctxwindow.transcripts.live import Feed
-from ctxwindow.transcripts.replay import Replay, SendRow, as_json, replay
+from ctxwindow.transcripts.replay import Replay, SendRow, Totals, as_json, replay
 
-__all__ = ["command", "show"]
+if TYPE_CHECKING:
+    from ctxwindow.cli.terminal import Screen
 
-OnSend = Callable[[SendRow, Send, Feed], None]
+__all__ = ["command", "laws", "measures"]
+
+_form = as_json  # the name is that of the option below
+
+_LISTED = 40
+"""Findings that are shown to people."""
+
+_LAWS = {
+    "1 nothing is lost": "nothing is lost",
+    "2 every wire is valid": "every request is valid",
+    "3 every wire fits": "every request fits",
+    "7 progress": "every summary reaches its target",
+}
+"""The laws in words that need no glossary; one that is not here keeps its name."""
 
 
-@click.command("replay")
-@click.argument("session", type=click.Path())
-@click.option("--policy", type=click.Path(path_type=Path), help="A policy in a TOML or JSON file.")
-@click.option("--window", type=click.IntRange(min=1), help="Budget in tokens, instead of the policy's.")
+@click.command(
+    "replay",
+    epilog="\b\nExamples:\n  ctxwindow replay session.jsonl --window 60000\n  ctxwindow replay session.jsonl --policy policy.toml --wires out",
+)
+@file_argument
+@click.option("--policy", metavar="P", type=click.Path(path_type=Path), help="A policy in a TOML or JSON file.")
+@click.option("--window", metavar="N", type=click.IntRange(min=1), help="Budget in tokens, instead of the policy's.")
 @model_option("As if the session, its thinking included, had run on this model.")
-@click.option("--wires", type=click.Path(path_type=Path), help="Write each request body to this folder: 0001.json ...")
-@click.option("--unseen", is_flag=True, help="Count system prompt and tools in, by the first request's usage.")
+@click.option(
+    "--wires",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write each request body that would be sent to this new or empty folder: 0001.json ...",
+)
+@click.option("--unseen", is_flag=True, help="Count in system prompt and tools, by the first request's recorded usage.")
 @thread_option
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context,
-    session: str,
+    file: str,
+    *,
     policy: Path | None,
     window: int | None,
     model: str | None,
     wires: Path | None,
     thread_id: str | None,
-    *,
     unseen: bool,
     as_json: bool,
 ) -> None:
-    """Run a recorded session through the engine, step by step as if live, with the offline summariser.
+    """Run the recorded session in FILE through the engine, step by step as if live.
 
-    Exit code 1 when a send broke a rule or did not fit.
+    Summaries are made offline, by quoting. Costs are modelled, for the session as managed and as it was. Exit code 1
+    when a request broke a rule or did not fit, or when the API would refuse a message of the recording.
     """
     rules = read_policy(policy, window)
-    found = read(session)
-    thread = pick_thread(found, thread_id)
-    write = _writer(wires) if wires is not None else None
-    with _progress(len(thread.replies), shown=not as_json) as advance:
+    session, thread = load(file, thread_id, model)
+    from ctxwindow.cli.terminal import Screen, progress  # noqa: PLC0415 - not needed for --help
+
+    screen = Screen()
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(Wires(wires).filling()) if wires is not None else None
+        stack.enter_context(naming(session.path))
+        bar = stack.enter_context(progress(screen, "replaying", len(thread.replies), shown=not as_json))
 
         def on_send(row: SendRow, send: Send, feed: Feed) -> None:
-            advance(row)
-            if write is not None:
-                write(row, send, feed)
+            del feed
+            bar.update(bar.task_ids[0], advance=1, state=f"turn {row.turn}, {row.window:,} tokens")
+            if folder is not None:
+                folder.write(send)
 
-        result = replay(found, policy=rules, model=model, thread=thread, unseen=unseen, on_send=on_send)
+        result = replay(session, policy=rules, model=model, thread=thread, unseen=unseen, on_send=on_send)
     if as_json:
-        print_json(_json(result))
+        print_json(_form(result))
+    elif result.sends:
+        _show(screen, result)
     else:
-        show(result)
+        _show_notes(screen, result)
+    for finding in _findings(result):
+        click.echo(f"ctxwindow: {few(plain(f'{session.path}: {finding}'))}", err=True)
+    ctx.exit(1 if result.totals.violations or result.totals.overflows or result.totals.refused else 0)
+
+
+def _findings(result: Replay) -> Iterator[str]:
+    """What kept the recording from being replayed whole."""
     if result.overflow is not None:
-        click.echo(f"ctxwindow: {result.overflow['message']} {result.overflow['remedy']}", err=True)
-    ctx.exit(1 if result.totals.violations or result.totals.overflows else 0)
+        after = f"after request {len(result.sends)}: " if result.sends else ""
+        yield f"{after}{result.overflow['message']} [{result.overflow['rule']}] {result.overflow['remedy']}"
+    if result.totals.refused:
+        first = next((note for note in result.notes if " was refused " in note), "")
+        yield f"{_many(result.totals.refused, 'message')} of the recording left out, as the API refuses it: {first}"
 
 
-_json = as_json
-
-
-def _writer(folder: Path) -> OnSend:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MisuseError(
-            f"cannot be made: {error.strerror}.", path=str(folder), remedy="Name another folder."
-        ) from None
-
-    def write(row: SendRow, send: Send, feed: Feed) -> None:
-        del feed
-        path = folder / f"{row.number:04d}.json"
-        try:
-            path.write_text(json.dumps(send.request, ensure_ascii=True, indent=1) + "\n", encoding="ascii")
-        except OSError as error:
-            raise MisuseError(
-                f"cannot be written: {error.strerror}.", path=str(path), remedy="Name another folder."
-            ) from None
-
-    return write
-
-
-class _progress:  # noqa: N801 - used like a function
-    """A progress display on standard error, where that is a terminal; otherwise nothing."""
-
-    def __init__(self, total: int, *, shown: bool) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
-
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"),
-            console=console(err=True),
-            transient=True,
-            disable=not shown,
-        )
-        self._task = self._bar.add_task("replaying", total=total, state="")
-
-    def __enter__(self) -> Callable[[SendRow], None]:
-        self._bar.start()
-        return self._advance
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def _advance(self, row: SendRow) -> None:
-        state = f"turn {row.turn}, epoch {row.epoch}, {row.window:,} tokens"
-        self._bar.update(self._task, advance=1, state=state)
-
-
-def show(result: Replay) -> None:
-    """The replay as tables, for people."""
-    from rich.table import Table  # noqa: PLC0415
-
-    out = console()
-    edits = Table("send", "turn", "edit", "of messages", "freed", "window after", box=None, pad_edge=False)
-    for column in (0, 1, 4, 5):
-        edits.columns[column].justify = "right"
+def _show(screen: Screen, result: Replay) -> None:
+    rows = []
     for row in result.sends:
         for edit in row.edits:
             place = f"{edit.first} to {edit.end - 1}" if edit.end - edit.first > 1 else str(edit.first)
-            edits.add_row(str(row.number), str(row.turn), edit.method, place, f"{edit.freed:,}", f"{row.window:,}")
-    if edits.row_count:
-        out.print(edits)
-        out.print()
-    _show_totals(result)
-    for row in result.sends:
-        for violation in row.violations:
-            out.print(f"violation at send {row.number}: {violation}", markup=False)
-    for note in result.notes:
-        out.print(f"note: {note}", markup=False, style="dim")
-
-
-def _show_totals(result: Replay) -> None:
-    from rich.table import Table  # noqa: PLC0415
-
-    out, totals = console(), result.totals
-    table = Table("", "managed", "unmanaged", box=None, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
+            rows.append((str(row.number), str(row.turn), edit.method, place, f"{edit.freed:,}", f"{row.window:,}"))
+    if rows:
+        screen.table(
+            ("request", "turn", "edit", "of messages", "freed", "window after"), rows, right=(0, 1, 4, 5), give=2
+        )
+        screen.say()
+    totals = result.totals
+    screen.table(("", "unmanaged", "managed"), measures(result), right=(1, 2))
     top = max(totals.peak_window, totals.unmanaged_peak)
-    table.add_row("largest window, tokens", f"{totals.peak_window:,}", f"{totals.unmanaged_peak:,}")
-    last = result.sends[-1] if result.sends else None
-    if last is not None:
-        table.add_row("last window, tokens", f"{last.window:,}", f"{last.unmanaged_window:,}")
-    table.add_row("cost (modelled)", dollars(totals.cost), dollars(totals.unmanaged_cost))
-    out.print(table)
-    out.print(f"managed    {spark([row.window for row in result.sends], top)}")
-    out.print(f"unmanaged  {spark([row.unmanaged_window for row in result.sends], top)}")
-    out.print(
-        f"{totals.model}: {totals.sends} sends in {totals.turns} turns, {totals.epochs} epochs, "
-        f"{totals.compactions} summaries, {totals.spills} spilled results; cache hits {percent(totals.cache_hit_ratio)}",
-        markup=False,
+    screen.say(f"unmanaged  {screen.spark([row.unmanaged_window for row in result.sends], top)}")
+    screen.say(f"managed    {screen.spark([row.window for row in result.sends], top)}")
+    screen.say()
+    screen.facts(
+        [
+            ("model", totals.model),
+            ("requests", f"{totals.sends:,} in {totals.turns:,} turns and {totals.epochs:,} epochs"),
+            ("cache", f"{percent(totals.cache_hit_ratio)} of the prompt tokens would be read from it"),
+            ("identifiers", _survival(totals)),
+            ("laws checked", laws(totals)),
+            ("findings", f"{totals.violations:,} rules broken, {totals.overflows:,} overflows"),
+        ]
     )
-    out.print(
-        f"identifiers used again: {percent(totals.reference_survival)} in the wire, "
-        f"{percent(totals.reference_survival_recallable)} with recall",
-        markup=False,
+    broken = [(row.number, text) for row in result.sends for text in row.violations]
+    for number, text in broken[:_LISTED]:
+        screen.say(f"broken at request {number}: {text}", indent="  ", style="bold red")
+    if len(broken) > _LISTED:
+        screen.say(f"... and {len(broken) - _LISTED:,} more: --json lists them all")
+    _show_notes(screen, result)
+
+
+def _show_notes(screen: Screen, result: Replay) -> None:
+    if not result.sends and result.overflow is None:
+        screen.say("No assistant message follows another message in it, so there is nothing to replay.")
+    for note in result.notes:
+        screen.say(f"note: {note}", indent="  ", style="dim")
+
+
+def measures(result: Replay) -> list[tuple[str, str, str]]:
+    """What a replay changed: name, without and with management."""
+    totals, last = result.totals, result.sends[-1]
+    return [
+        ("largest request, tokens", f"{totals.unmanaged_peak:,}", f"{totals.peak_window:,}"),
+        ("last request, tokens", f"{last.unmanaged_window:,}", f"{last.window:,}"),
+        ("cost, modelled", dollars(totals.unmanaged_cost), dollars(totals.cost)),
+        ("edits", "-", f"{_many(totals.spills, 'spill')}, {_many(totals.compactions, 'summary')}"),
+    ]
+
+
+def _survival(totals: Totals) -> str:
+    return (
+        f"of those the model used again, {percent(totals.reference_survival)} were in its window, "
+        f"{percent(totals.reference_survival_recallable)} there or recallable"
     )
-    laws = ", ".join(f"{name}: {'holds' if held else 'BROKEN'}" for name, held in totals.laws.items())
-    out.print(
-        f"laws checked on this run: {laws}; violations {totals.violations}, overflows {totals.overflows}", markup=False
-    )
+
+
+def laws(totals: Totals) -> str:
+    """The laws that a run checked on itself, and whether they held."""
+    broken = [_LAWS.get(name, name) for name, held in totals.laws.items() if not held]
+    held = ", ".join(_LAWS.get(name, name) for name, held in totals.laws.items() if held)
+    return "; ".join([f"{held}: held"] * bool(held) + [f"BROKEN: {', '.join(broken)}"] * bool(broken))
+
+
+def _many(number: int, name: str) -> str:
+    plural = f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
+    return f"{number:,} {name if number == 1 else plural}"

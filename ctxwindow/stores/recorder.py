@@ -9,6 +9,7 @@ The version check of the store is the lock: two writers cannot both continue the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import HistoryError
@@ -19,9 +20,15 @@ from ctxwindow.stores.protocol import Row, Store, Text
 
 __all__ = ["keep", "load"]
 
+_MESSAGES = (Appended, Received)
+"""The events that put a message into the record."""
+
 
 def keep(store: Store, name: str, conversation: Conversation) -> int:
     """Write the events that are new since the last call, all or none.
+
+    A conversation knows how much of it is kept, not where: keep it in one store, under one name. (To copy it, keep
+    `Conversation.fold(conversation.events)` after `mark_kept(0)`.)
 
     Args:
         store: where to.
@@ -34,14 +41,16 @@ def keep(store: Store, name: str, conversation: Conversation) -> int:
     Raises:
         StoreConflict: another writer appended first; nothing was written. `load` it and go on from there.
         StoreUnavailable: nothing was written; the events are offered again at the next call.
+        MisuseError: the name cannot name a conversation, or a time is not a finite number; nothing was written.
     """
     expect = conversation.kept
     events = conversation.events[expect:]
-    index = sum(isinstance(event, (Appended, Received)) for event in conversation.events[:expect])
+    # Record index of the first new message, counted from the end: the work is that for what is new.
+    index = len(conversation.messages) - sum(isinstance(event, _MESSAGES) for event in events)
     rows = []
     for seq, event in enumerate(events, start=expect + 1):
         texts = tuple(_texts(event, index))
-        index += isinstance(event, (Appended, Received))
+        index += isinstance(event, _MESSAGES)
         rows.append(Row(seq=seq, kind=kind_of(event), payload=encode_event(event), at=event.at or 0.0, texts=texts))
     version = store.append(name, rows, expect=expect)
     conversation.mark_kept(version)
@@ -64,11 +73,16 @@ def _texts(event: Event, index: int) -> Iterator[Text]:
     if isinstance(event, Compacted):
         yield Text(path=f"summaries.{event.first}-{event.end}", kind="summary", text=event.summary)
         return
-    if not isinstance(event, (Appended, Received)):
+    if not isinstance(event, _MESSAGES):
         return
     for position, block in enumerate(blocks_of(event.message)):
         if not isinstance(block, dict) or block_type(block).family == "thinking":
             continue
         text = "\n".join(texts_of(block))
         if text.strip():
-            yield Text(path=f"messages.{index}.content.{position}", kind=str(block.get("type")), text=text)
+            yield Text(path=f"messages.{index}.content.{position}", kind=_kind(block), text=text)
+
+
+def _kind(block: dict[str, Any]) -> str:
+    """The block's type as a name that a store takes: any JSON may come as a type, lone surrogates included."""
+    return block_type(block).name.encode(errors="replace").decode() or "other"

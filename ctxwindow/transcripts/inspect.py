@@ -10,11 +10,12 @@ import statistics
 
 import msgspec
 
-from ctxwindow.catalog import ModelProfile, resolve
-from ctxwindow.errors import UnknownModel
+from ctxwindow.catalog import ModelProfile
+from ctxwindow.record.blocks import blocks_of
 from ctxwindow.tiers import Policy
 from ctxwindow.transcripts.live import Exchange, Feed
-from ctxwindow.transcripts.session import Incoming, Reply, Session, Thread
+from ctxwindow.transcripts.recorded import known_model, recorded_model
+from ctxwindow.transcripts.session import Incoming, Session, Thread
 from ctxwindow.window import Bill, bill, read_usage
 
 __all__ = ["Accuracy", "Inspection", "RequestRow", "inspect"]
@@ -86,13 +87,14 @@ def inspect(session: Session, *, thread: Thread | None = None, model: str | Mode
     Args:
         session: as read.
         thread: which conversation; the main one by default.
-        model: for sessions that name none.
+        model: for sessions that name none, or none that the catalog knows.
 
     Raises:
-        HistoryError: no model is named.
+        HistoryError: no model is named in the session, and none is given.
+        UnknownModel: the model is not in the catalog.
     """
     chosen = thread or session.main
-    given = model if not any(reply.model for reply in chosen.replies) else None
+    given = model if recorded_model(session, chosen) is None else None
     feed = Feed(session, chosen, policy=_UNMANAGED, model=given, as_recorded=True, unseen=True, unlimited=True)
     rows: list[RequestRow] = []
     rounds = 0
@@ -101,11 +103,15 @@ def inspect(session: Session, *, thread: Thread | None = None, model: str | Mode
         before = compactions
         compactions = feed.restarts
         rows.append(_row(exchange, len(rows) + 1, after_compaction=compactions > before))
-        rounds += any(block.get("type") == "tool_use" for block in _blocks(exchange.reply))
+        rounds += any(block.get("type") == "tool_use" for block in blocks_of(exchange.reply.message))
     prompts = sum(row.read + row.written + row.uncached for row in rows)
     costs = [row.cost for row in rows]
     notes = [str(note) for note in (*session.notes, *chosen.notes)]
     notes += [f"step {number} was refused: {error}" for number, error in feed.refused]
+    notes += [f"step {number} is on another model, not followed: {error}" for number, error in feed.unfollowed]
+    unpriced = sum(row.cost is None and row.actual is not None for row in rows)
+    if unpriced:
+        notes.append(f"the price of {unpriced} of {len(rows)} requests is not known; they are not in the cost")
     return Inspection(
         path=session.path,
         format=session.format,
@@ -126,11 +132,6 @@ def inspect(session: Session, *, thread: Thread | None = None, model: str | Mode
     )
 
 
-def _blocks(reply: Reply) -> list[dict[str, object]]:
-    content = reply.message.get("content")
-    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
-
-
 def _models(thread: Thread) -> dict[str, int]:
     out: dict[str, int] = {}
     for reply in thread.replies:
@@ -141,9 +142,11 @@ def _models(thread: Thread) -> dict[str, int]:
 def _row(exchange: Exchange, number: int, *, after_compaction: bool) -> RequestRow:
     window = exchange.send.window
     usage = read_usage(exchange.reply.usage)
-    actual = exchange.actual
-    # The first request of a wire has no anchor: for a session file what it weighs is how `unseen` was found.
-    comparable = actual is not None and number > 1 and not after_compaction and window.source != "estimated"
+    actual = usage.prompt if usage else None
+    # The first request of a wire has no anchor: for a session file what it weighs is how `unseen` was found. Nor has
+    # the first on another model (CTX-20).
+    anchored = number > 1 and not after_compaction and window.source != "estimated"
+    comparable = anchored and exchange.actual is not None
     output = usage.output if usage and exchange.reply.usage_final else None
     return RequestRow(
         number=number,
@@ -167,11 +170,8 @@ def _row(exchange: Exchange, number: int, *, after_compaction: bool) -> RequestR
 
 def _cost(exchange: Exchange, output: int) -> float | None:
     usage = read_usage(exchange.reply.usage)
-    if usage is None or usage.prompt is None or exchange.reply.model is None:
-        return None
-    try:
-        profile = resolve(exchange.reply.model)
-    except UnknownModel:
+    profile = known_model(exchange.reply.model)
+    if usage is None or usage.prompt is None or profile is None:
         return None
     spent = Bill(
         uncached=usage.uncached,

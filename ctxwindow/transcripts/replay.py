@@ -12,19 +12,16 @@ from typing import Any
 
 import msgspec
 
-from ctxwindow.catalog import ModelProfile, resolve
+from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import WindowOverflow
 from ctxwindow.rules import check
-from ctxwindow.summarize import Extractive
 from ctxwindow.tiers import Edit, Policy, Send, prompt_bill
 from ctxwindow.transcripts.live import Exchange, Feed
 from ctxwindow.transcripts.session import Session, Thread
 from ctxwindow.transcripts.survival import Survival, Tally
-from ctxwindow.window import Bill, bill
+from ctxwindow.window import Ttl, bill
 
-__all__ = ["Replay", "SendRow", "Totals", "replay"]
-
-_UNMANAGED = Policy(methods=())
+__all__ = ["Replay", "SendRow", "Totals", "as_json", "replay"]
 
 
 class SendRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,42 +115,70 @@ def replay(
     Raises:
         HistoryError: no model is named in the session, and none is given.
         UnknownModel: the model is not in the catalog.
+        InvalidRequest: the model refuses the system prompt, tools or settings of a request body.
     """
-    chosen = thread or session.main
-    feed = Feed(session, chosen, policy=policy or Policy(), model=model, summarizer=Extractive(), unseen=unseen)
-    plain = Feed(session, chosen, policy=_UNMANAGED, model=model, unseen=unseen, unlimited=True)
+    chosen, rules = thread or session.main, policy or Policy()
+    feed = Feed(session, chosen, policy=rules, model=model, unseen=unseen)
+    # Cached like ours, so that the two costs differ by the edits alone.
+    plain = Feed(
+        session, chosen, policy=Policy(methods=(), cache=rules.cache), model=model, unseen=unseen, unlimited=True
+    )
     survival = Survival()
     rows: list[SendRow] = []
+    fits, unsure = True, 0
     overflow: WindowOverflow | None = None
     try:
         for ours, theirs in zip(feed, plain, strict=True):
             row = _row(feed, ours, theirs, survival)
             rows.append(row)
+            fits = fits and _fits(feed, ours.send)
+            unsure += not ours.send.sure
             if on_send is not None:
                 on_send(row, ours.send, feed)
     except WindowOverflow as error:
-        overflow = error
-    notes = [str(note) for note in (*session.notes, *chosen.notes)]
-    if feed.unseen:
-        counted = "counted in" if unseen else "not counted in (count them with `unseen`)"
-        notes.append(f"system prompt and tools are not in the file: about {feed.unseen:,} tokens a request, {counted}")
-    notes += [f"step {number} was refused and is not in the record: {error}" for number, error in feed.refused]
+        overflow, fits = error, False
     return Replay(
         path=session.path,
         thread=chosen.id,
         sends=tuple(rows),
-        totals=_totals(feed, rows, overflowed=overflow is not None),
-        notes=tuple(notes),
+        totals=_totals(feed, rows, overflowed=overflow is not None, fits=fits),
+        notes=tuple(_notes(session, chosen, feed, rows, unsure=unsure, overflow=overflow)),
         overflow=overflow.as_dict() if overflow else None,
     )
 
 
+def _fits(feed: Feed, send: Send) -> bool:
+    """Law 3, by the window of the model in use: to the upper bound, or where the send says it is not sure, as estimated."""
+    window = feed.current.window
+    budget = min(feed.conversation.policy.budget or window, window)
+    size = send.window.high if send.sure else send.window.tokens
+    return size + int(send.request["max_tokens"]) <= budget
+
+
+def _notes(
+    session: Session, thread: Thread, feed: Feed, rows: list[SendRow], *, unsure: int, overflow: WindowOverflow | None
+) -> list[str]:
+    """What the reader mended, what is not counted, what was refused, and where the replay ended early."""
+    notes = [str(note) for note in (*session.notes, *thread.notes)]
+    if feed.unseen:
+        counted = "counted in" if feed.counts_unseen else "not counted in (count them with `unseen`)"
+        notes.append(f"system prompt and tools are not in the file: about {feed.unseen:,} tokens a request, {counted}")
+    notes += [f"step {number} was refused and is not in the record: {error}" for number, error in feed.refused]
+    notes += [f"step {number} is on another model, not followed: {error}" for number, error in feed.unfollowed]
+    if unsure:
+        notes.append(f"{unsure} of {len(rows)} requests may not fit: the window passes the budget at its upper bound")
+    if overflow is not None:
+        notes.append(f"request {len(rows) + 1} of {len(thread.replies)} does not fit; the replay ends before it")
+    return notes
+
+
 def _row(feed: Feed, ours: Exchange, theirs: Exchange, survival: Survival) -> SendRow:
     send = ours.send
-    profile = resolve(feed.profile if feed.profile.id == feed.conversation.model else feed.conversation.model)
+    profile = feed.current
     output = feed.reply_tokens(ours.reply)
     violations = [violation for violation in check(send.request, profile=profile) if violation.severity == "error"]
-    cost, read = _cost(profile, send, output, ours.at)
+    ttl = feed.conversation.policy.cache
+    cost, read = _cost(profile, send, output, ours.at, ttl)
     return SendRow(
         number=send.number,
         turn=ours.turn,
@@ -165,7 +190,7 @@ def _row(feed: Feed, ours: Exchange, theirs: Exchange, survival: Survival) -> Se
         unmanaged_window=theirs.send.window.tokens,
         edits=send.edits,
         cost=cost,
-        unmanaged_cost=_cost(profile, theirs.send, output, ours.at)[0],
+        unmanaged_cost=_cost(profile, theirs.send, output, ours.at, ttl)[0],
         read=read,
         valid=not violations,
         violations=tuple(f"{violation.rule} at {violation.path}" for violation in violations),
@@ -174,13 +199,14 @@ def _row(feed: Feed, ours: Exchange, theirs: Exchange, survival: Survival) -> Se
     )
 
 
-def _cost(profile: ModelProfile, send: Send, output: int, at: float) -> tuple[float | None, int]:
+def _cost(profile: ModelProfile, send: Send, output: int, at: float, ttl: Ttl | None) -> tuple[float | None, int]:
     """Dollars of one send, and the tokens it read from the cache.
 
-    A session older than the model it is replayed on is priced at the model's first day.
+    The cache holds what the send before wrote, as long as its lifetime lasts (CACHE-05). A session older than the
+    model it is replayed on is priced at the model's first day.
     """
     cached = send.forecast.cached if send.forecast.lives else 0
-    prompt = prompt_bill(profile, send.window.tokens, cached, "5m")
+    prompt = prompt_bill(profile, send.window.tokens, cached, ttl)
     if profile.prices:
         first = datetime.datetime.combine(profile.prices[0].since, datetime.time(12), tzinfo=datetime.UTC).timestamp()
         at = max(at, first)
@@ -192,7 +218,7 @@ def _sum(costs: list[float | None]) -> float | None:
     return sum(known) if len(known) == len(costs) else None
 
 
-def _totals(feed: Feed, rows: list[SendRow], *, overflowed: bool) -> Totals:
+def _totals(feed: Feed, rows: list[SendRow], *, overflowed: bool, fits: bool) -> Totals:
     conversation = feed.conversation
     cost = _sum([row.cost for row in rows])
     unmanaged = _sum([row.unmanaged_cost for row in rows])
@@ -223,7 +249,7 @@ def _totals(feed: Feed, rows: list[SendRow], *, overflowed: bool) -> Totals:
         laws={
             "1 nothing is lost": lossless,
             "2 every wire is valid": violations == 0,
-            "3 every wire fits": not overflowed and _fits(feed, rows),
+            "3 every wire fits": fits,
             "7 progress": _progress(feed, rows),
         },
     )
@@ -235,11 +261,6 @@ def _lossless(feed: Feed) -> bool:
     record = list(conversation.messages)
     folded = type(conversation).fold(conversation.events)
     return record == feed.fed and list(folded.messages) == feed.fed
-
-
-def _fits(feed: Feed, rows: list[SendRow]) -> bool:
-    budget = feed.conversation.policy.budget or feed.profile.window
-    return all(row.high + feed.reserve <= budget for row in rows)
 
 
 def _progress(feed: Feed, rows: list[SendRow]) -> bool:

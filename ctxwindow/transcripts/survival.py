@@ -38,59 +38,62 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Survival:
-    """Follows one replayed conversation send by send."""
+    """Follows one replayed conversation send by send. Use one per conversation, from its first send on."""
 
     def __init__(self) -> None:
         self._first: dict[str, int] = {}
         self._on_wire: dict[str, int] = {}
-        self._read = 0
         self._sent = 0
-        self._epoch = 0
-        self._head: tuple[str, frozenset[str]] = ("", frozenset())
+        self._epoch = -1
+        self._head = ""
 
     def judge(self, conversation: Conversation, send: Send, reply: Mapping[str, Any]) -> Tally:
-        """Take in what is new in a send, and judge the reply to it."""
+        """Take in what is new in a send, and judge the reply to it.
+
+        Args:
+            conversation: after `plan`, before the reply is received.
+            send: what `plan` decided.
+            reply: the message that answered it.
+        """
         self._take_in(conversation, send)
-        used = _used(reply) & self._first.keys()
+        used = _names(reply) & self._first.keys()
         start = conversation.compactions[-1].tail if conversation.compactions else 0
-        text, names = self._head
-        missing = [
-            name for name in used if self._on_wire.get(name, -1) < start and name not in names and name not in text
-        ]
+        # System prompt and head are searched as text: a summary may quote part of a longer name.
+        missing = [name for name in used if self._on_wire.get(name, -1) < start and name not in self._head]
         found = sum(1 for name in missing if self._recalled(conversation, name))
         return Tally(used=len(used), on_wire=len(used) - len(missing), recallable=len(used) - len(missing) + found)
 
     def _take_in(self, conversation: Conversation, send: Send) -> None:
-        messages = conversation.messages
-        for index in range(self._read, len(messages)):
-            for name in _names(messages[index]):
+        messages, wire, hot = conversation.messages, send.request["messages"], conversation.hot()
+        fresh = {index: _names(messages[index]) for index in range(self._sent, len(messages))}
+        for index, names in fresh.items():
+            for name in names:
                 self._first.setdefault(name, index)
-        self._read = len(messages)
-        wire = send.request["messages"]
         if send.epoch != self._epoch:
             self._epoch = send.epoch
-            text = "\n".join(text for block in blocks_of(wire[0]) for text in texts_of(block))
-            self._head = text, identifier_set(text)
-        fresh = len(messages) - self._sent
-        for offset, form in enumerate(reversed(wire[-fresh:] if fresh else [])):
-            for name in _names(form):
-                self._on_wire[name] = max(self._on_wire.get(name, -1), len(messages) - 1 - offset)
+            head = [_text({"content": send.request.get("system")}), _text(wire[0]) if send.epoch else ""]
+            self._head = "\n".join(head)
+        # The wire ends with the forms of record messages; one that cannot be sent has none. The first may be joined
+        # to a head, which a later epoch has not: only the message's own names are noted.
+        for index, form in zip(reversed(hot), reversed(wire), strict=False):
+            if index < self._sent:
+                break
+            same = _text(form) == _text(messages[index])  # but for a spilled or joined one: then not judged twice
+            for name in fresh[index] if same else _names(form) & fresh[index]:
+                self._on_wire[name] = max(self._on_wire.get(name, -1), index)
         self._sent = len(messages)
 
     def _recalled(self, conversation: Conversation, name: str) -> bool:
         """Whether the record really holds it where it was first seen."""
-        message = conversation.messages[self._first[name]]
-        return any(name in text for block in blocks_of(message) for text in texts_of(block))
+        return name in _text(conversation.messages[self._first[name]])
 
 
 def _names(message: Mapping[str, Any]) -> frozenset[str]:
-    """Identifiers in a message, its thinking left out: it is no source that could be quoted or recalled."""
-    return identifier_set("\n".join(text for block in _shown(message) for text in texts_of(block)))
+    """Identifiers in a message."""
+    return identifier_set(_text(message))
 
 
-def _used(reply: Mapping[str, Any]) -> frozenset[str]:
-    return _names(reply)
-
-
-def _shown(message: Mapping[str, Any]) -> list[Any]:
-    return [block for block in blocks_of(message) if isinstance(block, Mapping) and not is_thinking(block)]
+def _text(message: Mapping[str, Any]) -> str:
+    """What a message says, its thinking left out: it is no source that could be quoted or recalled."""
+    shown = [block for block in blocks_of(message) if isinstance(block, Mapping) and not is_thinking(block)]
+    return "\n".join(text for block in shown for text in texts_of(block))

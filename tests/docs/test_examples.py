@@ -64,10 +64,3 @@ def test_the_readme_marks_its_two_commands() -> None:
     for mark in ("run", "test"):
         block = text.split(f"<!-- {mark} -->")[1].split("```")[1].splitlines()[1:]
         assert len(block) == 1
-
-
-def test_pages_name_no_machine() -> None:
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        assert "/root/" not in text
-        assert "/work/" not in text

@@ -1,0 +1,199 @@
+"""The JSON that each command prints with `--json`: every key, and what it says. Stable: keys are added, not changed.
+
+`docs/cli.md` is generated from this table, and a test holds the commands to it. `a.b` is a key in an object, `a[].b` one in
+the objects of a list, `{name}` stands for any name.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ERROR", "JSON"]
+
+_COUNT = {
+    "model": "the model counted for",
+    "input_tokens": "tokens of the request; all that counts",
+    "low": "it is at least that",
+    "high": "and at most that",
+    "source": "`exact`, `anchored` (exact up to the last reply, the rest estimated) or `estimated`",
+    "window": "tokens of the model's context window",
+    "max_output": "tokens a reply may have",
+    "free": "`window` - `input_tokens`",
+    "by.system": "tokens of the system prompt",
+    "by.tools": "of tool definitions",
+    "by.messages": "of texts, calls and results",
+    "by.thinking": "of thinking that counts",
+    "by.images": "of images",
+    "by.documents": "of documents",
+    "by.overhead": "of everything else: the sum of `overheads`. `input_tokens` is the sum of `by`",
+    "overheads.{name}": "tokens of frames and hidden prompts, by name; `unseen`: system prompt and tools of a session, "
+    "which its file does not hold; `unexplained`: what the API reported beyond the parts",
+    "not_counted.{rule}": "tokens that are sent and do not count, by the rule behind that",
+    "blocks[].path": "with `--blocks`: where the block stands (`messages.3.content.1`)",
+    "blocks[].kind": "its type",
+    "blocks[].tokens": "tokens it has, whether or not they count",
+    "blocks[].disposition": "`counted`, `stripped`, `expired`, `compacted`, `dropped` or `deferred`",
+    "blocks[].rule": "the rule behind that",
+    "blocks[].exact": "whether its tokens are exact",
+}
+
+_FINDING = {
+    "rule": "id of the rule, as in [rules](rules.md)",
+    "path": "where it is broken (`messages.3.content.1`)",
+    "message": "what is wrong, as the API would say it where that is documented",
+    "remedy": "what to do",
+}
+
+_CHECK = {
+    "ok": "whether no rule is broken that the API answers with an error",
+    **{f"violations[].{key}": text for key, text in _FINDING.items()},
+    **{f"warnings[].{key}": text for key, text in _FINDING.items()},
+    "thinking[].path": "with `--previous`: a thinking block",
+    "thinking[].valid": "whether it stands behind the same conversation as when it was created",
+    "thinking[].reason": "why not, or a remark, or null",
+    "model": "the model checked for",
+    "messages": "messages in the request",
+    "notes[]": "what the reader mended, left out or could not know",
+}
+
+_ROW = {
+    "number": "number of the request, from 1",
+    "turn": "number of its turn, from 1",
+}
+
+_REQUEST = {
+    **_ROW,
+    "model": "the model it went to",
+    "forecast": "tokens expected before it was sent",
+    "low": "lower bound of that",
+    "high": "upper bound of that",
+    "source": "how the forecast was made; as for `count`",
+    "actual": "tokens the API reported, or null",
+    "error": "(forecast - actual) / actual, or null where there is nothing to compare",
+    "read": "tokens read from the cache",
+    "written": "tokens written to the cache",
+    "uncached": "tokens neither read nor written",
+    "output": "tokens of the reply where the recording knows the final number, or null",
+    "cost": "dollars by recorded usage, or null",
+    "by.{category}": "what filled it, as for `count`",
+    "after_compaction": "whether the client that recorded it had just compacted",
+}
+
+_INSPECT = {
+    "path": "the file",
+    "format": "`claude_code`, `request` or `messages`",
+    "thread": "id of the thread that is shown",
+    "threads[].id": "every thread of the file",
+    "threads[].sidechain": "whether it is a subagent's",
+    "threads[].steps": "its messages",
+    "models.{model}": "requests by model",
+    "messages": "messages",
+    "turns": "turns",
+    "rounds": "replies with tool calls",
+    "compactions": "compactions by the client that recorded it",
+    "sidechains": "threads of subagents",
+    "window[]": "tokens of each request: as reported, else as forecast",
+    "peak": "the largest of them",
+    "by.{category}": "what fills the last one, as for `count` (estimated)",
+    "cost": "dollars by recorded usage, or null",
+    "cache_hit_ratio": "share of the prompt tokens read from the cache, or null",
+    "accuracy.compared": "forecasts that could be compared",
+    "accuracy.median": "median absolute error, as a share, or null",
+    "accuracy.p95": "95th percentile of the absolute error, or null",
+    "accuracy.within_bounds": "share of the actual sizes between `low` and `high`, or null",
+    "notes[]": "what the reader mended, left out or could not know",
+    **{f"requests[].{key}": f"with `--forecast`: {text}" for key, text in _REQUEST.items()},
+}
+
+_SEND = {
+    **_ROW,
+    "epoch": "number of its epoch, from 0",
+    "window": "tokens it occupies",
+    "low": "at least",
+    "high": "at most",
+    "source": "as for `count`",
+    "unmanaged_window": "tokens it would have without management",
+    "edits[].method": "`spill`, `summarize_keep_tail` or `summarize_all`",
+    "edits[].first": "index of the first message it touches",
+    "edits[].end": "index after the last",
+    "edits[].freed": "tokens it frees",
+    "edits[].why": "why it is made",
+    "cost": "modelled dollars, reply included, or null where no price is known",
+    "unmanaged_cost": "the same without management",
+    "read": "tokens read from the cache, modelled",
+    "valid": "whether it breaks no rule",
+    "violations[]": "rule and path of each that it breaks",
+    "actual": "tokens the API reported where this very request was recorded, or null",
+    "survival.used": "identifiers the reply uses that appeared before",
+    "survival.on_wire": "of these, present in the request",
+    "survival.recallable": "of these, present in the request or found in the record",
+}
+
+_TOTALS = {
+    "model": "the model it ran on",
+    "messages": "messages in the record",
+    "sends": "requests",
+    "turns": "turns",
+    "cost": "modelled dollars, or null",
+    "unmanaged_cost": "the same without management",
+    "cost_ratio": "`cost` / `unmanaged_cost`, or null",
+    "overflows": "1 when a request could not be made to fit, which ends the replay",
+    "violations": "rules broken by the requests",
+    "epochs": "epochs",
+    "compactions": "summaries",
+    "spills": "results kept outside the window",
+    "peak_window": "tokens of the largest request",
+    "unmanaged_peak": "the same without management",
+    "cache_hit_ratio": "share of the prompt tokens read from the cache, modelled",
+    "reference_survival": "share of identifiers used again that were present in the request",
+    "reference_survival_recallable": "share present in the request or recallable",
+    "lossless": "whether everything that was fed reads back equal",
+    "refused": "messages of the recording that the API would refuse; not fed, named in `notes`",
+    "laws.{law}": "laws that the run checked on itself, and whether they held",
+}
+
+_OVERFLOW = {
+    "error": "`WindowOverflow`",
+    "message": "what does not fit",
+    "rule": "the rule",
+    "path": "null",
+    "remedy": "what to do",
+    "need": "tokens of the smallest request that could be sent, output included",
+    "limit": "tokens of the budget",
+    "floor.{part}": "tokens of the parts that cannot shrink",
+}
+
+_REPLAY = {
+    "path": "the file",
+    "thread": "id of the thread that was replayed",
+    **{f"sends[].{key}": text for key, text in _SEND.items()},
+    **{f"totals.{key}": text for key, text in _TOTALS.items()},
+    "notes[]": "what the reader mended, left out or could not know",
+    **{f"overflow.{key}": f"null, or what ended the replay: {text}" for key, text in _OVERFLOW.items()},
+}
+
+_DEMO = {
+    **_REPLAY,
+    "recall.query": "a text that a reply used after it had left the window; `recall` is null where there is none",
+    "recall.path": "where a search found it",
+    "recall.kind": "type of that block",
+    "recall.message": "index of its message",
+    "recall.lines[]": "the line that holds it, and its neighbours",
+    "reopened_equal": "whether all messages read back equal from the database",
+}
+
+JSON: dict[str, dict[str, str]] = {
+    "count": _COUNT,
+    "check": _CHECK,
+    "inspect": _INSPECT,
+    "replay": _REPLAY,
+    "demo": _DEMO,
+}
+"""Command -> key -> what it says."""
+
+ERROR = {
+    "error": "name of the exception",
+    "message": "what is wrong, one sentence, no content of the file",
+    "rule": "id of the rule behind it, or null",
+    "path": "where: file and line, file and message, option or key; or null",
+    "remedy": "what to do, or null",
+}
+"""What is printed instead where the input cannot be used (exit code 2)."""

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.cli.scenes import BOUND, body, rows, run, text, thinking, write
+
+_THOUGHTS: list[dict[str, Any]] = [
+    {"role": "user", "content": "One."},
+    {"role": "assistant", "content": [thinking("first"), text("Two.")]},
+    {"role": "user", "content": "Three."},
+]
+
+
+def test_a_valid_request_is_ok(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.json", body())
+    told = run("check", file)
+    assert (told.code, told.err) == (0, "")
+    assert told.out == "no rule broken: 5 messages for claude-opus-4-6, 0 warnings\n"
+    form = run("check", file, "--json").json
+    assert (form["ok"], form["violations"], form["thinking"]) == (True, [], [])
+
+
+def test_a_broken_rule_is_named_with_path_and_remedy(tmp_path: Path) -> None:
+    messages = body()["messages"]
+    del messages[2]
+    told = run("check", write(tmp_path / "a.json", body(messages=messages)), "--json")
+    assert (told.code, told.err) == (1, "")
+    assert told.json["ok"] is False
+    first = told.json["violations"][0]
+    assert first["rule"] == "TOOL-01"
+    assert first["path"].startswith("messages.")
+    assert set(first) == {"rule", "path", "message", "remedy"}
+    assert all(first.values())
+    shown = run("check", tmp_path / "a.json")
+    assert shown.code == 1
+    assert f"error {first['rule']} at {first['path']}\n" in shown.out
+    assert f"To do: {first['remedy']}" in shown.out
+    assert "broken:" in shown.out.splitlines()[-1]
+
+
+def test_an_edit_before_thinking_is_found_by_the_request_before(tmp_path: Path) -> None:
+    before = write(tmp_path / "1.json", body(model=BOUND, messages=_THOUGHTS))
+    reply = {"role": "assistant", "content": [text("Four.")]}
+    edited = [{"role": "user", "content": "Uno."}, *_THOUGHTS[1:], reply, {"role": "user", "content": "Five."}]
+    now = write(tmp_path / "2.json", body(model=BOUND, messages=edited))
+    form = run("check", now, "--previous", before, "--json").json
+    assert [(state["path"], state["valid"]) for state in form["thinking"]] == [("messages.1.content.0", False)]
+    assert form["violations"][0]["rule"] == "BIND-05"
+    assert run("check", now, "--previous", before).code == 1
+    kept = write(tmp_path / "3.json", body(model=BOUND, messages=[*_THOUGHTS, reply, edited[-1]]))
+    shown = run("check", kept, "--previous", before)
+    assert shown.code == 0
+    assert "thinking: 1 of 1 blocks are valid" in shown.out
+
+
+def test_of_a_session_the_last_request_is_checked(tmp_path: Path) -> None:
+    file = tmp_path / "s.jsonl"
+    file.write_text(
+        rows([*_THOUGHTS, {"role": "assistant", "content": [thinking("last"), text("x")]}]), encoding="utf-8"
+    )
+    form = run("check", file, "--json").json
+    assert (form["ok"], form["messages"]) == (True, 3)
+    assert any("not in a session file" in note for note in form["notes"])
+
+
+def test_many_findings_are_cut_for_people_and_not_for_programs(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": [{"type": "text", "text": ""}]} for _ in range(60)]
+    file = write(tmp_path / "a.json", body(messages=messages))
+    number = len(run("check", file, "--json").json["violations"])
+    assert number >= 60
+    told = run("check", file).out
+    assert told.count("To do:") == 40
+    assert f"... and {number - 40:,} more: --json lists them all" in told
+    assert f"{number:,} rules broken" in told

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctxwindow.cli.app import COMMANDS
+from ctxwindow.cli.contracts import ERROR, JSON
+from tests.cli.scenes import BOUND, Result, body, result, run, session, text, thinking, write
+from tests.conftest import ROOT
+
+
+def keys(value: Any, path: str = "") -> Iterator[str]:
+    """Every key of a JSON value, as the contracts write them."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from keys(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value:
+        for inner in value:
+            yield from keys(inner, f"{path}[]")
+    else:
+        yield path if value != [] else f"{path}[]"
+
+
+def forms(tmp_path: Path) -> dict[str, list[Any]]:
+    """What the commands print for inputs that between them show every key."""
+    file = session(tmp_path / "s.jsonl", usage={"input_tokens": 900, "output_tokens": 5})
+    thought = [
+        {"role": "user", "content": [text("One."), {"type": "image", "source": {"type": "url", "url": "x"}}]},
+        {"role": "assistant", "content": [thinking("a"), text("Two.")]},
+        {"role": "user", "content": "Three."},
+    ]
+    old = write(tmp_path / "old.json", body(model="claude-haiku-4-5", messages=thought))
+    binding = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
+    before = write(tmp_path / "before.json", body(model=BOUND, messages=thought, thinking=binding))
+    edited = [{"role": "user", "content": "Uno."}, *thought[1:], {"role": "user", "content": [result("x")]}]
+    now = write(tmp_path / "now.json", body(model=BOUND, messages=edited, thinking=binding))
+    return {
+        "count": [run("count", old, "--blocks", "--json").json],
+        "check": [run("check", now, "--previous", before, "--json").json, run("check", file, "--json").json],
+        "inspect": [run("inspect", file, "--forecast", "--json").json],
+        "replay": [
+            run("replay", file, "--window", "14000", "--json").json,
+            run("replay", write(tmp_path / "b.json", body()), "--window", "9", "--json").json,
+        ],
+    }
+
+
+def held(found: list[Any], documented: dict[str, str]) -> None:
+    """Every key that is printed is documented, and every documented key is printed."""
+    printed = {key for form in found for key in keys(form)}
+    patterns = {key: re.compile(re.sub(r"\\\{.*?\\\}", ".+", re.escape(key))) for key in documented}
+    for key in printed:
+        # An empty object, or null in the place of one, shows none of its keys.
+        whole = any(name.startswith((f"{key}.", f"{key.removesuffix('[]')}[].")) for name in documented)
+        assert whole or any(pattern.fullmatch(key) for pattern in patterns.values()), key
+    for key, pattern in patterns.items():
+        assert any(pattern.fullmatch(name) for name in printed), key
+
+
+def test_commands_print_the_keys_that_are_documented(tmp_path: Path) -> None:
+    for name, found in forms(tmp_path).items():
+        held(found, JSON[name])
+
+
+def test_the_demo_prints_the_keys_that_are_documented(demo: Result) -> None:
+    found = demo.json
+    documented = {key: text for key, text in JSON["demo"].items() if not key.startswith("overflow.")}
+    held([found], {**documented, "overflow": "null"})
+
+
+def test_errors_print_the_keys_that_are_documented(tmp_path: Path) -> None:
+    held([run("count", tmp_path, "--json").json], ERROR)
+
+
+def test_every_command_has_a_contract() -> None:
+    assert list(JSON) == list(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("count", "model input_tokens low high source window max_output free by not_counted blocks"),
+        ("check", "ok violations warnings thinking"),
+        ("replay", "sends totals"),
+    ],
+)
+def test_the_first_keys_are_those_promised(name: str, wanted: str) -> None:
+    first = {re.split(r"[.\[]", key)[0] for key in JSON[name]}
+    assert set(wanted.split()) <= first
+
+
+def test_the_page_is_as_it_would_be_written() -> None:
+    script = ROOT / "docs" / "generate_cli.py"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, script, "--check"], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_page_names_every_option_and_key() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    for name, documented in JSON.items():
+        assert f"\n## {name}\n" in page
+        assert all(f"| `{key}` |" in page for key in documented)
+        for option in re.findall(r"^  (--[a-z]+)", run(name, "--help").out, re.MULTILINE):
+            assert f"| `{option}" in page
+    assert json.dumps(0.85) in page  # a default of the policy

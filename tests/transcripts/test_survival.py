@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from typing import Any
+
+from ctxwindow import Conversation, Policy
+from ctxwindow.record.events import Compacted
+from ctxwindow.transcripts.survival import Survival, Tally
+from tests.driver import plan
+from tests.transcripts.scenes import OPUS, call, lines, thinking
+
+
+def said(text: str, *more: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "assistant", "content": [*more, {"type": "text", "text": text}]}
+
+
+class Scene:
+    """A conversation whose replies are judged one after another."""
+
+    def __init__(self, *, budget: int = 100_000, system: str | None = None, **settings: Any) -> None:
+        self.conversation = Conversation.start(model=OPUS, system=system, policy=Policy(budget=budget, **settings))
+        self.survival = Survival()
+
+    def user(self, content: Any) -> None:
+        self.conversation.append({"role": "user", "content": content})
+
+    def result(self, identity: str, content: str) -> None:
+        self.user([{"type": "tool_result", "tool_use_id": identity, "content": content}])
+
+    def reply(self, message: dict[str, Any], *, stop: str = "end_turn") -> Tally:
+        send = plan(self.conversation)
+        tally = self.survival.judge(self.conversation, send, message)
+        self.conversation.receive({"content": message["content"], "stop_reason": stop})
+        return tally
+
+
+def tally(used: int, on_wire: int, recallable: int) -> Tally:
+    return Tally(used=used, on_wire=on_wire, recallable=recallable)
+
+
+def test_what_stands_on_the_wire_survives() -> None:
+    scene = Scene()
+    scene.user("Look at src/app.py and fix issue #4711.")
+    assert scene.reply(said("I open src/app.py for #4711 now.")) == tally(2, 2, 2)
+    scene.user("Go on.")
+    assert scene.reply(said("src/app.py is fixed, see the_new_name.")) == tally(1, 1, 1), "its own names are no re-use"
+    scene.user("Rename it.")
+    assert scene.reply(said("the_new_name is renamed.")) == tally(1, 1, 1), "by now it had appeared"
+
+
+def test_nothing_used_is_nothing_lost() -> None:
+    scene = Scene()
+    scene.user("Hello there.")
+    assert scene.reply(said("Hi.")) == Tally() == tally(0, 0, 0)
+
+
+def test_a_name_that_was_spilled_away_can_be_recalled() -> None:
+    scene = Scene(budget=8_000, spill={"tokens": 500, "head_chars": 300, "tail_chars": 300})
+    scene.user("Read it.")
+    scene.reply({"role": "assistant", "content": [call("t1")]})
+    scene.result("t1", lines(200))
+    found = scene.reply(said("entry_line_0 and entry_line_199 are fine, entry_line_100 is not; entry_line_999 is new."))
+    assert scene.conversation.spilled
+    assert found == tally(3, 2, 3)
+
+
+def compacted(method: str) -> Scene:
+    """One early name, much in between, then a new epoch: the summary can hold some of it only."""
+    scene = Scene(budget=4_000, methods=(method,), summary_tokens=200)
+    scene.user(f"Remember these: {lines(80, 'old')}")
+    scene.reply(said("Noted in late_note.txt."))
+    scene.user(lines(70, "more"))
+    scene.reply(said("Noted."))
+    assert scene.conversation.epoch == 0
+    return scene
+
+
+def test_only_in_the_head() -> None:
+    scene = compacted("summarize_all")
+    scene.user(f"Now go on with tests/test_tail.py. {lines(25, 'third')}")
+    names = [f"entry_old_{number}" for number in range(80)]
+    found = scene.reply(said(" ".join([*names, "tests/test_tail.py"])))
+    assert scene.conversation.epoch == 1
+    head = str(scene.conversation.wire[0])
+    quoted = sum(name in head for name in names)
+    assert 0 < quoted < len(names), "some of it is in the summary, some is not"
+    assert found == tally(81, quoted + 1, 81)
+
+
+def test_what_the_kept_tail_holds_survives_and_what_an_old_head_held_does_not() -> None:
+    scene = compacted("summarize_keep_tail")
+    scene.user(f"Now tests/test_tail.py. {lines(25, 'third')}")
+    scene.reply(said("Looking at tests/test_tail.py."))
+    assert scene.conversation.epoch == 1
+    for number in range(6):
+        scene.user(lines(25, f"round{number}"))
+        scene.reply(said(f"Done with report_{number}.md."))
+    assert scene.conversation.epoch >= 2
+    everything = [f"entry_old_{number}" for number in range(60)] + [f"report_{number}.md" for number in range(6)]
+    scene.user("Sum up.")
+    found = scene.reply(said(" ".join(everything)))
+    wire = "\n".join(str(message) for message in scene.conversation.wire[:-1])
+    present = sum(name in wire for name in everything)
+    assert 0 < present < len(everything)
+    assert found == tally(66, present, 66)
+
+
+def compaction(summary: str, at: int) -> Compacted:
+    return Compacted(
+        method="summarize_keep_tail",
+        first=0,
+        end=at,
+        tail=at,
+        instruction=None,
+        carried=None,
+        strip_thinking=False,
+        summary=summary,
+        by="hand",
+        tokens=20,
+        before=1_000,
+        target=500,
+    )
+
+
+def test_what_only_an_earlier_head_held_is_gone() -> None:
+    """The first message that is kept is joined to the head: the head's names are not the message's."""
+    scene = Scene()
+    scene.user("Look at old_name.py and other_name.py.")
+    scene.reply(said("Noted."))
+    scene.user("Go on with kept_name.py.")
+    scene.conversation = Conversation.fold([*scene.conversation.events, compaction("About old_name.py.", 2)])
+    assert len(scene.conversation.wire) == 1, "joined"
+    assert scene.reply(said("kept_name.py is done.")) == tally(1, 1, 1)
+    scene.conversation = Conversation.fold([*scene.conversation.events, compaction("About other_name.py.", 2)])
+    scene.user("And now?")
+    assert len(scene.conversation.wire) == 3
+    assert scene.reply(said("old_name.py, other_name.py, kept_name.py")) == tally(3, 2, 3)
+
+
+def test_the_system_prompt_is_on_every_wire() -> None:
+    scene = Scene(budget=4_000, system="Always mention src/early_0.py.", methods=("summarize_all",), summary_tokens=200)
+    scene.user(f"Look at src/early_0.py: {lines(80)}")
+    scene.reply(said("Yes."))
+    scene.user(lines(70, "more"))
+    scene.reply(said("Yes."))
+    scene.user(f"Go on. {lines(25, 'third')}")
+    found = scene.reply(said("src/early_0.py again."))
+    assert scene.conversation.epoch == 1
+    assert found == tally(1, 1, 1)
+
+
+def test_thinking_is_no_place_to_survive_in() -> None:
+    scene = Scene()
+    scene.user("Think.")
+    assert scene.reply(said("ok", thinking("about secret_plan.txt"))) == Tally()
+    scene.user("Go on.")
+    assert scene.reply(said("secret_plan.txt it is.")) == Tally(), "it never appeared where it could be read"
+
+
+def test_a_message_that_cannot_be_sent_shifts_nothing() -> None:
+    """A reply cut in its thinking is in the record and not on the wire: places on both still belong together."""
+    scene = Scene(budget=4_000, methods=("summarize_keep_tail",), summary_tokens=200)
+    scene.user(f"Look at old_name.py: {lines(50)}")
+    scene.reply({"role": "assistant", "content": [thinking("hm")]}, stop="max_tokens")
+    scene.reply(said("Noted."))
+    for number in range(4):
+        scene.user(lines(40, f"part{number}"))
+        scene.reply(said(f"Read note_{number}.txt."))
+    assert scene.conversation.epoch >= 1
+    scene.user("And now?")
+    names = ["old_name.py", *(f"note_{number}.txt" for number in range(4)), "entry_part0_7", "entry_part3_7"]
+    found = scene.reply(said(" ".join(names)))
+    wire = "\n".join(str(message) for message in scene.conversation.wire[:-1])
+    present = sum(name in wire for name in names)
+    assert 0 < present < len(names)
+    assert found == tally(len(names), present, len(names))
+
+
+def test_tallies_add_up() -> None:
+    assert tally(3, 2, 3) + tally(4, 1, 2) == tally(7, 3, 5)
+    assert sum([tally(1, 1, 1), tally(2, 0, 1)], start=Tally()) == tally(3, 1, 2)
