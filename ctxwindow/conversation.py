@@ -462,6 +462,7 @@ class Conversation:
             summarized_to=state.edits[-1].end if state.edits else 0,
             asked=state.count_key in state.counts,
             at=now,
+            correction=(state.learned or 0) - state.wire.learned,
             may_cut=lambda index: may_cut(view, index),
         )
 

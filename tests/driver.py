@@ -168,6 +168,9 @@ class Run:
         return [index for index, step in enumerate(self.case.steps) if not is_dead(step)]
 
 
+MODELS = (*((name, False) for name in reversed(FAMILIES)), (FAMILIES[0], True))
+"""A model of each family, and whether it runs with manual thinking."""
+
 METHODS: tuple[tuple[str, ...], ...] = (
     ("spill", "summarize_keep_tail", "summarize_all"),
     ("spill", "summarize_keep_tail", "summarize_all"),
@@ -191,9 +194,16 @@ def policies(draw: st.DrawFn, *, room: int) -> Policy:
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, max_turns: int = 6, max_rounds: int = 3) -> Case:
+def cases(
+    draw: st.DrawFn,
+    *,
+    max_turns: int = 6,
+    max_rounds: int = 3,
+    models: tuple[tuple[str, bool], ...] = MODELS,
+    again: tuple[int, ...] = (0, 0, 400, 900),
+) -> Case:
     """Cases of every family, and of manual thinking, with all that conversations of that family may hold."""
-    model, manual = draw(st.sampled_from([*((name, False) for name in reversed(FAMILIES)), (FAMILIES[0], True)]))
+    model, manual = draw(st.sampled_from(models))
     system = resolve(model).features.mid_conversation_system
     # The tools of a request may be unknown. Server tools have wide bounds, and so have unread documents.
     kind = draw(st.sampled_from(["no tools", "tools", "no tools", "server tools", "unread"]))
@@ -227,7 +237,7 @@ def cases(draw: st.DrawFn, *, max_turns: int = 6, max_rounds: int = 3) -> Case:
         settings={**(MANUAL if manual else {}), **(SCOPED if system else {})},
         max_tokens=max_tokens,
         factor=draw(st.sampled_from([None, 1.0, 0.8, 1.05, 1.4])),
-        again=draw(st.sampled_from([0, 0, 400, 900])),
+        again=draw(st.sampled_from(again)),
     )
 
 

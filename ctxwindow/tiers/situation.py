@@ -18,7 +18,7 @@ from ctxwindow.window import Count, size_message
 
 __all__ = ["MIN_SUMMARY", "SLACK", "Proposal", "Situation"]
 
-SLACK = 16
+SLACK = 20
 """Tokens kept back when a size is the sum of parts counted apart: texts that meet may tile differently."""
 
 MIN_SUMMARY = 200
@@ -58,6 +58,8 @@ class Situation:
     """The caller's clock."""
     may_cut: Callable[[int], bool]
     """Whether the rules allow the record to be cut before an index."""
+    correction: int = 0
+    """Tokens that the next epoch's fixed part will have beyond this one's: what exact sizes have taught since."""
     cautious: bool = False
     """Weigh everything by its upper bound: when the estimate fits and the bound does not."""
 
@@ -73,7 +75,7 @@ class Situation:
     @property
     def fixed(self) -> int:
         """Tokens outside the messages: system, tools, overheads."""
-        return self.weigh(self.wire.ledger.fixed.count)
+        return self.weigh(self.wire.ledger.fixed.count) + self.correction + (SLACK if self.correction else 0)
 
     @property
     def room(self) -> int:

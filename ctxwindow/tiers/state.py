@@ -156,12 +156,17 @@ class State:
     @property
     def wire(self) -> Wire:
         """What would be sent now."""
-        if self._stale:
-            self._refresh()
+        self._settle()
         return self._wire
 
-    def _refresh(self) -> None:
-        """Put the unsent messages on the wire again in their new forms, or the whole epoch if none was sent."""
+    def _settle(self) -> None:
+        """Put the unsent messages on the wire again in their new forms, or the whole epoch if none was sent.
+
+        Before anything else moves: what is unsent must still be known then, whether or not somebody has looked at
+        the wire in between.
+        """
+        if not self._stale:
+            return
         self._stale = False
         if self._wire.unsend():
             for index in range(self.unsent, len(self.messages)):
@@ -220,6 +225,7 @@ class State:
     # -- transitions ---------------------------------------------------------------------------------------
 
     def _appended(self, event: Appended) -> None:
+        self._settle()
         self.awaiting = None  # a request that the caller gave up on
         self.paused = False
         self._take(event.message)
@@ -229,6 +235,7 @@ class State:
             self.wire.sent()
 
     def _received(self, event: Received) -> None:
+        self._settle()
         usage = read_usage(event.usage)
         if usage is not None and usage.prompt is not None and self.awaiting is not None:
             ledger = self.wire.ledger
@@ -264,7 +271,8 @@ class State:
         )
 
     def _sent(self, event: Sent) -> None:
-        wire = self.wire  # with the latest spills, while what is unsent is still known
+        self._settle()
+        wire = self._wire
         self._unsent_before = self.unsent
         self.sends = event.send
         self.last_sent = self.awaiting = event
