@@ -45,6 +45,9 @@ def judge(now: Situation) -> Verdict:
             action="count", why=f"{total.low:,} to {total.high:,} tokens straddle the limit of {now.limit:,}"
         )
     proposal = _best(now if fits else dataclasses.replace(now, cautious=True), needed=not fits)
+    if proposal is None and not fits and total.tokens > high:
+        # The upper bound cannot be met, whatever is shrunk (a tool of unknown size): the estimate is what is left.
+        proposal = _best(now, needed=total.tokens > now.limit)
     if proposal is not None:
         freed = total.tokens - proposal.after
         why = f"{total.tokens:,} tokens passed the mark of {high:,}; frees at least {freed:,}"
