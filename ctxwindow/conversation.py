@@ -216,7 +216,7 @@ class Conversation:
         index = len(state.messages)
         taken = intake(message, f"messages.{index}")
         # What a message follows is the last one on the wire: evidence is not sent.
-        previous = state.forms[max(state.forms)] if state.forms else None
+        previous = next(reversed(state.forms.values()), None)
         violations = check_message(
             taken,
             index=index,
