@@ -99,7 +99,6 @@ class State:
         self.edits: list[Compacted] = []
         self.fresh_edits: list[Edit] = []
         self.sends = 0
-        self.last_sent: Sent | None = None
         self.awaiting: Sent | None = None
         self.unsent = 0
         self.paused = False
@@ -275,7 +274,7 @@ class State:
         wire = self._wire
         self._unsent_before = self.unsent
         self.sends = event.send
-        self.last_sent = self.awaiting = event
+        self.awaiting = event
         self.unsent = len(self.messages)
         wire.sent()
         self.cached = LastSend(tokens=event.tokens, messages=len(wire.messages), at=event.at or 0.0)
