@@ -22,6 +22,7 @@ __all__ = [
     "is_thinking",
     "known_types",
     "result_id",
+    "seal",
     "texts_of",
 ]
 
@@ -91,18 +92,24 @@ def _table() -> dict[str, BlockType]:
             for name in (
                 "advisor_redacted_result",
                 "advisor_result",
+                "advisor_tool_result_error",
                 "bash_code_execution_output",
                 "bash_code_execution_result",
+                "bash_code_execution_tool_result_error",
                 "code_execution_output",
                 "code_execution_result",
+                "code_execution_tool_result_error",
                 "encrypted_code_execution_result",
                 "text_editor_code_execution_create_result",
                 "text_editor_code_execution_str_replace_result",
+                "text_editor_code_execution_tool_result_error",
                 "text_editor_code_execution_view_result",
+                "tool_search_tool_result_error",
                 "tool_search_tool_search_result",
                 "web_fetch_result",
                 "web_fetch_tool_result_error",
                 "web_search_result",
+                "web_search_tool_result_error",
             )
         ),
     ]
@@ -128,6 +135,12 @@ def block_type(block: Mapping[str, Any]) -> BlockType:
 def is_thinking(block: Mapping[str, Any]) -> bool:
     """Whether a block is `thinking` or `redacted_thinking` (THINK-10: one set of rules for both)."""
     return block.get("type") in ("thinking", "redacted_thinking")
+
+
+def seal(block: Mapping[str, Any]) -> str:
+    """What identifies a thinking block: its signature, or the data of a redacted one; empty when it has none."""
+    value = block.get("signature" if block.get("type") == "thinking" else "data")
+    return value if isinstance(value, str) else ""
 
 
 def is_blank_text(block: Mapping[str, Any]) -> bool:

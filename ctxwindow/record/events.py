@@ -105,6 +105,8 @@ class Received(_Base, tag="received", frozen=True, kw_only=True):
     stop_reason: str | None = None
     model: str | None = None
     reply_id: str | None = None
+    rest: JSON = {}
+    """Every other field of the reply: `container`, `context_management`, `stop_details`, ..."""
 
 
 class Compacted(_Base, tag="compacted", frozen=True, kw_only=True):
@@ -153,6 +155,8 @@ class Failed(_Base, tag="failed", frozen=True, kw_only=True):
     """The exact prompt size, where the error tells it (CTX-08)."""
     limit: int | None = None
     """The window, where the error tells it."""
+    strip_thinking: bool = False
+    """Whether all thinking of the record leaves the wire from here on (BIND-26)."""
 
 
 Event = Started | Configured | Appended | Spilled | Sent | Received | Compacted | Counted | Failed

@@ -3,11 +3,13 @@
 Callers pass plain dicts or the SDK's pydantic objects. Both become plain JSON values that are ours alone:
 the caller's object is never mutated and later changes to it never reach the record. Unknown fields, key
 order, big numbers and lone surrogates survive; what is not JSON (NaN, bytes, sets, dates) is refused with
-its path.
+its path. Only the SDK's own objects may hold times, because the SDK parses them (`container.expires_at`): they
+become text again.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 from collections.abc import Mapping
@@ -39,7 +41,8 @@ def intake(value: object, path: str = "") -> Any:
     return _take(value, path, 0)
 
 
-def _take(value: object, path: str, depth: int) -> Any:
+def _take(value: object, path: str, depth: int, *, parsed: bool = False) -> Any:
+    """`parsed`: the value stands inside an SDK object."""
     if value is None or value is True or value is False:
         return value
     kind = type(value)
@@ -52,15 +55,19 @@ def _take(value: object, path: str, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise InvalidRequest(f"nested deeper than {MAX_DEPTH} levels.", path=path, remedy="Flatten the content.")
     if isinstance(value, Mapping):
-        return {_key(key, path): _take(inner, f"{path}.{key}" if path else str(key), depth + 1)
+        return {_key(key, path): _take(inner, f"{path}.{key}" if path else str(key), depth + 1, parsed=parsed)
                 for key, inner in value.items()}  # fmt: skip
     if isinstance(value, (list, tuple)):
-        return [_take(inner, f"{path}.{index}" if path else str(index), depth + 1)
+        return [_take(inner, f"{path}.{index}" if path else str(index), depth + 1, parsed=parsed)
                 for index, inner in enumerate(value)]  # fmt: skip
     dump = getattr(value, "model_dump", None)
     if callable(dump):
         # Unset fields stay out: re-sent nulls are refused as extra inputs (VER-08, CMP-14).
-        return _take(dump(mode="python", exclude_unset=True, by_alias=True, warnings=False), path, depth)
+        fields = dump(mode="python", exclude_unset=True, by_alias=True, warnings=False)
+        return _take(fields, path, depth, parsed=True)
+    if parsed and isinstance(value, dt.datetime):
+        # As the API writes times. How many digits of a second it sent is lost to the SDK already.
+        return value.isoformat().replace("+00:00", "Z")
     return _odd(value, path)
 
 

@@ -20,9 +20,9 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Fingerprint, Prefix, canonical_message, canonical_tools, content_key, fingerprint
-from ctxwindow.record.blocks import blocks_of
+from ctxwindow.record.blocks import blocks_of, seal
 from ctxwindow.record.canonical import canonical_system
-from ctxwindow.rules.replay import seal, thinking_of
+from ctxwindow.rules.replay import thinking_of
 from ctxwindow.rules.view import plain
 
 __all__ = ["Compaction", "ThinkingState", "compaction_of", "key_of", "prefix_report"]

@@ -11,19 +11,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ctxwindow.record import canonical_message
-from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.record.blocks import blocks_of, is_thinking, seal
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.thinking import begins_with_thinking
 from ctxwindow.rules.view import Step, View, plain
 
-__all__ = ["RULES", "seal", "thinking_of"]
-
-
-def seal(block: Mapping[str, Any]) -> str:
-    """What identifies a thinking block: its signature, or the data of a redacted one; empty when it has none."""
-    value = block.get("signature" if block.get("type") == "thinking" else "data")
-    return value if isinstance(value, str) else ""
+__all__ = ["RULES", "thinking_of"]
 
 
 def thinking_of(message: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:

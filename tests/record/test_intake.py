@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import json
 from enum import StrEnum
 from typing import Any
@@ -48,6 +49,15 @@ def test_sdk_objects_and_dicts_alike() -> None:
         "role": "assistant",
         "content": [{"type": "text", "text": "hi", "a_field_of_tomorrow": [1]}],
     }
+
+
+def test_times_that_the_sdk_has_parsed_become_text_again() -> None:
+    types = pytest.importorskip("anthropic.types")
+    models = pytest.importorskip("anthropic._models")
+    value = {"id": "msg_1", "container": {"id": "c", "expires_at": "2026-11-22T10:00:00Z"}}
+    assert intake(models.construct_type(type_=types.Message, value=value)) == value
+    with pytest.raises(InvalidRequest, match="datetime is not JSON"):
+        intake({"at": dt.datetime(2026, 11, 22, tzinfo=dt.UTC)})
 
 
 class _Color(StrEnum):
