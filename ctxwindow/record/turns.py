@@ -32,6 +32,17 @@ class Round(msgspec.Struct, frozen=True):
     calls: tuple[str, ...]
 
 
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """The system messages at the end of a list of messages, which the API takes as one section (SYS-04)."""
+
+    role: str | None = None
+    """Role of the message before them; None at the start."""
+    after_server: bool = False
+    """Whether that message ends in a server tool result."""
+    last_text: int | None = None
+    """Index of the last one that holds content (an effort-only message may stand anywhere, SYS-06)."""
+
+
 class OutlineMark(msgspec.Struct, frozen=True, kw_only=True):
     """An outline at one moment."""
 
@@ -43,6 +54,7 @@ class OutlineMark(msgspec.Struct, frozen=True, kw_only=True):
     boundaries: int
     open_calls: dict[str, int]
     open_server_calls: dict[str, int]
+    section: Section
 
 
 def is_turn_start(message: Mapping[str, Any]) -> bool:
@@ -64,6 +76,7 @@ class Outline:
         open_calls: unanswered client calls, id -> index of their message.
         open_server_calls: unanswered server-side calls, id -> index of their message.
         call_ids: every call id seen -> index of its message.
+        section: the system messages at the end, and what stands before them.
     """
 
     def __init__(self) -> None:
@@ -74,6 +87,7 @@ class Outline:
         self.open_calls: dict[str, int] = {}
         self.open_server_calls: dict[str, int] = {}
         self.call_ids: dict[str, int] = {}
+        self.section = Section()
         self._round_of: dict[str, int] = {}  # open call -> its place in `rounds`
         self._left: dict[int, int] = {}  # place of an open round -> calls not yet answered
 
@@ -89,9 +103,19 @@ class Outline:
             self._assistant(index, blocks)
         else:
             self._answers(index, blocks)
+        self.section = self._section(message, blocks)
         self.length += 1
         if not self.open_calls and not self.open_server_calls:
             self.boundaries.append(self.length)
+
+    def _section(self, message: Mapping[str, Any], blocks: list[Mapping[str, Any]]) -> Section:
+        role = message.get("role")
+        if role != "system" and not blocks:
+            return self.section  # nothing that could be sent (MSG-07)
+        if role != "system":
+            ends = bool(blocks) and block_type(blocks[-1]).family == "server_result"
+            return Section(role=role if isinstance(role, str) else None, after_server=ends)
+        return msgspec.structs.replace(self.section, last_text=self.length) if message.get("content") else self.section
 
     def _assistant(self, index: int, blocks: list[Mapping[str, Any]]) -> None:
         calls: dict[str, None] = {}
@@ -135,6 +159,7 @@ class Outline:
             boundaries=len(self.boundaries),
             open_calls=dict(self.open_calls),
             open_server_calls=dict(self.open_server_calls),
+            section=self.section,
         )
 
     def rollback(self, mark: OutlineMark) -> None:
@@ -149,6 +174,7 @@ class Outline:
             del self.call_ids[identity]
         self.open_calls = dict(mark.open_calls)
         self.open_server_calls = dict(mark.open_server_calls)
+        self.section = mark.section
 
     def starts_turn(self, index: int) -> bool:
         """Whether a turn starts at an index."""

@@ -4,6 +4,7 @@ from ctxwindow.rules.prefix import ThinkingState, prefix_report
 from ctxwindow.rules.registry import check, check_end, check_message, cuts, may_cut, rule, rules
 from ctxwindow.rules.retention import stripped, stripped_before
 from ctxwindow.rules.rule import Finding, Rule, Violation
+from ctxwindow.rules.shape import is_misshapen
 from ctxwindow.rules.view import API_VERSION, View
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "check_end",
     "check_message",
     "cuts",
+    "is_misshapen",
     "may_cut",
     "prefix_report",
     "rule",

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ctxwindow.record import block_type
+from ctxwindow.record import Outline, block_type
 from ctxwindow.rules.rule import Finding, Rule
-from ctxwindow.rules.view import Step, View
+from ctxwindow.rules.view import Frame, Step, View
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "is_misshapen"]
 
 _SCHEMA = "Messages API schema: anthropic 2.12.0, types/ and types/beta/"
 _SCHEMA_DATE = "2026-11-20"
@@ -204,6 +204,52 @@ def tool_names_unique(view: View) -> Iterator[Finding]:
             seen.add(name)
 
 
+_SETTINGS: dict[str, type | tuple[type, ...]] = {
+    "max_tokens": int,
+    "stream": bool,
+    "temperature": (int, float),
+    "top_p": (int, float),
+    "top_k": int,
+    "stop_sequences": list,
+    "metadata": dict,
+    "thinking": dict,
+    "tool_choice": dict,
+    "output_config": dict,
+    "context_management": dict,
+}
+
+
+def settings_types(view: View) -> Iterator[Finding]:
+    """SHAPE-12. Fields that are not listed here are not looked at; null is absent."""
+    for field, wanted in _SETTINGS.items():
+        value = view.frame.settings.get(field)
+        flag = isinstance(value, bool) and wanted is not bool  # True is no number of tokens
+        if value is not None and (flag or not isinstance(value, Mapping if wanted is dict else wanted)):
+            yield Finding(
+                path=field,
+                message=f"{field}: Input should be a valid {_KINDS.get(field, 'object')}",
+                remedy="Send the field as the API's reference gives it.",
+            )
+
+
+_KINDS = {
+    "max_tokens": "integer",
+    "top_k": "integer",
+    "stream": "boolean",
+    "temperature": "number",
+    "top_p": "number",
+    "stop_sequences": "list",
+}
+"""How the API names the types of `_SETTINGS` that are no objects."""
+
+
+def is_misshapen(message: Mapping[str, Any]) -> bool:
+    """Whether a message is no message to the API, whatever stands around it: its blocks, their fields and roles."""
+    step = Step.of(message, 0, None, Outline(), Frame())
+    checks = (row.check_message for row in RULES if row.check_message)
+    return any(finding.severity != "warning" for check in checks for finding in check(step))
+
+
 RULES = (
     Rule(
         id="SHAPE-01",
@@ -284,5 +330,12 @@ RULES = (
         source="github.com/danny-avila/LibreChat/issues/13162",
         date="2026-05-17",
         check=tool_names_unique,
+    ),
+    Rule(
+        id="SHAPE-12",
+        sentence="Request fields have the type that the reference gives them.",
+        source=_SCHEMA,
+        date=_SCHEMA_DATE,
+        check=settings_types,
     ),
 )

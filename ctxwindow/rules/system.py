@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ctxwindow.rules.rule import Finding, Rule
-from ctxwindow.rules.view import Step, View, ends_in, plain
+from ctxwindow.rules.view import Step, View, plain
 
 __all__ = ["RULES", "is_effort_only"]
 
@@ -45,11 +45,12 @@ def ignored(step: Step) -> Iterator[Finding]:
 
 
 def follows_user(step: Step) -> Iterator[Finding]:
-    """SYS-04, what stands before: a user message, a server tool result, or a system message of the same section."""
-    if is_effort_only(step.message) or step.role_before in ("user", "system"):
+    """SYS-04, what stands before the section: a user message, or an assistant message that ends in a server tool result."""
+    section = step.outline.section
+    if is_effort_only(step.message) or section.role == "user" or (section.role == "assistant" and section.after_server):
         return
-    if step.role_before == "assistant" and ends_in(step.before, "server_result"):
-        return
+    if section.last_text is not None:
+        return  # said of the first one of the section
     yield Finding(
         path=step.path,
         message=(
@@ -61,10 +62,10 @@ def follows_user(step: Step) -> Iterator[Finding]:
 
 
 def precedes_assistant(step: Step) -> Iterator[Finding]:
-    """SYS-04, what stands after: it shows when a user message follows."""
-    before = step.before or {}
-    if step.role == "user" and step.role_before == "system" and not is_effort_only(before):
-        path = f"messages.{step.index - 1}"
+    """SYS-04, what stands after the section: it shows when a user message follows."""
+    last = step.outline.section.last_text
+    if step.role == "user" and last is not None:
+        path = f"messages.{last}"
         yield Finding(
             path=path,
             message=f"{path}: role 'system' must precede an 'assistant' message or end the array",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ctxwindow.rules import View, check
+from ctxwindow.rules import View, check, is_misshapen
 from ctxwindow.rules.shape import top_level
 
 USER = {"role": "user", "content": "hi"}
@@ -183,3 +183,41 @@ def test_no_error_text_carries_content() -> None:
     violations = check(request)
     assert violations
     assert not any(content in f"{violation.message}{violation.remedy}{violation.path}" for violation in violations)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kind"),
+    [
+        ("max_tokens", "ten", "integer"),
+        ("max_tokens", True, "integer"),
+        ("stream", "maybe", "boolean"),
+        ("thinking", "on", "object"),
+        ("stop_sequences", "END", "list"),
+    ],
+)
+def test_shape_12_says_which_type(field: str, value: Any, kind: str) -> None:
+    (violation,) = check({"model": "claude-opus-5-5", "messages": [USER], field: value})
+    assert (violation.rule, violation.path) == ("SHAPE-12", field)
+    assert violation.message == f"{field}: Input should be a valid {kind}"
+
+
+def test_shape_12() -> None:
+    """Request fields have the type that the reference gives them."""
+    fine = {"max_tokens": 10, "stream": False, "metadata": None, "thinking": {"type": "adaptive"}}
+    assert found(**fine) == set()
+    assert found(metadata=1) == {("SHAPE-12", "metadata")}
+
+
+@pytest.mark.parametrize(
+    ("content", "misshapen"),
+    [
+        ("text", False),
+        ([{"type": "of_tomorrow"}], False),
+        ([{"a": 1}], True),
+        ([{"type": "text", "text": 5}], True),
+        ([{"type": "tool_use", "id": 7, "name": "n", "input": {}}], True),
+        ([{"type": "tool_result", "tool_use_id": "t"}], True),
+    ],
+)
+def test_what_is_no_message_by_its_shape(content: Any, misshapen: bool) -> None:
+    assert is_misshapen({"role": "assistant", "content": content}) == misshapen

@@ -67,6 +67,14 @@ def test_sys_04() -> None:
     assert found(HI, RULE, RULE, HI) == [("SYS-04", "messages.2", "error")]
 
 
+def test_sys_04_takes_system_messages_in_a_row_as_one_section() -> None:
+    assert found(HI, EFFORT, RULE, REPLY, HI) == []
+    assert found(HI, RULE, EFFORT, REPLY, HI) == []
+    assert found(HI, REPLY, EFFORT, RULE, REPLY, HI) == [("SYS-04", "messages.3", "error")]
+    assert found(HI, REPLY, RULE, RULE, REPLY, HI) == [("SYS-04", "messages.2", "error")]
+    assert found(HI, RULE, EFFORT, HI) == [("SYS-04", "messages.1", "error")]
+
+
 def test_sys_04_says_what_the_api_says() -> None:
     (after_reply,) = check({"model": "claude-opus-5-5", "messages": [HI, REPLY, HI, REPLY, RULE, REPLY, HI]})
     assert after_reply.message == (
