@@ -40,10 +40,10 @@ from ctxwindow.rules import View, check_end, check_message, may_cut
 from ctxwindow.tiers import Decision, Policy, Proposal, Recovery, Send, Situation, judge
 from ctxwindow.tiers.intake import (
     check_fixed,
-    checked_count,
     checked_settings,
     checked_summary,
     checked_time,
+    checked_tokens,
     raise_errors,
 )
 from ctxwindow.tiers.pressure import overflow, oversized, relief
@@ -66,6 +66,7 @@ class Conversation:
         self._events: list[Event] = [started]
         self._kept = 0
         self._due: Proposal | None = None
+        self._counting: str | None = None
         self._out: tuple[int, Send] | None = None
 
     # -- beginnings ----------------------------------------------------------------------------------------
@@ -95,6 +96,7 @@ class Conversation:
 
         Raises:
             UnknownModel: the id is not in the catalog.
+            MisuseError: `unseen` is not a number of tokens, or `now` no time.
             InvalidRequest: system, tools or settings are not JSON, or break a rule on their own.
         """
         profile = resolve(model)
@@ -106,7 +108,7 @@ class Conversation:
             tools=intake(tools, "tools") if tools is not None else None,
             settings=checked_settings(settings or {}),
             policy=(policy or Policy()).model_dump(mode="json"),
-            unseen=unseen,
+            unseen=checked_tokens(unseen, "unseen"),
         )
         check_fixed(profile, started.settings, system=started.system, tools=started.tools)
         return cls(started)
@@ -192,6 +194,16 @@ class Conversation:
         raise ProtocolError(f"no spilled result has the handle {handle[:40]!r}.", remedy="See `spilled`.")
 
     @property
+    def recorded(self) -> int:
+        """How many messages the record has; `messages` copies them."""
+        return len(self._state.messages)
+
+    @property
+    def unkept(self) -> tuple[Event, ...]:
+        """The events that no store has yet."""
+        return tuple(self._events[self._kept :])
+
+    @property
     def kept(self) -> int:
         """How many events a store has already."""
         return self._kept
@@ -204,6 +216,9 @@ class Conversation:
 
     def append(self, message: Any, *, now: float | None = None) -> int:
         """Add a message: a user message, tool results, or a mid-conversation system message.
+
+        A request that is still out counts as given up from here on: its reply, which this message does not answer,
+        is no longer taken. Receive it first.
 
         Returns:
             Its index in the record.
@@ -235,6 +250,10 @@ class Conversation:
     def receive(self, reply: Any, *, now: float | None = None) -> int:
         """Record the reply to the request that `plan` handed out.
 
+        A reply is never refused for what it says, because it is paid for: one that cannot be sent back (empty, refused,
+        cut inside thinking or a call, or broken in shape) stays in the record as evidence and off the wire, and so
+        does thinking without a signature (REPLAY-04).
+
         Args:
             reply: the SDK's message object, or a dict with `content` and, where known, `usage`, `stop_reason`,
                 `model` and `id`.
@@ -248,7 +267,10 @@ class Conversation:
         """
         state = self._state
         if state.awaiting is None:
-            raise ProtocolError("no reply is due.", remedy="Call `plan` and send its request first.")
+            raise ProtocolError(
+                "no reply is due: no request is out, or a message was appended or a setting changed since.",
+                remedy="Call `plan` and send its request; receive its reply before anything is appended.",
+            )
         taken = intake(reply, "reply")
         content = taken.get("content") if isinstance(taken, dict) else None
         if not isinstance(content, (list, str)):
@@ -263,6 +285,7 @@ class Conversation:
                 stop_reason=_text(taken.get("stop_reason")),
                 model=_text(taken.get("model")),
                 reply_id=_text(taken.get("id")),
+                rest={key: value for key, value in taken.items() if key not in _REPLY_FIELDS},
             )
         )
         return len(state.messages) - 1
@@ -331,9 +354,18 @@ class Conversation:
         self._record(msgspec.structs.replace(edit, at=at, summary=text, by=by, tokens=tokens, cost=float(cost)))
 
     def counted(self, tokens: int | None, *, now: float | None = None) -> None:
-        """Hand back the exact count that `Count` asked for; None where no count could be had."""
-        checked_count(tokens)
-        self._record(Counted(at=checked_time(now), fingerprint=self._state.count_key, tokens=tokens))
+        """Hand back the exact count that `Count` asked for; None where no count could be had.
+
+        It is the size of the request that was to be counted: what was appended in the meantime is not in it.
+
+        Raises:
+            ProtocolError: no count is due, or it is none; nothing was changed.
+        """
+        if tokens is not None:
+            checked_tokens(tokens, "tokens")
+        if self._counting is None:
+            raise ProtocolError("no count is due.", remedy="Call `plan` first.")
+        self._record(Counted(at=checked_time(now), fingerprint=self._counting, tokens=tokens))
 
     def fail(self, error: Any, *, now: float | None = None) -> Recovery:
         """What to do after an error of the API, as the rulebook documents it.
@@ -349,7 +381,7 @@ class Conversation:
         state = self._state
         if state.awaiting is None:
             raise ProtocolError("no request is out that could have failed.", remedy="Call `plan` first.")
-        recovery = recover(error, dropping=state.dropping)
+        recovery = recover(error, dropping=state.dropping or state.stripped, thinking=state.settings.get("thinking"))
         self._record(
             Failed(
                 at=checked_time(now),
@@ -360,6 +392,7 @@ class Conversation:
                 recovery=recovery.action,
                 tokens=recovery.tokens,
                 limit=recovery.limit,
+                strip_thinking=recovery.strip_thinking,
             )
         )
         if recovery.settings is not None:
@@ -394,6 +427,7 @@ class Conversation:
             if verdict.action == "send":
                 return self._send(max_tokens, limit, now)
             if verdict.action == "count":
+                self._counting = state.count_key
                 return count_of(state, max_tokens)
             if verdict.proposal is not None:
                 self._due = verdict.proposal
@@ -415,9 +449,9 @@ class Conversation:
     def _check_ready(self, max_tokens: int) -> None:
         """Whether there is something to answer and nothing is open, by the rules about the end of a request."""
         state = self._state
-        if not 1 <= max_tokens <= state.profile.max_output:
+        if type(max_tokens) is not int or not 1 <= max_tokens <= state.profile.max_output:
             raise InvalidRequest(
-                f"max_tokens is {max_tokens} and must be between 1 and {state.profile.max_output:,} on {self.model}.",
+                f"max_tokens is {max_tokens!r:.40} and must be a whole number between 1 and {state.profile.max_output:,} on {self.model}.",
                 rule="CTX-06",
                 path="max_tokens",
                 remedy="Ask for less output, or choose another model.",
@@ -472,7 +506,12 @@ class Conversation:
         self._events.append(event)
         self._out = None
         if not isinstance(event, Appended):
-            self._due = None  # a summary that is being written stands for what came before
+            # A summary that is being written, and a count, are of what came before.
+            self._due = self._counting = None
+
+
+_REPLY_FIELDS = frozenset({"role", "content", "usage", "stop_reason", "model", "id", "type"})
+"""Fields of a reply that its event names, or that are always the same."""
 
 
 def _text(value: Any) -> str | None:

@@ -24,7 +24,7 @@ def ask(client: anthropic.Anthropic, chat: Conversation, text: str) -> str:
         assert isinstance(step, Summarize)
         summary = Extractive().summarize(step.segment, lambda part: count_text(part, "v4.8").tokens)
         chat.summarized(summary, by="extractive")
-    reply = client.messages.create(**step.request)
+    reply = client.beta.messages.create(**step.request)
     chat.receive(reply, now=time.time())
     return "".join(block.text for block in reply.content if block.type == "text")
 

@@ -44,7 +44,8 @@ class Send:
     """Send this request, then call `receive` with the reply (or `fail` with the error)."""
 
     request: dict[str, Any]
-    """Ready for `client.messages.create(**request)`. Its messages are shared with the record: do not mutate."""
+    """Ready for `client.beta.messages.create(**request)`; for `client.messages.create` too, as long as it has no `betas`,
+    which a recovery may add (BIND-26). Its messages are shared with the record: do not mutate."""
     window: Window
     """What it will occupy."""
     number: int

@@ -11,7 +11,7 @@ from ctxwindow.errors import InvalidRequest, MisuseError, ProtocolError
 from ctxwindow.record import intake
 from ctxwindow.rules import Violation, check
 
-__all__ = ["check_fixed", "checked_count", "checked_settings", "checked_summary", "checked_time", "raise_errors"]
+__all__ = ["check_fixed", "checked_settings", "checked_summary", "checked_time", "checked_tokens", "raise_errors"]
 
 _OWN = ("model", "messages", "max_tokens", "system", "tools")
 """Request fields that the engine sets itself."""
@@ -39,15 +39,19 @@ def checked_summary(text: Any, by: Any, cost: Any) -> None:
     raise ProtocolError("a summary is a text, by somebody, at a cost.", remedy="Pass str, str and a number.")
 
 
-def checked_count(tokens: Any) -> None:
-    """Whether a count can be stored.
+def checked_tokens(tokens: Any, name: str) -> int:
+    """A number of tokens, if it is one.
 
     Raises:
-        ProtocolError: it is neither a number of tokens nor None.
+        ProtocolError: it is not a whole number, or less than nothing.
     """
-    if tokens is None or (isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0):
-        return
-    raise ProtocolError("a count is a number of tokens, or None.", remedy="Pass `input_tokens` of the answer.")
+    if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0:
+        return tokens
+    raise ProtocolError(
+        f"{name} is a number of tokens, not a {type(tokens).__name__} or less than 0.",
+        path=name,
+        remedy="Pass a whole number, such as `input_tokens` of the API's answer.",
+    )
 
 
 def checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ctxwindow.tiers.situation import Situation
 from ctxwindow.tiers.spill import spillable
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.summarize_all import floor as smallest_request
+from ctxwindow.tiers.summarize_all import repeated as repeated_messages
 from ctxwindow.window import size_message
 
 __all__ = ["overflow", "oversized", "relief"]
@@ -97,20 +98,38 @@ def _spilled(state: State, result: _Result, room: int, now: float | None) -> Spi
 
 
 def overflow(state: State, now: Situation, max_tokens: int) -> WindowOverflow:
-    """The error that names what cannot shrink."""
+    """The error that names what cannot shrink: parts that sum up to the smallest request, output included."""
+    smallest = smallest_request(now) if "summarize_all" in state.policy.methods else None
+    whole = smallest is None or smallest >= now.total
+    need = now.total if smallest is None else min(now.total, smallest)
     fixed = state.wire.ledger.fixed
     parts = {
+        "max_tokens": max_tokens,
         "system": sum(count.tokens for count in fixed.system),
         "tools": sum(count.tokens for count in fixed.tools),
         **{name: count.tokens for name, count in fixed.overheads},
+        **(_on_wire(state) if whole else _repeated(now)),
     }
-    for index in range(state.unsent, len(state.messages)):
-        if index in state.forms:
-            parts[f"messages.{index}"] = size_message(state.forms[index], state.profile).count.tokens
-    smallest = smallest_request(now) if "summarize_all" in state.policy.methods else None
-    need = now.total if smallest is None else min(now.total, smallest)
+    rest = need + max_tokens - sum(parts.values())
+    # What stands around the repeated messages; or what exact sizes have shown beyond the parts, or below them.
+    parts["unexplained" if whole else "summary"] = rest
     return WindowOverflow(
         need=need + max_tokens,
         limit=now.limit + max_tokens,
-        floor={name: tokens for name, tokens in parts.items() if tokens > 0},
+        floor={name: tokens for name, tokens in parts.items() if tokens},
     )
+
+
+def _on_wire(state: State) -> dict[str, int]:
+    """Every message of the wire, by its path in the record: no method of the policy shrinks it."""
+    wire = state.wire
+    return {
+        "summary" if source is None else f"messages.{source}": entry.size.count.tokens
+        for source, entry in zip(wire.sources, wire.ledger.entries, strict=True)
+        if entry.ignored is None
+    }
+
+
+def _repeated(now: Situation) -> dict[str, int]:
+    """The messages that stand word for word even in the smallest request."""
+    return {f"messages.{index}": now.size(form) for index, form in repeated_messages(now).items()}

@@ -18,6 +18,8 @@ _TOO_LONG = re.compile(r"prompt is too long: (\d+) tokens > (\d+) maximum")
 _OVER = re.compile(r"exceed context limit: (\d+) \+ (\d+) > (\d+)")
 _BOUND = "bound to a different conversation"
 _BINDING_BETA = "thinking-binding-controls-2026-08-01"
+_BINDABLE = ("adaptive", "enabled")
+"""Values of `thinking.type` that take `block_binding` (THINK-01, THINK-12)."""
 _TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 
 
@@ -36,6 +38,8 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     """The window, where the error tells it."""
     settings: dict[str, Any] | None = None
     """Request fields that the rest of the conversation must carry."""
+    strip_thinking: bool = False
+    """All thinking so far leaves the wire, once and for good (BIND-26)."""
     remedy: str = ""
 
     def merged(self, current: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,12 +63,13 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
         raise error(self.why, rule=self.rule, remedy=self.remedy or "See the API's own message.")
 
 
-def recover(error: Any, *, dropping: bool = False) -> Recovery:
+def recover(error: Any, *, dropping: bool = False, thinking: Any = None) -> Recovery:
     """The documented recovery from an error.
 
     Args:
         error: an SDK exception (`status_code`, `body`), or an error body as a dict.
-        dropping: whether the API was asked already to drop thinking that is bound elsewhere.
+        dropping: whether the API was asked already to drop thinking that is bound elsewhere, or all was stripped.
+        thinking: the request's `thinking` setting.
     """
     status, kind, message = _read(error)
     common = {"status": status, "kind": kind}
@@ -78,8 +83,17 @@ def recover(error: Any, *, dropping: bool = False) -> Recovery:
             common,
             action="give_up",
             rule="BIND-26",
-            why="the API refuses bound thinking although it was asked to drop it; the same body is never sent twice.",
+            why="the API refuses bound thinking although it was asked to drop it, or all old thinking is gone; the same "
+            "body is never sent twice.",
             remedy="Check that the beta header reaches the API, and the history with `ctxwindow check --previous`.",
+        )
+    if _BOUND in message and isinstance(thinking, Mapping) and thinking.get("type") not in _BINDABLE:
+        return _recovery(
+            common,
+            action="plan_again",
+            rule="BIND-26",
+            why="the API found thinking bound to another prefix; from here on all thinking so far is left out",
+            strip_thinking=True,
         )
     if _BOUND in message:
         return _recovery(

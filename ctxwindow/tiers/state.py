@@ -28,30 +28,35 @@ from ctxwindow.record.events import (
     Spilled,
     Started,
 )
+from ctxwindow.rules import is_misshapen
 from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
 from ctxwindow.tiers.heads import head_message, tail_messages
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.spill import handle_of, preview
-from ctxwindow.tiers.wire import Wire, sendable
+from ctxwindow.tiers.wire import Wire, sendable, without_thinking
 from ctxwindow.window import Usage, read_usage
 from ctxwindow.window.sizes import size_block
 
 __all__ = ["State", "usable"]
 
+_NONSENSE = 10
+"""Windows of a model that no prompt comes near: a beta once widened one five times over (CTX-12)."""
+
 
 def usable(message: Mapping[str, Any], stop_reason: str | None) -> bool:
     """Whether a reply can be sent back as a turn of the conversation.
 
-    Not when it is empty (FB-02, MSG-07), ends inside thinking (MSG-09), is a refusal (FB-02), or was cut by the
-    token limit inside a call (MSG-14): these stay in the record as evidence and leave the wire alone.
+    Not when it is empty (FB-02, MSG-07), ends inside thinking (MSG-09), is a refusal (FB-02), was cut by the token
+    limit inside a call (MSG-14), or is no message by its shape: these stay in the record as evidence and leave the
+    wire alone.
     """
+    if stop_reason == "refusal" or is_misshapen(message):
+        return False
     form = sendable(message)
-    if form is None or stop_reason == "refusal":
+    if form is None:
         return False
     last = blocks_of(form)[-1]
-    if not isinstance(last, Mapping):
-        return False
     cut = stop_reason in ("max_tokens", "model_context_window_exceeded")
     return not is_thinking(last) and not (cut and block_type(last).family in ("call", "server_call"))
 
@@ -79,6 +84,7 @@ class State:
         learned: what the first exact size differed by from the sum of its parts.
         thinking_tokens: thinking of a reply as billed, by record index.
         tightened: a window that the API named, smaller than the catalog's.
+        stripped: whether all thinking so far left the wire because the API found it bound elsewhere (BIND-26).
     """
 
     def __init__(self, started: Started) -> None:
@@ -105,6 +111,7 @@ class State:
         self.cached: LastSend | None = None
         self.counts: dict[str, int | None] = {}
         self.tightened: int | None = None
+        self.stripped = False
         self.own_markers = has_markers(self.base)
         self.thinking_tokens: dict[int, int] = {}
         self._unsent_before = 0
@@ -214,7 +221,8 @@ class State:
     def dropping(self) -> bool:
         """Whether the API was asked already to drop thinking that is bound elsewhere (BIND-08)."""
         thinking = self.base.get("thinking")
-        return isinstance(thinking, dict) and bool(thinking.get("block_binding"))
+        binding = thinking.get("block_binding") if isinstance(thinking, dict) else None
+        return isinstance(binding, dict) and binding.get("prefix_mismatch_behavior") == "drop_block"
 
     @property
     def bound(self) -> bool:
@@ -236,9 +244,11 @@ class State:
     def _received(self, event: Received) -> None:
         self._settle()
         usage = read_usage(event.usage)
-        if usage is not None and usage.prompt is not None and self.awaiting is not None:
+        prompt = usage.prompt if usage is not None else None
+        # Far beyond any window the number is nonsense: such a prompt is never answered (CTX-08).
+        if prompt is not None and prompt <= _NONSENSE * self.profile.window and self.awaiting is not None:
             ledger = self.wire.ledger
-            ledger.anchor(usage.prompt)
+            ledger.anchor(prompt)
             if self.learned is None:
                 self.learned = ledger.unexplained
         self.awaiting = None
@@ -295,6 +305,8 @@ class State:
         self.awaiting = None
         if event.limit is not None:
             self.tightened = event.limit
+        if event.strip_thinking:
+            self._strip_thinking()
         if event.tokens is None:
             return
         # The request was rejected: what was new in it is unsent again, and its exact size corrects every later one.
@@ -302,6 +314,15 @@ class State:
         ledger.anchor(event.tokens)
         self.learned = max(self.learned or 0, self.wire.learned + ledger.unexplained)
         self.unsent = self._unsent_before
+        self.cached = None
+        self._wire = self._new_wire()
+        self._stale = False
+
+    def _strip_thinking(self) -> None:
+        """All thinking so far leaves the wire, the same way at every later send. The prefix is no other (BIND-14)."""
+        bare = {index: without_thinking(form) for index, form in self.forms.items()}
+        self.forms = {index: form for index, form in bare.items() if form is not None}
+        self.stripped = True
         self.cached = None
         self._wire = self._new_wire()
         self._stale = False

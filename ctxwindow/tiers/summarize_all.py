@@ -7,13 +7,16 @@ can be stale; no call is kept, so none can be orphaned. It works on every model 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.situation import MIN_SUMMARY, SLACK, Proposal, Situation
 
-__all__ = ["floor", "propose"]
+__all__ = ["floor", "propose", "repeated"]
 
 
 def propose(now: Situation, target: int) -> Proposal | None:
@@ -42,6 +45,25 @@ def floor(now: Situation) -> int | None:
         return None
     base = now.fixed + now.head_tokens(edit) + _system_tokens(now, edit)
     return base + SLACK + now.summary_weight(MIN_SUMMARY)
+
+
+def repeated(now: Situation) -> dict[int, Mapping[str, Any]]:
+    """What the smallest request repeats word for word: wire forms by record index."""
+    edit = _edit(now, 0)
+    if edit is None:
+        return {}
+    kept = range(*edit.carried) if edit.carried is not None else ()
+    forms = {index: now.forms[index] for index in kept if index in now.forms}
+    if edit.instruction is not None:
+        form = now.forms[edit.instruction]
+        # As in the head: results that came with it belong to a round that is summarised.
+        asked = [
+            block
+            for block in blocks_of(form)
+            if not (isinstance(block, Mapping) and block.get("type") == "tool_result")
+        ]
+        forms[edit.instruction] = {**form, "content": asked}
+    return forms
 
 
 def _edit(now: Situation, target: int) -> Compacted | None:

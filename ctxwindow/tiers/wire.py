@@ -2,7 +2,8 @@
 
 Within an epoch nothing on the wire changes (law 4). Each record message has one wire form, made once:
 blank text blocks are left out because the API refuses them (MSG-06) and ignores them in the prefix check
-(BIND-14); everything else goes out as it came, but for spilled results.
+(BIND-14), and thinking without a signature because it is refused anywhere (REPLAY-04); everything else goes out as it
+came, but for spilled results.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Outline, Prefix
-from ctxwindow.record.blocks import blocks_of, is_blank_text, is_thinking
+from ctxwindow.record.blocks import blocks_of, is_blank_text, is_thinking, seal
 from ctxwindow.record.turns import OutlineMark
 from ctxwindow.window import Ledger, entry_for, open_ledger
 from ctxwindow.window.ledger import Mark
@@ -22,12 +23,16 @@ __all__ = ["Wire", "sendable", "without_thinking"]
 
 
 def sendable(message: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The form in which a message can be sent: itself, or without blank text; None when nothing remains."""
+    """The form in which a message can be sent: itself, or without what the API always refuses; None when nothing remains."""
     content = message.get("content")
     if isinstance(content, str):
         return dict(message) if content.strip() else None
     blocks = blocks_of(message)
-    kept = [block for block in blocks if not (isinstance(block, Mapping) and is_blank_text(block))]
+    kept = [
+        block
+        for block in blocks
+        if not (isinstance(block, Mapping) and (is_blank_text(block) or (is_thinking(block) and not seal(block))))
+    ]
     if not kept:
         # An effort-only system message has no content at all (SYS-06).
         return dict(message) if message.get("output_config") and not blocks else None

@@ -47,8 +47,11 @@ def test_the_embedding_example_of_the_readme_converses() -> None:
                 role="assistant", content=[text], usage=usage, stop_reason="end_turn"
             )
 
-    class _Client:
+    class _Beta:
         messages = _Messages()
+
+    class _Client:
+        beta = _Beta()
 
     names["client"] = _Client()
     assert names["ask"]("One?") == "Answer 1."

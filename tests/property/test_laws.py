@@ -106,7 +106,8 @@ def test_law_3_every_wire_fits(case: Case) -> None:
         unsent = sent.record
     if result.overflow is not None:
         assert result.overflow.need > result.overflow.limit == case.policy.budget
-        assert result.overflow.floor
+        assert sum(result.overflow.floor.values()) == result.overflow.need
+        assert result.overflow.floor["max_tokens"] > 0
 
 
 def _assert_nothing_left(result: Run, sent: Sent, unsent: int) -> None:
