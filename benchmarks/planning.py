@@ -34,7 +34,7 @@ def build(messages: int, policy: Policy) -> Conversation:
     conversation = Conversation.start(model="claude-opus-4-6", system="You are a coding agent.", policy=policy)
     conversation.append({"role": "user", "content": "Fix every failing test."})
     number = 0
-    while len(conversation._state.messages) < messages:  # noqa: SLF001 - `messages` copies, and this is timed code
+    while conversation.recorded < messages:
         assert isinstance(conversation.plan(max_tokens=1_000), Send)
         reply, results = _round(number)
         conversation.receive(reply)

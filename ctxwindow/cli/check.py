@@ -20,6 +20,10 @@ __all__ = ["command"]
 _LISTED = 40
 """Findings that are shown to people."""
 
+_MENDED = (
+    "Mend the program that recorded this: a request with it is refused. `replay` and `inspect` read it as told here."
+)
+
 _SESSION_NOTE = "system prompt, tools and settings are not in a session file, so nothing is said about them"
 
 
@@ -44,11 +48,11 @@ def command(
     session, request = _read(file, thread_id, model)
     earlier = _read(previous, None, model)[1] if previous is not None else None
     profile = resolve(request["model"])
-    found = check(request, profile=profile, previous=earlier)
+    found = [*_recorded(session), *check(request, profile=profile, previous=earlier)]
     thinking = prefix_report(request, earlier, profile) if earlier is not None else []
     errors = [violation for violation in found if violation.severity == "error"]
     warnings = [violation for violation in found if violation.severity != "error"]
-    notes = [str(note) for note in session.all_notes]
+    notes = [str(note) for note in session.all_notes if note.rule is None]
     if session.format == "claude_code":
         notes.append(_SESSION_NOTE)
     if as_json:
@@ -83,6 +87,15 @@ def _request(session: Session, thread: Thread, model: str | None) -> dict[str, A
     while end and messages[end - 1]["role"] == "assistant":
         end -= 1
     return {**request, "messages": messages[:end]} if end else request
+
+
+def _recorded(session: Session) -> list[Violation]:
+    """Rules that a session broke where it was recorded, which its reader mended: the request alone does not show them."""
+    return [
+        Violation(rule=note.rule, path=note.path, message=note.text, remedy=_MENDED, severity="error")
+        for note in session.all_notes
+        if note.rule is not None
+    ]
 
 
 def _row(violation: Violation) -> dict[str, str]:

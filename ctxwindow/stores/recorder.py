@@ -44,9 +44,9 @@ def keep(store: Store, name: str, conversation: Conversation) -> int:
         MisuseError: the name cannot name a conversation, or a time is not a finite number; nothing was written.
     """
     expect = conversation.kept
-    events = conversation.events[expect:]
+    events = conversation.unkept
     # Record index of the first new message, counted from the end: the work is that for what is new.
-    index = len(conversation.messages) - sum(isinstance(event, _MESSAGES) for event in events)
+    index = conversation.recorded - sum(isinstance(event, _MESSAGES) for event in events)
     rows = []
     for seq, event in enumerate(events, start=expect + 1):
         texts = tuple(_texts(event, index))

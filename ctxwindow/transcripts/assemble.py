@@ -104,8 +104,8 @@ class _Assembly:
         elif row.role is not None:
             self.timeline.append(self.incoming(row, row.content))
 
-    def note(self, row: Row, text: str) -> None:
-        self.notes.append(Note(path=f"{self.path}:{row.line}", text=text))
+    def note(self, row: Row, text: str, rule: str | None = None) -> None:
+        self.notes.append(Note(path=f"{self.path}:{row.line}", text=text, rule=rule))
 
     def place(self, draft: _Draft) -> None:
         if id(draft) not in self.placed:
@@ -123,9 +123,9 @@ class _Assembly:
                 continue
             call = block.get("tool_use_id")
             if not isinstance(call, str) or (draft := self.by_call.get(call)) is None:
-                self.note(row, "a tool result without its call; left out.")
+                self.note(row, "a tool result without its call; left out.", "TOOL-02")
             elif call in draft.answers:
-                self.note(row, "a second result for the same tool call; left out.")
+                self.note(row, "a second result for the same tool call; left out.", "TOOL-03")
             else:
                 draft.answers[call] = block
                 target = draft
@@ -180,7 +180,9 @@ class _Assembly:
                         "is_error": True,
                         "content": UNKNOWN_RESULT,
                     }
-                    self.note(row, "a tool call without a result; answered with one that says it is unknown.")
+                    self.note(
+                        row, "a tool call without a result; answered with one that says it is unknown.", "TOOL-01"
+                    )
 
 
 def _key(row: Row) -> str:

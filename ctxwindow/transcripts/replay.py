@@ -125,12 +125,14 @@ def replay(
     )
     survival = Survival()
     rows: list[SendRow] = []
+    before: dict[str, Any] | None = None
     fits, unsure = True, 0
     overflow: WindowOverflow | None = None
     try:
         for ours, theirs in zip(feed, plain, strict=True):
-            row = _row(feed, ours, theirs, survival)
+            row = _row(feed, ours, theirs, survival, before)
             rows.append(row)
+            before = ours.send.request
             fits = fits and _fits(feed, ours.send)
             unsure += not ours.send.sure
             if on_send is not None:
@@ -172,11 +174,13 @@ def _notes(
     return notes
 
 
-def _row(feed: Feed, ours: Exchange, theirs: Exchange, survival: Survival) -> SendRow:
+def _row(feed: Feed, ours: Exchange, theirs: Exchange, survival: Survival, before: dict[str, Any] | None) -> SendRow:
+    """One send; `before` is the request before it, for the rules that compare the two (BIND-05, REPLAY-01)."""
     send = ours.send
     profile = feed.current
     output = feed.reply_tokens(ours.reply)
-    violations = [violation for violation in check(send.request, profile=profile) if violation.severity == "error"]
+    found = check(send.request, previous=before, profile=profile)
+    violations = [violation for violation in found if violation.severity == "error"]
     ttl = feed.conversation.policy.cache
     cost, read = _cost(profile, send, output, ours.at, ttl)
     return SendRow(

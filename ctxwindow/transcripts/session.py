@@ -24,6 +24,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     """Where: a file, or a file and line (`session.jsonl:172`)."""
     text: str
     """What was done, one sentence."""
+    rule: str | None = None
+    """The rule that the recording broke there, before it was mended."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.text}"

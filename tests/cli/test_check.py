@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.cli.scenes import BOUND, body, rows, run, text, thinking, write
+from tests.cli.scenes import BOUND, body, result, rows, run, text, thinking, write
 
 _THOUGHTS: list[dict[str, Any]] = [
     {"role": "user", "content": "One."},
@@ -62,6 +62,16 @@ def test_of_a_session_the_last_request_is_checked(tmp_path: Path) -> None:
     form = run("check", file, "--json").json
     assert (form["ok"], form["messages"]) == (True, 3)
     assert any("not in a session file" in note for note in form["notes"])
+
+
+def test_a_session_that_was_mended_when_it_was_read_is_a_finding(tmp_path: Path) -> None:
+    file = tmp_path / "s.jsonl"
+    file.write_text(rows([*_THOUGHTS, {"role": "user", "content": [result("of no call")]}]), encoding="utf-8")
+    told = run("check", file, "--json")
+    assert told.code == 1
+    assert [(found["rule"], found["path"]) for found in told.json["violations"]] == [("TOOL-02", f"{file}:4")]
+    assert not any("without its call" in note for note in told.json["notes"])
+    assert run("replay", file, "--window", "20000").code == 0
 
 
 def test_many_findings_are_cut_for_people_and_not_for_programs(tmp_path: Path) -> None:

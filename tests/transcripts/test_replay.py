@@ -192,8 +192,9 @@ def test_a_body_that_the_model_refuses_is_not_replayed_on_it() -> None:
 def test_a_wire_that_breaks_a_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine plans none, so the rules are made stricter than it knows."""
 
-    def strict(request: Mapping[str, Any], *, profile: ModelProfile) -> list[Violation]:
+    def strict(request: Mapping[str, Any], *, previous: Any, profile: ModelProfile) -> list[Violation]:
         assert request["model"] == profile.id
+        assert previous is None or len(previous["messages"]) < len(request["messages"]), "the request before is given"
         found = [("MSG-01", "messages.0", "error"), ("MSG-02", "messages.1", "warning")]
         few = found if len(request["messages"]) > 1 else []
         return [
