@@ -14,7 +14,7 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import WindowOverflow
-from ctxwindow.rules import check
+from ctxwindow.rules import find_violations
 from ctxwindow.tiers import Edit, Policy, Send, prompt_bill
 from ctxwindow.transcripts.live import Exchange, Feed
 from ctxwindow.transcripts.session import Session, Thread
@@ -176,7 +176,9 @@ def _row(feed: Feed, ours: Exchange, theirs: Exchange, survival: Survival) -> Se
     send = ours.send
     profile = feed.current
     output = feed.reply_tokens(ours.reply)
-    violations = [violation for violation in check(send.request, profile=profile) if violation.severity == "error"]
+    violations = [
+        violation for violation in find_violations(send.request, profile=profile) if violation.severity == "error"
+    ]
     ttl = feed.conversation.policy.cache
     cost, read = _cost(profile, send, output, ours.at, ttl)
     return SendRow(
