@@ -20,7 +20,7 @@ from ctxwindow.errors import (
     UnknownModel,
     WindowOverflow,
 )
-from ctxwindow.rules import Violation, check
+from ctxwindow.rules import Report, ThinkingState, Violation, check
 from ctxwindow.tiers import Count, Decision, Edit, Forecast, Policy, Recovery, Segment, Send, Spill, Summarize
 from ctxwindow.window import BlockCount, Window, count
 
@@ -42,6 +42,7 @@ __all__ = [
     "PolicyError",
     "ProtocolError",
     "Recovery",
+    "Report",
     "Segment",
     "Send",
     "Spill",
@@ -49,6 +50,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "Summarize",
+    "ThinkingState",
     "UnknownModel",
     "Violation",
     "Window",

@@ -13,8 +13,9 @@ PAGE = Path(__file__).with_name("rules.md")
 _HEAD = """# Rules
 
 The documented rules of the Messages API that this version knows, by id. *Enforced*: a request or a cut that breaks it is
-found, as an error (the API answers with one) or as a warning. *Modelled*: it changes what counts or what is planned, and
-nothing is checked. This page is generated from the registry.
+found, as an error (the API answers with one) or as a warning. *Modelled*: it changes what counts, strips, caches, costs or is
+planned, in the code that is named. *Out of scope*: nothing here follows it, for the reason given. This page is generated from
+the registry.
 
 | id | rule | models | severity | fate | source | date |
 |---|---|---|---|---|---|---|
@@ -22,15 +23,25 @@ nothing is checked. This page is generated from the registry.
 
 
 def fate(row: Rule) -> str:
-    """Whether a rule is enforced (checked or cutting) or modelled."""
-    checks = (row.check, row.check_message, row.check_end, row.may_cut)
-    return "enforced" if any(check is not None for check in checks) else "modelled"
+    """What this version does about a rule, and where."""
+    if row.fate == "out of scope":
+        return f"out of scope: {row.out_of_scope}"
+    if row.fate == "modelled" and row.modelled:
+        return f"modelled in `{row.modelled}`"
+    return row.fate
+
+
+def sentence(row: Rule) -> str:
+    """The rule, with the side taken where sources disagree."""
+    return f"{row.sentence} *Sources disagree: {row.conflict}*" if row.conflict else row.sentence
 
 
 def page() -> str:
     """The whole page."""
     rows = [
-        " | ".join([row.id, row.sentence, row.models, row.severity, fate(row), row.source, row.date]).replace("\n", " ")
+        " | ".join([row.id, sentence(row), row.models, row.severity, fate(row), row.source, row.date]).replace(
+            "\n", " "
+        )
         for row in rules()
     ]
     return _HEAD + "".join(f"| {row} |\n" for row in rows)

@@ -9,7 +9,7 @@ import pytest
 from ctxwindow import Conversation, Count, MisuseError, Policy, ProtocolError, Summarize
 from ctxwindow.record import decode_event, encode_event
 from ctxwindow.record.events import Received
-from ctxwindow.rules import check as find_violations
+from ctxwindow.rules import find_violations
 from tests.driver import plan
 
 USER = {"role": "user", "content": "Fix the failing test in src/app.py."}

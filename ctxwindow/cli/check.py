@@ -8,10 +8,9 @@ from typing import Any
 import click
 import msgspec
 
-from ctxwindow.catalog import resolve
 from ctxwindow.cli.options import file_argument, json_option, load, model_option, thread_option
 from ctxwindow.cli.output import few, print_json
-from ctxwindow.rules import Violation, check, prefix_report
+from ctxwindow.rules import Report, Violation, check
 from ctxwindow.transcripts.occupancy import request_of
 from ctxwindow.transcripts.session import Session, Thread
 
@@ -47,29 +46,26 @@ def command(
     """
     session, request = _read(file, thread_id, model)
     earlier = _read(previous, None, model)[1] if previous is not None else None
-    profile = resolve(request["model"])
-    found = [*_recorded(session), *check(request, profile=profile, previous=earlier)]
-    thinking = prefix_report(request, earlier, profile) if earlier is not None else []
-    errors = [violation for violation in found if violation.severity == "error"]
-    warnings = [violation for violation in found if violation.severity != "error"]
+    report = check(request, model=request["model"], previous=earlier)
+    report = msgspec.structs.replace(report, violations=(*_recorded(session), *report.violations))
     notes = [str(note) for note in session.all_notes if note.rule is None]
     if session.format == "claude_code":
         notes.append(_SESSION_NOTE)
     if as_json:
         print_json(
             {
-                "ok": not errors,
-                "violations": [_row(violation) for violation in errors],
-                "warnings": [_row(violation) for violation in warnings],
-                "thinking": [msgspec.to_builtins(state) for state in thinking],
-                "model": profile.id,
+                "ok": report.ok,
+                "violations": [_row(violation) for violation in report.violations],
+                "warnings": [_row(violation) for violation in report.warnings],
+                "thinking": [msgspec.to_builtins(state) for state in report.thinking],
+                "model": report.model,
                 "messages": len(request["messages"]),
                 "notes": notes,
             }
         )
     else:
-        _show(errors, warnings, thinking, model=profile.id, messages=len(request["messages"]), notes=notes)
-    ctx.exit(1 if errors else 0)
+        _show(report, messages=len(request["messages"]), notes=notes)
+    ctx.exit(0 if report.ok else 1)
 
 
 def _read(file: str, thread_id: str | None, model: str | None) -> tuple[Session, dict[str, Any]]:
@@ -107,17 +103,10 @@ def _row(violation: Violation) -> dict[str, str]:
     }
 
 
-def _show(
-    errors: Sequence[Violation],
-    warnings: Sequence[Violation],
-    thinking: Sequence[Any],
-    *,
-    model: str,
-    messages: int,
-    notes: Sequence[str],
-) -> None:
+def _show(report: Report, *, messages: int, notes: Sequence[str]) -> None:
     from ctxwindow.cli.terminal import Screen  # noqa: PLC0415 - only people's output needs rich
 
+    errors, warnings, thinking = report.violations, report.warnings, report.thinking
     screen = Screen()
     for violation in (*errors, *warnings)[:_LISTED]:
         style = "bold red" if violation.severity == "error" else "bold yellow"
@@ -134,7 +123,9 @@ def _show(
         valid = sum(state.valid for state in thinking)
         screen.say(f"thinking: {valid} of {len(thinking)} blocks are valid behind this conversation")
     verdict = "no rule broken" if not errors else f"{_many(len(errors), 'rule')} broken"
-    screen.say(f"{verdict}: {_many(messages, 'message')} for {model}, {_many(len(warnings), 'warning')}", style="bold")
+    screen.say(
+        f"{verdict}: {_many(messages, 'message')} for {report.model}, {_many(len(warnings), 'warning')}", style="bold"
+    )
 
 
 def _many(number: int, name: str) -> str:

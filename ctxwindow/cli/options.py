@@ -16,7 +16,7 @@ import msgspec
 
 from ctxwindow.cli.output import few
 from ctxwindow.errors import HistoryError, InvalidRequest, MisuseError, PolicyError, ProtocolError, UnknownModel
-from ctxwindow.rules import check
+from ctxwindow.rules import find_violations
 from ctxwindow.tiers import Policy, Spill
 from ctxwindow.transcripts import read
 from ctxwindow.transcripts.live import session_model
@@ -107,7 +107,7 @@ def _path(file: str) -> str:
 
 
 def _check_shape(request: Mapping[str, Any], path: str) -> None:
-    for violation in check({**request, "messages": []}):
+    for violation in find_violations({**request, "messages": []}):
         if violation.rule == "SHAPE-09" and violation.path.startswith(("system", "tools")):
             reason = violation.message.removeprefix(f"{violation.path}: ")
             raise InvalidRequest(

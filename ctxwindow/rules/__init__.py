@@ -1,7 +1,8 @@
 """What the API accepts, strips and binds: a module a family, a function a rule, its id in the registry."""
 
 from ctxwindow.rules.prefix import ThinkingState, prefix_report
-from ctxwindow.rules.registry import check, check_end, check_message, cuts, may_cut, rule, rules
+from ctxwindow.rules.registry import check_end, check_message, cuts, find_violations, may_cut, rule, rules
+from ctxwindow.rules.report import Report, check
 from ctxwindow.rules.retention import stripped, stripped_before
 from ctxwindow.rules.rule import Finding, Rule, Violation
 from ctxwindow.rules.shape import is_misshapen
@@ -10,6 +11,7 @@ from ctxwindow.rules.view import API_VERSION, View
 __all__ = [
     "API_VERSION",
     "Finding",
+    "Report",
     "Rule",
     "ThinkingState",
     "View",
@@ -18,6 +20,7 @@ __all__ = [
     "check_end",
     "check_message",
     "cuts",
+    "find_violations",
     "is_misshapen",
     "may_cut",
     "prefix_report",

@@ -30,7 +30,7 @@ from ctxwindow.rules import (
 from ctxwindow.rules.rule import Check, Finding, MessageCheck, Rule, Violation
 from ctxwindow.rules.view import API_VERSION, Frame, Step, View, plain
 
-__all__ = ["check", "check_end", "check_message", "cuts", "may_cut", "rule", "rules"]
+__all__ = ["check_end", "check_message", "cuts", "find_violations", "may_cut", "rule", "rules"]
 
 _FAMILIES = (
     shape,
@@ -82,7 +82,7 @@ def rule(identity: str) -> Rule:
         raise MisuseError(f"there is no rule {identity!r}.", remedy="See `ctxwindow.rules.rules()`.") from None
 
 
-def check(
+def find_violations(
     request: Mapping[str, Any],
     *,
     previous: Mapping[str, Any] | None = None,

@@ -9,7 +9,7 @@ from typing import Any
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import InvalidRequest, MisuseError, ProtocolError
 from ctxwindow.record import intake
-from ctxwindow.rules import Violation, check
+from ctxwindow.rules import Violation, find_violations
 
 __all__ = ["check_fixed", "checked_settings", "checked_summary", "checked_time", "checked_tokens", "raise_errors"]
 
@@ -86,7 +86,7 @@ def check_fixed(
     request: dict[str, Any] = {**settings, "model": profile.id, "max_tokens": 1}
     request["messages"] = list(messages) or [{"role": "user", "content": "."}]
     request |= {key: value for key, value in (("system", system), ("tools", tools)) if value is not None}
-    raise_errors(check(request, profile=profile, betas=settings.get("betas") or (), final=False))
+    raise_errors(find_violations(request, profile=profile, betas=settings.get("betas") or (), final=False))
 
 
 def raise_errors(violations: Iterable[Violation]) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import WindowOverflow
-from ctxwindow.rules import check
+from ctxwindow.rules import find_violations
 from ctxwindow.tiers import Edit, Policy, Send, prompt_bill
 from ctxwindow.transcripts.live import Exchange, Feed
 from ctxwindow.transcripts.session import Session, Thread
@@ -179,7 +179,7 @@ def _row(feed: Feed, ours: Exchange, theirs: Exchange, survival: Survival, befor
     send = ours.send
     profile = feed.current
     output = feed.reply_tokens(ours.reply)
-    found = check(send.request, previous=before, profile=profile)
+    found = find_violations(send.request, previous=before, profile=profile)
     violations = [violation for violation in found if violation.severity == "error"]
     ttl = feed.conversation.policy.cache
     cost, read = _cost(profile, send, output, ours.at, ttl)

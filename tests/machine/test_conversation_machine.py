@@ -20,11 +20,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ctxwindow import Conversation, Count, Send, Summarize, check
+from ctxwindow import Conversation, Count, Send, Summarize
 from ctxwindow.catalog import resolve
 from ctxwindow.errors import MisuseError, WindowOverflow
 from ctxwindow.record import decode_event, encode_event
 from ctxwindow.record.blocks import blocks_of
+from ctxwindow.rules import find_violations
 from ctxwindow.testing import replies, user_messages
 from ctxwindow.testing.content import interrupted_replies, results
 from tests.driver import FAMILIES, MAX_TOKENS, small, summary
@@ -173,7 +174,7 @@ class ConversationMachine(RuleBasedStateMachine):
     def sent(self, send: Send) -> None:
         """Every send checks clean, fits, balances, and extends the one before it."""
         previous = self.last.request if self.last is not None and self.last.epoch == send.epoch else None
-        found = check(send.request, previous=previous)
+        found = find_violations(send.request, previous=previous)
         assert not [violation for violation in found if violation.severity == "error"]
         budget = self.conversation.policy.budget or 0
         assert send.window.tokens + send.request["max_tokens"] <= budget

@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctxwindow import Conversation, Send, check
+from ctxwindow import Conversation, Send
 from ctxwindow.catalog import resolve
 from ctxwindow.record import Prefix, decode_event, encode_event
 from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.record.turns import is_turn_start
-from ctxwindow.rules import View, cuts, prefix_report
+from ctxwindow.rules import View, cuts, find_violations, prefix_report
 from ctxwindow.window import size_message
 from tests.driver import FAMILIES, Case, Run, Sent, cases, fixed_tokens, is_dead, run
 
@@ -86,7 +86,7 @@ def test_law_2_every_wire_is_valid(case: Case) -> None:
     before: Send | None = None
     for sent in run(case).sends:
         previous = before.request if before is not None and before.epoch == sent.send.epoch else None
-        found = check(sent.send.request, previous=previous)
+        found = find_violations(sent.send.request, previous=previous)
         assert not [violation for violation in found if violation.severity == "error"]
         before = sent.send
 
@@ -254,7 +254,7 @@ def test_law_6_whatever_may_be_cut_can_be_sent(case: Case) -> None:
             request["tools"] = case.tools
         if kept and kept[-1]["role"] == "assistant":
             request["messages"].append({"role": "user", "content": "Go on."})
-        assert not [violation for violation in check(request) if violation.severity == "error"]
+        assert not [violation for violation in find_violations(request) if violation.severity == "error"]
 
 
 @given(cases())
@@ -389,7 +389,7 @@ def test_all_laws_on_longer_conversations(case: Case) -> None:
     """Laws 2, 3, 7 and 9 on conversations that compact several times."""
     result = run(case)
     for sent in result.sends:
-        assert not [violation for violation in check(sent.send.request) if violation.severity == "error"]
+        assert not [violation for violation in find_violations(sent.send.request) if violation.severity == "error"]
         assert sent.send.window.tokens + sent.send.request["max_tokens"] <= (case.policy.budget or 0)
         assert sent.send.window.tokens == sum(sent.send.window.by.values())
     ends = [shrunk.edit.end for shrunk in result.shrunk]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctxwindow.rules import Violation, check
+from ctxwindow.rules import Violation, find_violations
 
 THOUGHT = {"type": "thinking", "thinking": "", "signature": "s"}
 MESSAGES = [
@@ -15,7 +15,7 @@ MESSAGES = [
 def changed(model: str = "claude-opus-5-5", **settings: Any) -> list[Violation]:
     """What is found when the system prompt changed since the request before."""
     old = {"model": model, "system": "Be brief.", "messages": MESSAGES}
-    return check({**old, "system": "Be brief. It is Monday.", **settings}, previous=old)
+    return find_violations({**old, "system": "Be brief. It is Monday.", **settings}, previous=old)
 
 
 def test_bind_05() -> None:
@@ -23,8 +23,8 @@ def test_bind_05() -> None:
     assert [(v.rule, v.path, v.severity) for v in changed()] == [("BIND-05", "messages.1.content.0", "error")]
     assert changed("claude-opus-4-8") == []
     same = {"model": "claude-opus-5-5", "messages": MESSAGES}
-    assert check(same, previous=same) == []
-    assert check(same) == []
+    assert find_violations(same, previous=same) == []
+    assert find_violations(same) == []
 
 
 def test_bind_05_says_what_the_api_says() -> None:
@@ -56,4 +56,4 @@ def test_nesting_too_deep_to_compare_is_said_and_not_raised() -> None:
         deep = [deep]
     nested = {"role": "user", "content": [{"type": "text", "text": "x", "more": deep}]}
     request = {"model": "claude-opus-5-5", "messages": [nested]}
-    assert [(v.rule, v.path) for v in check(request, previous=request)] == [("BIND-05", "messages")]
+    assert [(v.rule, v.path) for v in find_violations(request, previous=request)] == [("BIND-05", "messages")]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ctxwindow.catalog import resolve
-from ctxwindow.rules import View, check, may_cut
+from ctxwindow.rules import View, find_violations, may_cut
 
 HI = {"role": "user", "content": "hi"}
 REPLY = {"role": "assistant", "content": "a"}
@@ -28,7 +28,7 @@ TEXT = {"type": "text", "text": "a"}
 
 def found(*messages: Any, previous: list[Any] | None = None, **settings: Any) -> list[tuple[str, str, str]]:
     before = None if previous is None else {"model": MODEL, "messages": previous}
-    violations = check({"model": MODEL, "messages": list(messages), **settings}, previous=before)
+    violations = find_violations({"model": MODEL, "messages": list(messages), **settings}, previous=before)
     return [(violation.rule, violation.path, violation.severity) for violation in violations]
 
 
@@ -146,7 +146,7 @@ def test_the_texts_are_those_of_the_sdk(code: str) -> None:
     }
     messages, previous, settings = requests[code]
     before = None if previous is None else {"model": MODEL, "messages": previous}
-    violations = check({"model": MODEL, "messages": messages, **settings}, previous=before)
+    violations = find_violations({"model": MODEL, "messages": messages, **settings}, previous=before)
     name, _, text = next(violation.message for violation in violations if violation.rule == code).partition(": ")
     classes = {entry for entry in vars(types).values() if isinstance(entry, type)}
     documented = [entry.__doc__ or "" for entry in classes if name in str(entry.__annotations__.get("error_code", ""))]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ctxwindow.rules import check
+from ctxwindow.rules import find_violations
 
 BOUND, MANUAL = "claude-opus-5-5", "claude-sonnet-4-5"
 HI = {"role": "user", "content": "hi"}
@@ -12,7 +12,7 @@ HI = {"role": "user", "content": "hi"}
 
 def found(messages: list[Any], model: str = BOUND, **settings: Any) -> list[tuple[str, str, str]]:
     """Rule, path and severity of everything found."""
-    violations = check({"model": model, "messages": messages, **settings})
+    violations = find_violations({"model": model, "messages": messages, **settings})
     return [(violation.rule, violation.path, violation.severity) for violation in violations]
 
 
@@ -59,7 +59,7 @@ def test_msg_07(empty: Any) -> None:
 
 
 def test_msg_07_has_the_recorded_text() -> None:
-    (violation,) = check({"model": MANUAL, "messages": [{"role": "user", "content": ""}]})
+    (violation,) = find_violations({"model": MANUAL, "messages": [{"role": "user", "content": ""}]})
     assert violation.message == (
         "messages.0: all messages must have non-empty content except for the optional final assistant message"
     )

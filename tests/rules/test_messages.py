@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctxwindow.rules import check
+from ctxwindow.rules import find_violations
 
 BOUND, MANUAL = "claude-opus-5-5", "claude-sonnet-4-5"
 HI = {"role": "user", "content": "hi"}
@@ -10,7 +10,7 @@ HI = {"role": "user", "content": "hi"}
 
 def found(messages: list[Any], model: str = BOUND, **settings: Any) -> list[tuple[str, str, str]]:
     """Rule, path and severity of everything found."""
-    violations = check({"model": model, "messages": messages, **settings})
+    violations = find_violations({"model": model, "messages": messages, **settings})
     return [(violation.rule, violation.path, violation.severity) for violation in violations]
 
 
@@ -61,7 +61,7 @@ def test_msg_04() -> None:
 
 
 def test_msg_04_says_what_the_api_says() -> None:
-    (violation,) = check({"model": BOUND, "messages": [HI, assistant("{")]})
+    (violation,) = find_violations({"model": BOUND, "messages": [HI, assistant("{")]})
     assert violation.message == (
         "This model does not support assistant message prefill. The conversation must end with a user message."
     )

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctxwindow.record import Outline
-from ctxwindow.rules import check
+from ctxwindow.rules import find_violations
 from ctxwindow.rules.pairing import due_calls, is_due
 
 HI = {"role": "user", "content": "hi"}
@@ -11,7 +11,7 @@ HI = {"role": "user", "content": "hi"}
 
 def found(*messages: Any, model: str = "claude-opus-5-5") -> list[tuple[str, str]]:
     """Rule and path of every error."""
-    violations = check({"model": model, "messages": list(messages)})
+    violations = find_violations({"model": model, "messages": list(messages)})
     return [(violation.rule, violation.path) for violation in violations if violation.severity == "error"]
 
 
@@ -50,7 +50,7 @@ def test_tool_01() -> None:
 
 
 def test_tool_01_names_the_calls_as_the_api_does() -> None:
-    (violation,) = check({"model": "claude-opus-5-5", "messages": [HI, calls("toolu_1", "toolu_2"), HI]})
+    (violation,) = find_violations({"model": "claude-opus-5-5", "messages": [HI, calls("toolu_1", "toolu_2"), HI]})
     assert violation.message == (
         "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1, toolu_2. Each "
         "`tool_use` block must have a corresponding `tool_result` block in the next message."
@@ -66,7 +66,7 @@ def test_tool_01_counts_runs_of_one_role_together() -> None:
 
 def test_tool_01_is_reported_once_for_each_message_with_calls() -> None:
     broken = [HI, *(message for number in range(50) for message in (calls(f"c{number}"), results(f"x{number}")))]
-    violations = check({"model": "claude-opus-5-5", "messages": broken})
+    violations = find_violations({"model": "claude-opus-5-5", "messages": broken})
     assert [violation.path for violation in violations if violation.rule == "TOOL-01"] == [
         f"messages.{1 + 2 * number}" for number in range(50)
     ]
@@ -74,7 +74,7 @@ def test_tool_01_is_reported_once_for_each_message_with_calls() -> None:
 
 def test_tool_01_is_a_warning_on_claude_3() -> None:
     request = {"model": "claude-3-opus-20240229", "messages": [HI, calls("a"), results("b")]}
-    assert {(violation.rule, violation.severity) for violation in check(request)} == {
+    assert {(violation.rule, violation.severity) for violation in find_violations(request)} == {
         ("TOOL-01", "warning"),
         ("TOOL-02", "warning"),
     }
@@ -92,7 +92,7 @@ def test_tool_02() -> None:
 
 
 def test_tool_02_says_what_the_api_says() -> None:
-    (violation,) = check({"model": "claude-opus-5-5", "messages": [results("toolu_1")]})
+    (violation,) = find_violations({"model": "claude-opus-5-5", "messages": [results("toolu_1")]})
     assert violation.message == (
         "messages.0.content.0: unexpected `tool_use_id` found in `tool_result` blocks: toolu_1. Each `tool_result` block "
         "must have a corresponding `tool_use` block in the previous message."
@@ -111,7 +111,9 @@ def test_tool_04() -> None:
     assert ("TOOL-04", "messages.1.content.1") in found(HI, calls("a", "a"), results("a"))
     assert ("TOOL-04", "messages.2.content.0") in found(HI, calls("a"), calls("a"), results("a"))
     assert found(HI, calls("a"), results("a"), calls("a"), results("a")) == []
-    later = check({"model": "claude-opus-5-5", "messages": [HI, calls("a"), results("a"), calls("a"), results("a")]})
+    later = find_violations(
+        {"model": "claude-opus-5-5", "messages": [HI, calls("a"), results("a"), calls("a"), results("a")]}
+    )
     assert [(violation.rule, violation.path, violation.severity) for violation in later] == [
         ("TOOL-04", "messages.3.content.0", "warning")
     ]

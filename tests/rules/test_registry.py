@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ctxwindow.catalog import resolve
 from ctxwindow.errors import CtxwindowError, MisuseError
 from ctxwindow.record import Outline
-from ctxwindow.rules import View, Violation, check, check_end, check_message, cuts, may_cut, rule, rules
+from ctxwindow.rules import View, Violation, check_end, check_message, cuts, find_violations, may_cut, rule, rules
 from ctxwindow.rules.view import plain
 
 MODEL = "claude-opus-5-5"
@@ -176,26 +176,26 @@ near_requests = st.recursive(
 
 @given(conversations())
 def test_a_valid_conversation_breaks_nothing(messages: list[Any]) -> None:
-    assert errors(check(request(messages), final=False)) == set()
-    assert errors(check(request([*messages, HI]))) == set()
+    assert errors(find_violations(request(messages), final=False)) == set()
+    assert errors(find_violations(request([*messages, HI]))) == set()
     assert one_by_one(messages) == []
 
 
 @given(mutated())
 def test_one_by_one_finds_what_the_whole_shows(messages: list[Any]) -> None:
     """Checking is incremental: message by message the same rules are broken at the same places."""
-    assert errors(one_by_one(messages)) == errors(check(request(messages), final=False))
+    assert errors(one_by_one(messages)) == errors(find_violations(request(messages), final=False))
 
 
 @given(mutated())
 def test_every_end_rule_is_left_out_while_more_will_come(messages: list[Any]) -> None:
     only_end = {row.id for row in rules() if row.check_end and not row.check_message and not row.check}
-    assert not only_end & {violation.rule for violation in check(request(messages), final=False)}
+    assert not only_end & {violation.rule for violation in find_violations(request(messages), final=False)}
 
 
 @given(json_values | near_requests, st.none() | near_requests)
 def test_check_never_raises(body: Any, previous: Any) -> None:
-    for violation in check(body, previous=previous):
+    for violation in find_violations(body, previous=previous):
         assert rule(violation.rule).id == violation.rule
         assert violation.message
         assert violation.remedy
@@ -204,7 +204,7 @@ def test_check_never_raises(body: Any, previous: Any) -> None:
 @given(st.lists(near_requests, max_size=5), near_requests)
 def test_check_never_raises_on_a_list_of_messages(messages: list[Any], previous: Any) -> None:
     body = request(messages)
-    check(body, previous=previous if isinstance(previous, dict) else body)
+    find_violations(body, previous=previous if isinstance(previous, dict) else body)
     view = View.of(body)
     assert set(cuts(view)) <= set(range(1, len(messages) + 1))
 
@@ -213,14 +213,14 @@ def test_check_never_raises_on_a_list_of_messages(messages: list[Any], previous:
 def test_check_changes_nothing(messages: list[Any], before: list[Any] | None) -> None:
     body, previous = request(messages), None if before is None else request(before)
     copies = copy.deepcopy((body, previous))
-    check(body, previous=previous)
+    find_violations(body, previous=previous)
     cuts(View.of(body, profile=resolve(MODEL)))
     assert (body, previous) == copies
 
 
 @given(mutated())
 def test_violations_come_once_and_in_the_order_of_their_paths(messages: list[Any]) -> None:
-    found = check(request(messages))
+    found = find_violations(request(messages))
     assert len({(violation.rule, violation.path) for violation in found}) == len(found)
     places = [int(path.split(".")[1]) for path in (v.path for v in found) if path.startswith("messages.")]
     assert places == sorted(places)
@@ -232,7 +232,7 @@ def test_what_is_kept_behind_a_cut_is_valid(messages: list[Any], model: str) -> 
     view = View(messages, profile=resolve(model))
     for index in cuts(view):
         wire = [{"role": "user", "content": "summary"}, *messages[index:]]
-        assert errors(check({**request(wire), "model": model}, final=False)) == set()
+        assert errors(find_violations({**request(wire), "model": model}, final=False)) == set()
 
 
 @given(conversations(), st.integers(-2, 40))
@@ -358,7 +358,7 @@ def test_checking_a_request_costs_its_messages_and_no_more() -> None:
         old = sys.getprofile()
         sys.setprofile(hook)
         try:
-            check(request(messages))
+            find_violations(request(messages))
         finally:
             sys.setprofile(old)
         return count / len(messages)
@@ -379,7 +379,9 @@ def test_what_the_api_answered_is_not_called_an_error(recordings: Path) -> None:
     for exchange in exchanges(recordings):
         if exchange["http_status"] == 200:
             answered += 1
-            found = check(exchange["request"], profile=known(exchange["model"]), betas=exchange["betas"] or ())
+            found = find_violations(
+                exchange["request"], profile=known(exchange["model"]), betas=exchange["betas"] or ()
+            )
             wrong += any(violation.severity == "error" for violation in found)
     assert (answered, wrong) == (850, 0)
 
@@ -389,7 +391,9 @@ def test_what_the_api_refused_by_a_rule_of_ours_is_found_in_its_words(recordings
     refused: dict[str, list[str]] = {}
     for exchange in exchanges(recordings):
         if exchange.get("error"):
-            found = check(exchange["request"], profile=known(exchange["model"]), betas=exchange["betas"] or ())
+            found = find_violations(
+                exchange["request"], profile=known(exchange["model"]), betas=exchange["betas"] or ()
+            )
             said = exchange["error"]["message"]
             refused[said] = [violation.rule for violation in found if violation.message == said]
     assert {said: by for said, by in refused.items() if by} == {

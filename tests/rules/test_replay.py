@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ctxwindow.catalog import resolve
-from ctxwindow.rules import View, check, may_cut
+from ctxwindow.rules import View, find_violations, may_cut
 
 HI = {"role": "user", "content": "hi"}
 BOUND, KEEPS, MANUAL = "claude-opus-5-5", "claude-opus-4-8", "claude-sonnet-4-5"
@@ -41,7 +41,7 @@ def found(
     messages: list[Any], previous: list[Any] | None, model: str = KEEPS, **settings: Any
 ) -> list[tuple[str, str]]:
     before = None if previous is None else {"model": model, "messages": previous, **settings}
-    violations = check({"model": model, "messages": messages, **settings}, previous=before)
+    violations = find_violations({"model": model, "messages": messages, **settings}, previous=before)
     return [(violation.rule, violation.path) for violation in violations]
 
 
@@ -113,7 +113,7 @@ def test_replay_04(block: dict[str, Any]) -> None:
 
 def test_replay_04_says_what_the_api_says() -> None:
     messages = [HI, assistant({"type": "thinking", "thinking": "x"}, TEXT), HI]
-    (violation,) = check({"model": BOUND, "messages": messages})
+    (violation,) = find_violations({"model": BOUND, "messages": messages})
     assert violation.message == "messages.1.content.0: Invalid `signature` in `thinking` block"
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctxwindow.rules import check
+from ctxwindow.rules import find_violations
 
 HI = {"role": "user", "content": "hi"}
 CALL: dict[str, Any] = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
@@ -10,7 +10,7 @@ CALL: dict[str, Any] = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
 
 def found(messages: list[Any], **settings: Any) -> list[tuple[str, str]]:
     """Rule and path of everything found."""
-    violations = check({"model": "claude-opus-5-5", "messages": messages, **settings})
+    violations = find_violations({"model": "claude-opus-5-5", "messages": messages, **settings})
     return [(violation.rule, violation.path) for violation in violations]
 
 
@@ -44,7 +44,7 @@ def test_tool_08() -> None:
 
 def test_tool_08_says_what_the_api_says() -> None:
     result = {"type": "advisor_tool_result", "tool_use_id": "srvtoolu_1", "content": {}}
-    (violation,) = check({"model": "claude-opus-5-5", "messages": [HI, assistant(result), HI]})
+    (violation,) = find_violations({"model": "claude-opus-5-5", "messages": [HI, assistant(result), HI]})
     assert violation.message == (
         "messages.1.content.0: unexpected `tool_use_id` found in `advisor_tool_result` blocks: srvtoolu_1. Each "
         "`advisor_tool_result` block must have a corresponding `server_tool_use` block before it."
@@ -65,7 +65,7 @@ def test_tool_09() -> None:
 
 
 def test_tool_09_names_the_tool_as_the_api_does() -> None:
-    (violation,) = check({"model": "claude-opus-5-5", "messages": [HI, assistant(search("srvtoolu_1")), HI]})
+    (violation,) = find_violations({"model": "claude-opus-5-5", "messages": [HI, assistant(search("srvtoolu_1")), HI]})
     assert violation.message == (
         "messages.1: `web_search` tool use with id `srvtoolu_1` was found without a corresponding `web_search_tool_result` "
         "block"

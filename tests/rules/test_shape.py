@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ctxwindow.rules import View, check, is_misshapen
+from ctxwindow.rules import View, find_violations, is_misshapen
 from ctxwindow.rules.shape import top_level
 
 USER = {"role": "user", "content": "hi"}
@@ -13,7 +13,7 @@ USER = {"role": "user", "content": "hi"}
 def found(**request: Any) -> set[tuple[str, str]]:
     """Rule and path of every error and warning."""
     request = {"model": "claude-opus-5-5", "messages": [USER], **request}
-    return {(violation.rule, violation.path) for violation in check(request)}
+    return {(violation.rule, violation.path) for violation in find_violations(request)}
 
 
 def test_a_plain_request_breaks_nothing() -> None:
@@ -34,7 +34,7 @@ def test_shape_02(message: Any) -> None:
 
 
 def test_shape_02_has_the_recorded_text() -> None:
-    (violation,) = check({"model": "claude-opus-5-5", "messages": ["Invalid content"]})
+    (violation,) = find_violations({"model": "claude-opus-5-5", "messages": ["Invalid content"]})
     assert violation.message == "messages.0: Input does not match the expected shape."
 
 
@@ -111,7 +111,7 @@ def test_shape_06_leaves_unknown_types_alone() -> None:
 )
 def test_shape_07(role: str, block: dict[str, Any], text: str) -> None:
     """Calls and thinking stand in assistant messages only, tool results in user messages only."""
-    violations = check({"model": "claude-opus-5-5", "messages": [{"role": role, "content": [block]}, USER]})
+    violations = find_violations({"model": "claude-opus-5-5", "messages": [{"role": role, "content": [block]}, USER]})
     assert [(violation.rule, violation.message) for violation in violations] == [("SHAPE-07", text)]
 
 
@@ -146,7 +146,7 @@ def test_shape_09_says_nothing_of_what_was_not_given() -> None:
 @pytest.mark.parametrize("model", [None, 7, "claude-opus-99"])
 def test_shape_10(model: Any) -> None:
     """Rules that depend on the model are checked only when the model is known."""
-    (violation,) = check({"model": model, "messages": [USER]})
+    (violation,) = find_violations({"model": model, "messages": [USER]})
     assert (violation.rule, violation.path, violation.severity) == ("SHAPE-10", "model", "warning")
     assert found(model="claude-opus-5-5") == set()
 
@@ -180,7 +180,7 @@ def test_no_error_text_carries_content() -> None:
             {"role": "assistant", "content": [{"type": "thinking", "thinking": content}]},
         ],
     }
-    violations = check(request)
+    violations = find_violations(request)
     assert violations
     assert not any(content in f"{violation.message}{violation.remedy}{violation.path}" for violation in violations)
 
@@ -196,7 +196,7 @@ def test_no_error_text_carries_content() -> None:
     ],
 )
 def test_shape_12_says_which_type(field: str, value: Any, kind: str) -> None:
-    (violation,) = check({"model": "claude-opus-5-5", "messages": [USER], field: value})
+    (violation,) = find_violations({"model": "claude-opus-5-5", "messages": [USER], field: value})
     assert (violation.rule, violation.path) == ("SHAPE-12", field)
     assert violation.message == f"{field}: Input should be a valid {kind}"
 

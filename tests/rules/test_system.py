@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ctxwindow.catalog import Features, ModelProfile
-from ctxwindow.rules import View, check, may_cut
+from ctxwindow.rules import View, find_violations, may_cut
 
 HI = {"role": "user", "content": "hi"}
 REPLY = {"role": "assistant", "content": "a"}
@@ -21,7 +21,7 @@ SERVED = {
 
 
 def found(*messages: Any, model: str = "claude-opus-5-5") -> list[tuple[str, str, str]]:
-    violations = check({"model": model, "messages": list(messages)})
+    violations = find_violations({"model": model, "messages": list(messages)})
     return [(violation.rule, violation.path, violation.severity) for violation in violations]
 
 
@@ -38,12 +38,14 @@ def test_sys_01_lets_the_effort_be_set_where_only_that_is_supported() -> None:
         id="m", window=1_000, max_output=100, features=Features(per_message_effort=True, prefill=True)
     )
     request = {"model": "m", "messages": [HI, EFFORT, REPLY]}
-    assert check(request, profile=profile) == []
-    assert [violation.rule for violation in check({**request, "messages": [HI, RULE]}, profile=profile)] == ["SYS-01"]
+    assert find_violations(request, profile=profile) == []
+    assert [violation.rule for violation in find_violations({**request, "messages": [HI, RULE]}, profile=profile)] == [
+        "SYS-01"
+    ]
 
 
 def test_sys_01_says_what_the_api_says() -> None:
-    (violation,) = check({"model": "claude-opus-4-7", "messages": [HI, RULE]})
+    (violation,) = find_violations({"model": "claude-opus-4-7", "messages": [HI, RULE]})
     assert violation.message == "role 'system' is not supported on this model"
 
 
@@ -76,17 +78,17 @@ def test_sys_04_takes_system_messages_in_a_row_as_one_section() -> None:
 
 
 def test_sys_04_says_what_the_api_says() -> None:
-    (after_reply,) = check({"model": "claude-opus-5-5", "messages": [HI, REPLY, HI, REPLY, RULE, REPLY, HI]})
+    (after_reply,) = find_violations({"model": "claude-opus-5-5", "messages": [HI, REPLY, HI, REPLY, RULE, REPLY, HI]})
     assert after_reply.message == (
         "messages.4: role 'system' must follow a 'user' message or an 'assistant' message ending in a server tool result"
     )
-    (before_user,) = check({"model": "claude-opus-5-5", "messages": [HI, RULE, HI]})
+    (before_user,) = find_violations({"model": "claude-opus-5-5", "messages": [HI, RULE, HI]})
     assert before_user.message == "messages.1: role 'system' must precede an 'assistant' message or end the array"
 
 
 def test_v_sys_1() -> None:
     """A system message right after an assistant reply is a 400."""
-    (violation,) = check({"model": "claude-opus-5-5", "messages": [HI, RULE, REPLY, RULE]})
+    (violation,) = find_violations({"model": "claude-opus-5-5", "messages": [HI, RULE, REPLY, RULE]})
     assert violation.message == (
         "messages.3: role 'system' must follow a 'user' message or an 'assistant' message ending in a server tool result"
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ctxwindow.rules import View, check
+from ctxwindow.rules import View, find_violations
 from ctxwindow.rules.thinking import begins_with_thinking
 
 HI = {"role": "user", "content": "hi"}
@@ -27,7 +27,7 @@ def assistant(*blocks: dict[str, Any]) -> dict[str, Any]:
 
 
 def found(messages: list[Any], model: str = MANUAL, **settings: Any) -> list[tuple[str, str, str]]:
-    violations = check({"model": model, "messages": messages, **settings})
+    violations = find_violations({"model": model, "messages": messages, **settings})
     return [(violation.rule, violation.path, violation.severity) for violation in violations]
 
 
@@ -87,7 +87,7 @@ def test_think_07_looks_past_a_compaction_block() -> None:
 
 
 def test_think_07_says_what_the_api_says() -> None:
-    (violation,) = check({"model": MANUAL, "messages": [HI, assistant(CALL), ANSWER], "thinking": ENABLED})
+    (violation,) = find_violations({"model": MANUAL, "messages": [HI, assistant(CALL), ANSWER], "thinking": ENABLED})
     assert violation.message == (
         "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` is "
         "enabled, a final `assistant` message must start with a thinking block (preceeding the lastmost set of `tool_use` "

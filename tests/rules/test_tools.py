@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ctxwindow.rules import check
+from ctxwindow.rules import find_violations
 
 HI = {"role": "user", "content": "hi"}
 BOUND, MANUAL = "claude-opus-5-5", "claude-sonnet-4-5"
@@ -12,7 +12,7 @@ TOOL: dict[str, Any] = {"name": "f", "input_schema": {}}
 
 
 def found(messages: list[Any], model: str = BOUND, **settings: Any) -> list[tuple[str, str]]:
-    violations = check({"model": model, "messages": messages, **settings})
+    violations = find_violations({"model": model, "messages": messages, **settings})
     return [(violation.rule, violation.path) for violation in violations]
 
 

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from ctxwindow import check
+from ctxwindow.rules import find_violations
 from ctxwindow.testing import Step, conversations
 
 
 @given(conversations())
 def test_generated_conversations_are_valid(steps: list[Step]) -> None:
     messages = [step.message for step in steps[:-1]]
-    violations = check({"model": "claude-opus-4-6", "max_tokens": 10, "messages": messages})
+    violations = find_violations({"model": "claude-opus-4-6", "max_tokens": 10, "messages": messages})
     assert [violation for violation in violations if violation.severity == "error"] == []
 
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any, assert_never, assert_type
 
 import ctxwindow
-from ctxwindow import Conversation, Count, Decision, Policy, Send, Spill, Summarize, Violation, Window
+from ctxwindow import (
+    Conversation,
+    Count,
+    Decision,
+    Policy,
+    Report,
+    Send,
+    Spill,
+    Summarize,
+    ThinkingState,
+    Violation,
+    Window,
+)
 from ctxwindow.catalog import ModelProfile, models, resolve
 from ctxwindow.stores import Hit, MemoryStore, SqliteStore, Store, keep, load
 from ctxwindow.summarize import Extractive, Summarizer
@@ -47,7 +59,11 @@ def store(chat: Conversation) -> None:
 
 def single(request: dict[str, Any]) -> None:
     assert_type(ctxwindow.count(request), Window)
-    assert_type(ctxwindow.check(request), list[Violation])
+    report = ctxwindow.check(request)
+    assert_type(report, Report)
+    assert_type(report.ok, bool)
+    assert_type(report.violations, tuple[Violation, ...])
+    assert_type(report.thinking, tuple[ThinkingState, ...])
     assert_type(resolve("claude-opus-5-5"), ModelProfile)
     assert_type(models(), tuple[ModelProfile, ...])
 
