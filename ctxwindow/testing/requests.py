@@ -33,6 +33,7 @@ _TOOLS: list[dict[str, Any]] = [
 ]
 _DEFERRED = {"name": "deploy", "input_schema": {"type": "object"}, "defer_loading": True}
 _FORMAT = {"type": "json_schema", "schema": {"type": "object", "properties": {"answer": {"type": "string"}}}}
+_RARELY = st.sampled_from([False, False, False, True])
 _SUMMARY = "They fixed parse_config in src/app/main.py; tests/test_config.py still fails."
 
 
@@ -163,7 +164,7 @@ def _tools(draw: st.DrawFn, draft: _Draft, *, server_tools: bool) -> None:
     tools = [*(dict(tool) for tool in _TOOLS), *(dict(tool) for tool in deferred)]
     if server_tools:
         tools += [dict(tool) for tool in SERVER_TOOLS]
-    elif draw(st.integers(0, 3)) == 3:
+    elif draw(_RARELY):
         return  # calls in the history ask for no definition
     draft.body["tools"] = tools
     choices: list[dict[str, Any] | None] = [None, {"type": "auto", "disable_parallel_tool_use": True}, {"type": "none"}]
@@ -182,9 +183,9 @@ def _output(draw: st.DrawFn, draft: _Draft) -> None:
         levels = levels[: levels.index(thinking.off_effort_cap) + 1]
     if levels and draw(st.booleans()):
         draft.config["effort"] = draw(st.sampled_from(levels))
-    if draw(st.integers(0, 3)) == 3:
+    if draw(_RARELY):
         draft.config["format"] = _FORMAT
-    if draft.profile.features.task_budgets and draw(st.integers(0, 3)) == 3:
+    if draft.profile.features.task_budgets and draw(_RARELY):
         draft.config["task_budget"] = {"type": "tokens", "total": draw(st.integers(20_000, 500_000))}
         draft.betas.add("task-budgets-2026-03-13")
 
@@ -192,12 +193,12 @@ def _output(draw: st.DrawFn, draft: _Draft) -> None:
 def _compacted(draw: st.DrawFn, draft: _Draft) -> None:
     """A compaction block: signed and first of all (CMP-21), or left by the threshold edit in a reply (CMP-02)."""
     features = draft.profile.features
-    if features.compaction_on_demand and draw(st.integers(0, 4)) == 4:
+    if features.compaction_on_demand and draw(_RARELY):
         block = {"type": "compaction", "content": _SUMMARY, "signature": "c" * 40}
         draft.messages.insert(0, {"role": "assistant", "content": [block]})
         draft.due = [due + 1 for due in draft.due]
         draft.betas.add("compact-2026-09-04")
-    elif features.compaction_threshold and draw(st.integers(0, 4)) == 4:
+    elif features.compaction_threshold and draw(_RARELY):
         # The first reply of a turn: nothing that is still open stands before it.
         at = draw(st.sampled_from(draft.due))
         if draft.messages[at - 1]["role"] == "user" and not _answers(draft.messages[at - 1]):
@@ -214,10 +215,10 @@ def _answers(message: dict[str, Any]) -> bool:
 def _edits(draw: st.DrawFn, draft: _Draft) -> None:
     """Context editing and threshold compaction (EDIT-02, EDIT-06, EDIT-07, CMP-01, CMP-32)."""
     features, edits = draft.profile.features, []
-    if features.context_editing and draft.thinks and draw(st.integers(0, 3)) == 3:
+    if features.context_editing and draft.thinks and draw(_RARELY):
         keep = draw(st.sampled_from(["all", {"type": "all"}, {"type": "thinking_turns", "value": 1}]))
         edits.append({"type": "clear_thinking_20251015", "keep": keep})
-    if features.context_editing and draw(st.integers(0, 3)) == 3:
+    if features.context_editing and draw(_RARELY):
         trigger = draw(st.sampled_from([{"type": "input_tokens", "value": 30}, {"type": "tool_uses", "value": 1}]))
         keep = {"type": "tool_uses", "value": draw(st.integers(0, 3))}
         extra = draw(st.sampled_from([{}, {"clear_tool_inputs": True}, {"exclude_tools": ["search"]}]))
@@ -225,7 +226,7 @@ def _edits(draw: st.DrawFn, draft: _Draft) -> None:
     if edits:
         draft.betas.add("context-management-2025-06-27")
     signed = "compact-2026-09-04" in draft.betas
-    if features.compaction_threshold and not signed and draw(st.integers(0, 3)) == 3:
+    if features.compaction_threshold and not signed and draw(_RARELY):
         trigger = {"type": "input_tokens", "value": draw(st.integers(50_000, 200_000))}
         edits.append({"type": "compact_20260112", "trigger": trigger})
         draft.betas.add("compact-2026-01-12")
@@ -258,7 +259,9 @@ def _one_off(draw: st.DrawFn, draft: _Draft, messages: list[dict[str, Any]]) -> 
     bare = not forced and "format" not in body.get("output_config", {})
     kind = draw(st.sampled_from(["reply", "reply", "reply", "prefill", "compaction", "warming"]))
     if kind == "prefill" and draft.profile.features.prefill and draft.thinking_type in (None, "disabled"):
-        messages.append({"role": "assistant", "content": draw(st.sampled_from(["As", [{"type": "text", "text": "{"}]]))})
+        messages.append(
+            {"role": "assistant", "content": draw(st.sampled_from(["As", [{"type": "text", "text": "{"}]]))}
+        )
     elif kind == "compaction" and draft.profile.features.compaction_on_demand and bare:
         if "context_management" not in body and "stop_sequences" not in body and len(messages) > 1:
             body["compaction"] = {"type": "summarize"}
@@ -279,11 +282,13 @@ def _finish(draw: st.DrawFn, draft: _Draft, messages: list[dict[str, Any]]) -> d
     """The body, with its cache markers: at most four, the longer-lived first (CACHE-02, CACHE-04)."""
     body = msgspec.json.decode(msgspec.json.encode({**draft.body, "messages": messages}))
     places = list(cacheable(body))
-    chosen = sorted(draw(st.sets(st.integers(0, len(places) - 1), max_size=4))) if places and draw(st.booleans()) else []
+    chosen = (
+        sorted(draw(st.sets(st.integers(0, len(places) - 1), max_size=4))) if places and draw(st.booleans()) else []
+    )
     long = draw(st.integers(0, len(chosen)))
     for number, place in enumerate(chosen):
         ttl = {"ttl": "1h"} if number < long else draw(st.sampled_from([{}, {"ttl": "5m"}]))
         places[place]["cache_control"] = {"type": "ephemeral", **ttl}
-    if not chosen and draw(st.integers(0, 3)) == 3:
+    if not chosen and draw(_RARELY):
         body["cache_control"] = {"type": "ephemeral"}
     return {**body, **({"betas": sorted(draft.betas)} if draft.betas else {})}

@@ -255,4 +255,8 @@ def conversations(
     for number in range(turns):
         writer.importing = number < old
         writer.turn()
-    return [msgspec.structs.replace(step, message=as_today(step.message)) for step in writer.steps] if today else writer.steps
+    return (
+        [msgspec.structs.replace(step, message=as_today(step.message)) for step in writer.steps]
+        if today
+        else writer.steps
+    )
