@@ -94,7 +94,7 @@ def exchanges(draw: st.DrawFn, *, models: Sequence[str] = MODELS) -> tuple[dict[
         models: ids of the catalog to choose from.
     """
     draft = _draft(draw, draw(st.sampled_from(list(models))), at_least=2)
-    at = draw(st.integers(0, len(draft.due) - 2))
+    at = len(draft.due) - 2 - draw(st.integers(0, len(draft.due) - 2))
     after = _finish(draw, draft, draft.messages[: draft.due[at + 1]])
     return {**after, "messages": after["messages"][: draft.due[at]]}, after
 
@@ -103,7 +103,9 @@ def _draft(draw: st.DrawFn, model: str, *, at_least: int = 1) -> _Draft:
     profile = resolve(model)
     thinking = _thinking(draw, profile)
     manual = thinking is not None and thinking["type"] == "enabled"
-    server_tools = draw(st.booleans())
+    off = (thinking or {"type": profile.thinking.when_omitted})["type"] in ("off", "disabled")
+    # A paused turn ends in a reply, which on these models must hold no thinking while thinking is off (THINK-08).
+    server_tools = draw(st.booleans()) and not (off and profile.features.prefill)
     steps = draw(
         conversations(
             max_turns=3,
@@ -257,7 +259,7 @@ def _one_off(draw: st.DrawFn, draft: _Draft, messages: list[dict[str, Any]]) -> 
         return
     body, forced = draft.body, draft.body.get("tool_choice", {}).get("type") in ("any", "tool")
     bare = not forced and "format" not in body.get("output_config", {})
-    kind = draw(st.sampled_from(["reply", "reply", "reply", "prefill", "compaction", "warming"]))
+    kind = draw(st.sampled_from(["reply", "prefill", "compaction", "warming"]))
     if kind == "prefill" and draft.profile.features.prefill and draft.thinking_type in (None, "disabled"):
         messages.append(
             {"role": "assistant", "content": draw(st.sampled_from(["As", [{"type": "text", "text": "{"}]]))}
