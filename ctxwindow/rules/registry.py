@@ -17,6 +17,7 @@ from ctxwindow.rules import (
     binding,
     compaction,
     content,
+    limits,
     messages,
     pairing,
     replay,
@@ -25,7 +26,9 @@ from ctxwindow.rules import (
     shape,
     system,
     thinking,
+    thinking_config,
     tools,
+    version,
 )
 from ctxwindow.rules.rule import Check, Finding, MessageCheck, Rule, Violation
 from ctxwindow.rules.view import API_VERSION, Frame, Step, View, plain
@@ -34,12 +37,15 @@ __all__ = ["check_end", "check_message", "cuts", "find_violations", "may_cut", "
 
 _FAMILIES = (
     shape,
+    version,
+    limits,
     messages,
     content,
     pairing,
     server_tools,
     tools,
     thinking,
+    thinking_config,
     retention,
     replay,
     binding,
@@ -87,7 +93,7 @@ def find_violations(
     *,
     previous: Mapping[str, Any] | None = None,
     profile: ModelProfile | None = None,
-    betas: Iterable[str] = (),
+    betas: Iterable[str] | None = None,
     api_version: str = API_VERSION,
     final: bool = True,
 ) -> list[Violation]:
@@ -97,7 +103,8 @@ def find_violations(
         request: the body of a Messages request.
         previous: the body of the request before, for the rules that compare the two (BIND-05, REPLAY-01, CMP-23, ...).
         profile: the model; by default the one that the request names.
-        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`.
+        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`. None and no such field:
+            not known, so that a field without the beta it needs is a warning only.
         api_version: value of the `anthropic-version` header.
         final: False while more will be appended before it is sent: rules about the end are then left out.
     """
@@ -130,7 +137,7 @@ def check_message(
     system: Any = None,
     tools: Any = None,
     settings: Mapping[str, Any] | None = None,
-    betas: Iterable[str] = (),
+    betas: Iterable[str] | None = None,
     api_version: str = API_VERSION,
 ) -> list[Violation]:
     """What one more message breaks, at the cost of that message and the one before it.
@@ -147,7 +154,7 @@ def check_message(
         system: as in the request.
         tools: as in the request; None: not known, so that nothing is concluded from a missing tool.
         settings: the other fields of the request.
-        betas: values of the `anthropic-beta` header.
+        betas: values of the `anthropic-beta` header; None: not known.
         api_version: value of the `anthropic-version` header.
     """
     frame = Frame(
@@ -155,7 +162,8 @@ def check_message(
         system=system,
         tools=tools,
         settings=settings or {},
-        betas=frozenset(betas),
+        betas=frozenset(betas or ()),
+        betas_known=betas is not None,
         api_version=api_version,
     )
     return _of_message(Step.of(message, index, previous, outline, frame))

@@ -40,7 +40,7 @@ def check(
     *,
     previous: Mapping[str, Any] | None = None,
     model: str | ModelProfile | None = None,
-    betas: Iterable[str] = (),
+    betas: Iterable[str] | None = None,
     api_version: str = API_VERSION,
 ) -> Report:
     """Everything that a request breaks, in the order of the paths. Nothing is raised for a malformed request.
@@ -49,7 +49,8 @@ def check(
         request: the body of a Messages request.
         previous: the body of the request before, for the rules that compare the two.
         model: the model; by default the one that the request names.
-        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`.
+        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`. None and no such field:
+            not known, so that a field without the beta it needs is a warning only.
         api_version: value of the `anthropic-version` header.
 
     Raises:
