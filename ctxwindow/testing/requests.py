@@ -1,7 +1,7 @@
 """Generated request bodies: valid for the model that they name, and as odd as the rules allow.
 
-A body is what `anthropic.Anthropic().beta.messages.create(**body)` takes. Beta headers stand in `body["betas"]`;
-over HTTP they go into the `anthropic-beta` header. Signatures are made up: they tell blocks apart, and nothing
+A body is what `anthropic.Anthropic().beta.messages.create(**body)` takes. All beta headers that it needs
+stand in `body["betas"]`; over HTTP they go into the `anthropic-beta` header. Signatures are made up: they tell blocks apart, and nothing
 verifies them.
 """
 
@@ -293,4 +293,4 @@ def _finish(draw: st.DrawFn, draft: _Draft, messages: list[dict[str, Any]]) -> d
         places[place]["cache_control"] = {"type": "ephemeral", **ttl}
     if not chosen and draw(_RARELY):
         body["cache_control"] = {"type": "ephemeral"}
-    return {**body, **({"betas": sorted(draft.betas)} if draft.betas else {})}
+    return {**body, "betas": sorted(draft.betas)}
