@@ -27,6 +27,7 @@ from ctxwindow.rules import (
     system,
     thinking,
     thinking_config,
+    tool_changes,
     tools,
     version,
 )
@@ -50,6 +51,7 @@ _FAMILIES = (
     replay,
     binding,
     system,
+    tool_changes,
     compaction,
 )
 _RULES: dict[str, Rule] = {row.id: row for family in _FAMILIES for row in family.RULES}
