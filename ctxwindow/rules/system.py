@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ctxwindow.rules.betas import needs
+from ctxwindow.rules.effort import effort_accepted
+from ctxwindow.rules.fields import needs, one_of
 from ctxwindow.rules.rule import Finding, Rule
-from ctxwindow.rules.thinking_config import effort_accepted
 from ctxwindow.rules.view import Step, View, ends_in, plain
 
 __all__ = ["RULES", "is_effort_only"]
@@ -125,7 +125,7 @@ def clear_at_allowed(step: Step) -> Iterator[Finding]:
         yield Finding(path=path, message=f"{path}: clear_at is only permitted on role 'system' messages", remedy=remedy)
         return
     if clear_at not in ("next_user_message", "never"):
-        yield Finding(path=path, message=f"{path}: Input should be 'next_user_message' or 'never'", remedy=remedy)
+        yield one_of(path, ("next_user_message", "never"))
         return
     yield from needs(step.frame, path, _CLEAR_BETA)
     for place, text in _not_turn_scoped(step) if clear_at == "next_user_message" else ():

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ctxwindow.record.blocks import blocks_of
-from ctxwindow.rules.betas import needs
+from ctxwindow.rules.fields import needs
 from ctxwindow.rules.limits import characters
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import Block, Step, View, plain
