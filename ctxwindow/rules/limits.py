@@ -8,11 +8,25 @@ from ctxwindow.catalog import document
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "characters"]
 
 _LONG_BATCH_REPLIES = "output-300k-2026-03-24"
 _LONG_WINDOW = "context-1m-2025-08-07"
 _MB = 1024 * 1024
+
+
+def characters(value: object, enough: int) -> int:
+    """Characters of all strings in a JSON value; it is not looked at further when there are more than `enough`."""
+    size, stack = 0, [value]
+    while stack and size <= enough:
+        inner = stack.pop()
+        if isinstance(inner, str):
+            size += len(inner)
+        elif isinstance(inner, Mapping):
+            stack.extend(inner.values())
+        elif isinstance(inner, (list, tuple)):
+            stack.extend(inner)
+    return size
 
 
 def max_tokens_cap(view: View) -> Iterator[Finding]:
@@ -52,16 +66,8 @@ def dead_window_beta(view: View) -> Iterator[Finding]:
 def body_size(view: View) -> Iterator[Finding]:
     """CTX-18, from below: characters of all strings. A body is longer by its syntax, and by characters beyond ASCII."""
     limit = document().limits.body_mb["messages_and_count_tokens"]
-    size, stack = 0, [view.frame.system, view.frame.tools, view.frame.settings, view.messages]
-    while stack and size <= limit * _MB:
-        value = stack.pop()
-        if isinstance(value, str):
-            size += len(value)
-        elif isinstance(value, Mapping):
-            stack.extend(value.values())
-        elif isinstance(value, (list, tuple)):
-            stack.extend(value)
-    if size > limit * _MB:
+    body = [view.frame.system, view.frame.tools, view.frame.settings, view.messages]
+    if characters(body, limit * _MB) > limit * _MB:
         yield Finding(
             path="messages",
             message="Request exceeds the maximum size",

@@ -17,6 +17,7 @@ from ctxwindow.rules import (
     binding,
     compaction,
     content,
+    effort,
     limits,
     messages,
     pairing,
@@ -27,6 +28,7 @@ from ctxwindow.rules import (
     system,
     thinking,
     thinking_config,
+    tool_changes,
     tools,
     version,
 )
@@ -46,10 +48,12 @@ _FAMILIES = (
     tools,
     thinking,
     thinking_config,
+    effort,
     retention,
     replay,
     binding,
     system,
+    tool_changes,
     compaction,
 )
 _RULES: dict[str, Rule] = {row.id: row for family in _FAMILIES for row in family.RULES}

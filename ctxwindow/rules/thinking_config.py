@@ -1,4 +1,4 @@
-"""THINK: which settings of thinking and effort a model accepts. Where blocks stand is in `ctxwindow.rules.thinking`."""
+"""THINK: which settings of thinking a model accepts. Where its blocks stand is in `ctxwindow.rules.thinking`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections.abc import Iterator
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record.turns import is_turn_start
-from ctxwindow.rules.betas import needs
+from ctxwindow.rules.fields import extra, needs, one_of
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import Step, View, plain
 
-__all__ = ["RULES", "effort_accepted", "refusal"]
+__all__ = ["RULES", "refusal"]
 
 _TYPES = ("adaptive", "enabled", "disabled", "between_tools")
 _DISPLAYS = ("summarized", "omitted", "updates")
 _BEHAVIORS = ("error", "drop_block")
-_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _FIELDS = {
     "adaptive": ("type", "display", "block_binding"),
     "enabled": ("type", "display", "block_binding", "budget_tokens"),
@@ -31,15 +30,6 @@ _ALSO_INTERLEAVED = "claude-sonnet-4-6"
 _LEAST_BUDGET = 1024
 
 
-def _one_of(path: str, values: tuple[str, ...]) -> Finding:
-    listed = ", ".join(f"'{value}'" for value in values[:-1])
-    return Finding(
-        path=path,
-        message=f"{path}: Input should be {listed} or '{values[-1]}'",
-        remedy="Use one of these values, or leave the field out.",
-    )
-
-
 def shape(view: View) -> Iterator[Finding]:
     """THINK-01. The fields of `between_tools` are THINK-12, the budget THINK-04."""
     thinking = view.frame.settings.get("thinking")
@@ -48,21 +38,16 @@ def shape(view: View) -> Iterator[Finding]:
     setting = plain(thinking)
     kind = setting.get("type")
     if not isinstance(kind, str) or kind not in _TYPES:
-        yield _one_of("thinking.type", _TYPES)
+        yield one_of("thinking.type", _TYPES)
         return
     for field in setting:
         if field not in _FIELDS[kind] and kind != "between_tools":
-            path = f"thinking.{kind}.{field}"
-            yield Finding(
-                path=path,
-                message=f"{path}: Extra inputs are not permitted",
-                remedy=f"Thinking of type {kind} takes {', '.join(_FIELDS[kind])}.",
-            )
+            yield extra(f"thinking.{kind}.{field}", f"Thinking of type {kind} takes {', '.join(_FIELDS[kind])}.")
     if kind not in ("adaptive", "enabled"):
         return
     display = setting.get("display")
     if display is not None and display not in _DISPLAYS:
-        yield _one_of(f"thinking.{kind}.display", _DISPLAYS)
+        yield one_of(f"thinking.{kind}.display", _DISPLAYS)
     if display == "updates":
         yield from needs(view.frame, f"thinking.{kind}.display", _UPDATES_BETA)
     if setting.get("block_binding") is not None:
@@ -70,7 +55,7 @@ def shape(view: View) -> Iterator[Finding]:
         yield from needs(view.frame, f"thinking.{kind}.block_binding", _BINDING_BETA)
         behavior = plain(setting["block_binding"]).get("prefix_mismatch_behavior")
         if behavior is not None and behavior not in _BEHAVIORS:
-            yield _one_of(f"thinking.{kind}.block_binding.prefix_mismatch_behavior", _BEHAVIORS)
+            yield one_of(f"thinking.{kind}.block_binding.prefix_mismatch_behavior", _BEHAVIORS)
 
 
 def refusal(profile: ModelProfile, kind: str) -> str | None:
@@ -170,12 +155,7 @@ def between_tools(view: View) -> Iterator[Finding]:
     if view.frame.thinking_type == "between_tools":
         for field in plain(view.frame.settings.get("thinking")):
             if field != "type":
-                path = f"thinking.between_tools.{field}"
-                yield Finding(
-                    path=path,
-                    message=f"{path}: Extra inputs are not permitted",
-                    remedy="between_tools takes no other field.",
-                )
+                yield extra(f"thinking.between_tools.{field}", "between_tools takes no other field.")
 
 
 def between_tools_effort(step: Step) -> Iterator[Finding]:
@@ -187,28 +167,6 @@ def between_tools_effort(step: Step) -> Iterator[Finding]:
             message=f"{step.path}: the effort cannot be changed by a message with thinking.type between_tools.",
             remedy="Leave the message out, or use adaptive thinking.",
         )
-
-
-def effort_accepted(profile: ModelProfile | None, effort: object, path: str) -> Iterator[Finding]:
-    """What is wrong with an effort at `path` on a model; the values alone where the model is not known."""
-    if effort is None:
-        return
-    if effort not in _EFFORTS:
-        yield _one_of(path, _EFFORTS)
-    elif profile is not None and effort not in profile.thinking.effort_levels:
-        levels = sorted(profile.thinking.effort_levels)
-        text = f"This model does not support effort level '{effort}'."
-        yield Finding(
-            path=path,
-            message=f"{text} Supported levels: {', '.join(levels)}." if levels else text,
-            remedy="Use a supported level." if levels else "Leave the effort out.",
-        )
-
-
-def effort(view: View) -> Iterator[Finding]:
-    """THINK-13."""
-    given = plain(view.frame.settings.get("output_config")).get("effort")
-    yield from effort_accepted(view.frame.profile, given, "output_config.effort")
 
 
 _SDK = "anthropic 2.12.0 types/beta/beta_thinking_config_*_param.py"
@@ -300,14 +258,6 @@ RULES = (
         on="system",
         check_message=between_tools_effort,
         check=between_tools,
-    ),
-    Rule(
-        id="THINK-13",
-        sentence="The effort is a level that the model has.",
-        source="platform.claude.com/docs/en/build-with-claude/effort; recorded exchanges",
-        date="2026-10-06",
-        conflict="The default of Sonnet 5.5 is high by two sources and medium by an overview; high, as its own page says.",
-        check=effort,
     ),
     Rule(
         id="THINK-14",

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from ctxwindow.rules import find_violations
+from ctxwindow.rules import View, find_violations
+from ctxwindow.rules.limits import message_count
 
 HI: dict[str, Any] = {"role": "user", "content": "hi"}
 BATCH = "output-300k-2026-03-24"
@@ -55,5 +56,5 @@ def test_ctx_18(field: str) -> None:
 
 def test_ctx_19() -> None:
     """A request holds at most 100,000 messages."""
-    assert found(messages=[HI] * 100_000) == []
-    assert found(messages=[HI] * 100_001) == [("CTX-19", "messages", "error")]
+    assert list(message_count(View([HI] * 100_000))) == []
+    assert [finding.path for finding in message_count(View([HI] * 100_001))] == ["messages"]

@@ -188,24 +188,6 @@ def test_think_12() -> None:
     assert "THINK-12" not in {rule for rule, _, _ in found(HI, louder, model=UPDATES)}
 
 
-def test_think_13() -> None:
-    """The effort is a level that the model has."""
-    path = "output_config.effort"
-    assert found(output_config={"effort": "max"}) == []
-    assert found(output_config={"effort": "extreme"}) == [("THINK-13", path, "error")]
-    assert found(model="claude-opus-4-5", output_config={"effort": "max"}) == [("THINK-13", path, "error")]
-    assert found(model=MANUAL, output_config={"effort": "low"}) == [("THINK-13", path, "error")]
-    assert resolve(ALWAYS).thinking.effort_default == resolve(CAPPED).thinking.effort_default == "medium"
-    assert resolve(UPDATES).thinking.effort_default == "high"
-
-
-def test_think_13_says_what_the_api_says() -> None:
-    """Recorded on Opus 4.6."""
-    assert said(model="claude-opus-4-6", output_config={"effort": "xhigh"}) == [
-        "This model does not support effort level 'xhigh'. Supported levels: high, low, max, medium."
-    ]
-
-
 def test_thinking_may_stand_anywhere_in_an_adaptive_turn() -> None:
     """THINK-06, THINK-14: also several blocks, and a progress update right before a call."""
     first, update = ({"type": "thinking", "thinking": "", "signature": name} for name in "ab")
