@@ -1,8 +1,12 @@
 """What counts: token counts and the estimator, media formulas, the ledger, usage of responses, cost."""
 
+from ctxwindow.window.breakpoints import Breakpoint, breakpoints
+from ctxwindow.window.cached import PromptCache
 from ctxwindow.window.cost import TTL_SECONDS, Bill, Ttl, bill
-from ctxwindow.window.ledger import Entry, Ledger
-from ctxwindow.window.request import count, entry_for, open_ledger
+from ctxwindow.window.entry import Entry, entry_for
+from ctxwindow.window.ledger import Ledger
+from ctxwindow.window.request import count, ledger_of, open_ledger
+from ctxwindow.window.served import Served, serve
 from ctxwindow.window.sizes import CATEGORIES, BlockSize, Category, Fixed, MessageSize, fixed_sizes, size_message
 from ctxwindow.window.tokens import Count, Tokenizer, count_text
 from ctxwindow.window.usage import Usage, read_usage
@@ -14,6 +18,7 @@ __all__ = [
     "Bill",
     "BlockCount",
     "BlockSize",
+    "Breakpoint",
     "Category",
     "Count",
     "Disposition",
@@ -21,17 +26,22 @@ __all__ = [
     "Fixed",
     "Ledger",
     "MessageSize",
+    "PromptCache",
+    "Served",
     "Source",
     "Tokenizer",
     "Ttl",
     "Usage",
     "Window",
     "bill",
+    "breakpoints",
     "count",
     "count_text",
     "entry_for",
     "fixed_sizes",
+    "ledger_of",
     "open_ledger",
     "read_usage",
+    "serve",
     "size_message",
 ]
