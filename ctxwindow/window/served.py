@@ -64,8 +64,8 @@ def serve(
     out: dict[int, dict[int, str]] = {}
     for rule, paths in (("BIND-08", dropped), ("BIND-02", unreadable)):
         for path in paths:
-            _, index, _, place = path.split(".")
-            out.setdefault(int(index), {})[int(place)] = rule
+            _, at, _, place = path.split(".")
+            out.setdefault(int(at), {})[int(place)] = rule
     ledger = ledger_of(request, profile, out)
     window = ledger.window()
     fates = {block.path: block for block in window.blocks}
