@@ -1,43 +1,120 @@
-"""BIND: preserved thinking. What decides is in `ctxwindow.rules.prefix`; here are the rule and the table."""
+"""BIND: preserved thinking. What decides is in `ctxwindow.rules.prefix`; here are the rules and the table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
+import msgspec
+
+from ctxwindow.rules.diagnosis import ThinkingState
 from ctxwindow.rules.prefix import prefix_report
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "enforced_as", "thinking_states"]
 
 _BETA = "thinking-binding-controls-2026-08-01"
+_STALE = ("stale", "missing_predecessor")
+
+
+def enforced_as(view: View) -> Literal["error", "drop_block", "off"]:
+    """What the API does about thinking that fails the prefix check (BIND-04).
+
+    `auto` takes every account for one that is checked, which is the choice that cannot break a request. `off` gives
+    way to a field in the request (BIND-27) and to a model that is checked for every account.
+    """
+    asked = plain(plain(view.frame.settings.get("thinking")).get("block_binding")).get("prefix_mismatch_behavior")
+    asked = asked if asked in ("error", "drop_block") else None
+    profile = view.frame.profile
+    match view.enforcement:
+        case "auto":
+            return asked or "error"
+        case "off":
+            return asked or ("error" if profile is not None and profile.prefix_check == "all_accounts" else "off")
+        case given:
+            return given
+
+
+def thinking_states(view: View) -> Sequence[ThinkingState]:
+    """The state of each thinking block of a request, where an exchange before is given; found once per view."""
+    if view.thinking is None and view.exchange is not None:
+        request = {"system": view.frame.system, "tools": view.frame.tools, "messages": view.messages}
+        states = prefix_report(request, view.exchange, view.frame.profile)
+        view.thinking = _with_losses(states) if enforced_as(view) == "drop_block" else states
+    found: Sequence[ThinkingState] = view.thinking or ()
+    return found
+
+
+def _with_losses(states: list[ThinkingState]) -> list[ThinkingState]:
+    """BIND-09: of what drop_block may take, the most. All blocks behind the first stale one count as lost."""
+    first = next((state for state in states if state.state in _STALE), None)
+    if first is None:
+        return states
+    at = states.index(first)
+    lost = {
+        "valid": False,
+        "state": "stale",
+        "kind": first.kind,
+        "pattern": first.pattern,
+        "rule": "BIND-09",
+        "reason": f"{first.kind} [BIND-09]: The API may drop every block behind `{first.path}`, which is stale.",
+    }
+    behind = (msgspec.structs.replace(state, **lost) if state.valid else state for state in states[at:])
+    return [*states[:at], *behind]
+
+
+def readable(view: View) -> Iterator[Finding]:
+    """BIND-02, where the model that made a block is known."""
+    try:
+        states = thinking_states(view)
+    except RecursionError:
+        return  # BIND-05 says so
+    for state in states:
+        if state.state == "unreadable":
+            yield Finding(
+                path=state.path,
+                message=f"{state.path}: the API drops this block, unbilled: {(state.reason or '').partition(': ')[2]}",
+                remedy="Leave it where it is: models that read it still will. Nothing else is lost.",
+            )
 
 
 def bound(view: View) -> Iterator[Finding]:
-    """BIND-05. With drop_block the API drops the blocks and goes on, which is a warning."""
-    if view.previous is None or view.frame.profile is None or not view.frame.profile.bound:
+    """BIND-05. Where the API drops such blocks, or lets them pass, it goes on: a warning."""
+    if view.frame.profile is None or not view.frame.profile.bound:
         return
-    binding = plain(plain(view.frame.settings.get("thinking")).get("block_binding"))
-    request = {"system": view.frame.system, "tools": view.frame.tools, "messages": list(view.messages)}
-    for state in prefix_report(request, view.previous, view.frame.profile):
-        if state.valid:
-            continue
-        kind, _, sentence = (state.reason or "").partition(": ")
-        header = (
-            ""
-            if _BETA in view.frame.betas
-            else (f" That setting requires the `{_BETA}` value in the `anthropic-beta` header.")
+    enforced = enforced_as(view)
+    for state in thinking_states(view):
+        if state.state in _STALE:
+            yield Finding(
+                path=state.path,
+                message=f"{state.path}: {_said(state, enforced, with_beta=_BETA in view.frame.betas)}",
+                remedy=f"Undo the change before it ({_change(state)}), or leave out this thinking and all after it.",
+                severity=None if enforced == "error" else "warning",
+            )
+
+
+def _said(state: ThinkingState, enforced: str, *, with_beta: bool) -> str:
+    """The API's own words for an error; what it does, where it goes on."""
+    sentence = (state.reason or "").partition(": ")[2]
+    if enforced == "drop_block":
+        return f"the API drops this block and goes on (thinking_dropped, prefix_binding_mismatch). {sentence}"
+    if enforced == "off":
+        return (
+            "this block fails the prefix check, which lets it pass on accounts of before 2026-08-31 "
+            f"(thinking_mismatch_allowed). {sentence}"
         )
-        yield Finding(
-            path=state.path,
-            message=(
-                f"{state.path}: Invalid `signature` in `thinking` block. The block is bound to a different conversation. "
-                'Remove the block, or set `thinking.block_binding.prefix_mismatch_behavior` to "drop_block".'
-                f"{header} {sentence}"
-            ),
-            remedy=f"Undo the change before it ({kind}), or leave out this thinking and all after it.",
-            severity="warning" if binding.get("prefix_mismatch_behavior") == "drop_block" else None,
-        )
+    header = "" if with_beta else f" That setting requires the `{_BETA}` value in the `anthropic-beta` header."
+    return (
+        "Invalid `signature` in `thinking` block. The block is bound to a different conversation. Remove the block, or "
+        f'set `thinking.block_binding.prefix_mismatch_behavior` to "drop_block".{header} {sentence}'
+    )
+
+
+def _change(state: ThinkingState) -> str:
+    """`system_changed [BIND-12], system_rerendered`."""
+    pattern = "" if state.pattern in (None, "unknown") else f", {state.pattern}"
+    return f"{state.kind} [{state.rule}]{pattern}"
 
 
 _PAGE = "platform.claude.com/docs/en/build-with-claude/preserved-thinking"
@@ -59,6 +136,7 @@ RULES = (
         source=_PAGE,
         date=_DATE,
         severity="warning",
+        check=readable,
     ),
     Rule(
         id="BIND-03",

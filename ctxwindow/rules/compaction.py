@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ctxwindow.record import canonical_message
-from ctxwindow.record.blocks import blocks_of
+from ctxwindow.record import same_message
 from ctxwindow.rules.prefix import compaction_of, key_of
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.system import is_effort_only
@@ -28,7 +27,8 @@ def is_signed(block: Mapping[str, Any]) -> bool:
 def blocks_in(messages: list[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Path and block of every compaction block."""
     for index, message in enumerate(messages):
-        for place, block in enumerate(blocks_of(message)):
+        content = message.get("content")
+        for place, block in enumerate(content if isinstance(content, list) else ()):
             if plain(block).get("type") == "compaction":
                 yield f"messages.{index}.content.{place}", block
 
@@ -105,9 +105,11 @@ def something_to_summarize(view: View) -> Iterator[Finding]:
 
 
 def _same_block_before(view: View) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
-    """Signed blocks that the request before had under the same signature: path, block, original."""
-    old = plain(view.previous).get("messages")
-    old = [plain(message) for message in old] if isinstance(old, (list, tuple)) else []
+    """Signed blocks that the exchange before had under the same signature: path, block, original."""
+    if view.exchange is None:
+        return
+    reply = view.exchange.reply
+    old = [*view.exchange.messages, *([] if reply is None else [reply])]
     originals = {block["signature"]: block for _, block in blocks_in(old) if isinstance(block.get("signature"), str)}
     if not originals:
         return
@@ -170,7 +172,7 @@ def adopted_whole(view: View) -> Iterator[Finding]:
             remedy="Send the block first in every later request, until a newer one replaces it.",
         )
     new = now is not None and is_signed(now.block) and (before is None or key_of(before.block) != key_of(now.block))
-    if new and len(view.messages) > 1 and canonical_message(view.message(1)) == canonical_message(plain(old[0])):
+    if new and len(view.messages) > 1 and same_message(view.message(1), plain(old[0])):
         yield Finding(
             path="messages.1",
             message="the messages that the compaction block summarises still follow it: the model sees them twice.",
