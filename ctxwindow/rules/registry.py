@@ -87,7 +87,7 @@ def find_violations(
     *,
     previous: Mapping[str, Any] | None = None,
     profile: ModelProfile | None = None,
-    betas: Iterable[str] = (),
+    betas: Iterable[str] | None = None,
     api_version: str = API_VERSION,
     final: bool = True,
 ) -> list[Violation]:
@@ -97,7 +97,8 @@ def find_violations(
         request: the body of a Messages request.
         previous: the body of the request before, for the rules that compare the two (BIND-05, REPLAY-01, CMP-23, ...).
         profile: the model; by default the one that the request names.
-        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`.
+        betas: all values of the `anthropic-beta` header, next to those in `request["betas"]`; None: not known, so that a
+            missing one is a warning.
         api_version: value of the `anthropic-version` header.
         final: False while more will be appended before it is sent: rules about the end are then left out.
     """
@@ -130,7 +131,7 @@ def check_message(
     system: Any = None,
     tools: Any = None,
     settings: Mapping[str, Any] | None = None,
-    betas: Iterable[str] = (),
+    betas: Iterable[str] | None = None,
     api_version: str = API_VERSION,
 ) -> list[Violation]:
     """What one more message breaks, at the cost of that message and the one before it.
@@ -147,7 +148,7 @@ def check_message(
         system: as in the request.
         tools: as in the request; None: not known, so that nothing is concluded from a missing tool.
         settings: the other fields of the request.
-        betas: values of the `anthropic-beta` header.
+        betas: all values of the `anthropic-beta` header; None: not known.
         api_version: value of the `anthropic-version` header.
     """
     frame = Frame(
@@ -155,7 +156,8 @@ def check_message(
         system=system,
         tools=tools,
         settings=settings or {},
-        betas=frozenset(betas),
+        betas=frozenset(betas or ()),
+        betas_known=betas is not None,
         api_version=api_version,
     )
     return _of_message(Step.of(message, index, previous, outline, frame))

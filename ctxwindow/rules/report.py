@@ -40,7 +40,7 @@ def check(
     *,
     previous: Mapping[str, Any] | None = None,
     model: str | ModelProfile | None = None,
-    betas: Iterable[str] = (),
+    betas: Iterable[str] | None = None,
     api_version: str = API_VERSION,
 ) -> Report:
     """Everything that a request breaks, in the order of the paths. Nothing is raised for a malformed request.
@@ -49,7 +49,8 @@ def check(
         request: the body of a Messages request.
         previous: the body of the request before, for the rules that compare the two.
         model: the model; by default the one that the request names.
-        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`.
+        betas: all values of the `anthropic-beta` header, next to those in `request["betas"]`; None: not known, so that a
+            missing one is a warning.
         api_version: value of the `anthropic-version` header.
 
     Raises:

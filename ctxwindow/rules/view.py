@@ -8,7 +8,7 @@ conversation keeps its `Outline` and calls `check_message` with the outline as i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -71,8 +71,26 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, Any] = {}
     """All other request fields."""
     betas: frozenset[str] = frozenset()
-    """A lower bound: headers that the caller did not mention are not known."""
+    """Values of the `anthropic-beta` header, as far as they are known."""
+    betas_known: bool = False
+    """Whether `betas` is all of them, so that one that is not there is missing."""
     api_version: str = API_VERSION
+
+    def missing(self, *betas: str) -> Literal["error", "warning"] | None:
+        """How bad it is that none of these headers is there: None when one is; no error where headers are not known."""
+        if not self.betas.isdisjoint(betas):
+            return None
+        return "error" if self.betas_known else "warning"
+
+    @property
+    def bedrock(self) -> bool:
+        """Whether the body is one for Bedrock's InvokeModel, which names its version in the body."""
+        return str(self.settings.get("anthropic_version", "")).startswith("bedrock-")
+
+    @property
+    def partner_cloud(self) -> bool:
+        """Whether the body is one for Bedrock or Google Cloud."""
+        return self.bedrock or str(self.settings.get("anthropic_version", "")).startswith("vertex-")
 
     @property
     def thinking_type(self) -> str | None:
@@ -201,19 +219,23 @@ class View:
         system: Any = None,
         tools: Any = None,
         settings: Mapping[str, Any] | None = None,
-        betas: Iterable[str] = (),
+        betas: Iterable[str] | None = None,
         api_version: str = API_VERSION,
         previous: Mapping[str, Any] | None = None,
         final: bool = True,
     ) -> None:
-        """`outline`: of all of `messages`, when the caller keeps one; otherwise it is built when first needed."""
+        """`outline`: of all of `messages`, when the caller keeps one; otherwise it is built when first needed.
+
+        `betas`: all values of the `anthropic-beta` header; None when they are not known.
+        """
         self.messages = messages
         self.frame = Frame(
             profile=profile,
             system=system,
             tools=tools,
             settings=settings or {},
-            betas=frozenset(betas),
+            betas=frozenset(betas or ()),
+            betas_known=betas is not None,
             api_version=api_version,
         )
         self.previous = previous
@@ -227,13 +249,14 @@ class View:
         *,
         profile: ModelProfile | None = None,
         previous: Mapping[str, Any] | None = None,
-        betas: Iterable[str] = (),
+        betas: Iterable[str] | None = None,
         api_version: str = API_VERSION,
         final: bool = True,
     ) -> View:
-        """The view of a request body. `profile` is not looked up here."""
+        """The view of a request body, `betas` as the SDK has it in there included. `profile` is not looked up here."""
         messages, named = request.get("messages"), request.get("betas")
-        named = [name for name in named if isinstance(name, str)] if isinstance(named, (list, tuple)) else []
+        if isinstance(named, (list, tuple)):
+            betas = [*(name for name in named if isinstance(name, str)), *(betas or ())]
         apart = ("messages", "system", "tools", "model", "betas")
         return cls(
             messages if isinstance(messages, (list, tuple)) else (),
@@ -241,7 +264,7 @@ class View:
             system=request.get("system"),
             tools=[] if request.get("tools") is None else request.get("tools"),
             settings={key: value for key, value in request.items() if key not in apart},
-            betas=[*named, *betas],
+            betas=betas,
             api_version=api_version,
             previous=previous,
             final=final,

@@ -380,7 +380,7 @@ def test_what_the_api_answered_is_not_called_an_error(recordings: Path) -> None:
         if exchange["http_status"] == 200:
             answered += 1
             found = find_violations(
-                exchange["request"], profile=known(exchange["model"]), betas=exchange["betas"] or ()
+                exchange["request"], profile=known(exchange["model"]), betas=exchange["betas"] or None
             )
             wrong += any(violation.severity == "error" for violation in found)
     assert (answered, wrong) == (850, 0)
@@ -392,7 +392,7 @@ def test_what_the_api_refused_by_a_rule_of_ours_is_found_in_its_words(recordings
     for exchange in exchanges(recordings):
         if exchange.get("error"):
             found = find_violations(
-                exchange["request"], profile=known(exchange["model"]), betas=exchange["betas"] or ()
+                exchange["request"], profile=known(exchange["model"]), betas=exchange["betas"] or None
             )
             said = exchange["error"]["message"]
             refused[said] = [violation.rule for violation in found if violation.message == said]

@@ -93,3 +93,19 @@ def test_the_outline_that_the_caller_keeps_is_used() -> None:
     outline = Outline()
     assert View([HI], outline=outline).outline is outline
     assert View([HI]).outline.length == 1
+
+
+def test_a_missing_header_is_an_error_only_where_the_headers_are_known() -> None:
+    assert View.of({}).frame.missing("a") == "warning"
+    assert View.of({}, betas=[]).frame.missing("a") == "error"
+    assert View.of({"betas": ["b"]}).frame.missing("a") == "error"
+    assert View.of({"betas": ["b"]}, betas=["a"]).frame.missing("a") is None
+    assert View.of({}, betas=["b"]).frame.missing("a", "b") is None
+
+
+def test_the_platform_is_known_where_the_body_says_it() -> None:
+    frames = [
+        View.of(body).frame
+        for body in ({}, {"anthropic_version": "bedrock-2023-05-31"}, {"anthropic_version": "vertex-2023-10-16"})
+    ]
+    assert [(frame.bedrock, frame.partner_cloud) for frame in frames] == [(False, False), (True, True), (False, True)]
