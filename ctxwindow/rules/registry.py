@@ -97,8 +97,8 @@ def find_violations(
         request: the body of a Messages request.
         previous: the body of the request before, for the rules that compare the two (BIND-05, REPLAY-01, CMP-23, ...).
         profile: the model; by default the one that the request names.
-        betas: all values of the `anthropic-beta` header, next to those in `request["betas"]`; None: not known, so that a
-            missing one is a warning.
+        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`. None and no such field:
+            not known, so that a field without the beta it needs is a warning only.
         api_version: value of the `anthropic-version` header.
         final: False while more will be appended before it is sent: rules about the end are then left out.
     """
@@ -148,7 +148,7 @@ def check_message(
         system: as in the request.
         tools: as in the request; None: not known, so that nothing is concluded from a missing tool.
         settings: the other fields of the request.
-        betas: all values of the `anthropic-beta` header; None: not known.
+        betas: values of the `anthropic-beta` header; None: not known.
         api_version: value of the `anthropic-version` header.
     """
     frame = Frame(

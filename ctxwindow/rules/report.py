@@ -49,8 +49,8 @@ def check(
         request: the body of a Messages request.
         previous: the body of the request before, for the rules that compare the two.
         model: the model; by default the one that the request names.
-        betas: all values of the `anthropic-beta` header, next to those in `request["betas"]`; None: not known, so that a
-            missing one is a warning.
+        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`. None and no such field:
+            not known, so that a field without the beta it needs is a warning only.
         api_version: value of the `anthropic-version` header.
 
     Raises:

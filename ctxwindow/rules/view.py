@@ -8,7 +8,7 @@ conversation keeps its `Outline` and calls `check_message` with the outline as i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -71,26 +71,10 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, Any] = {}
     """All other request fields."""
     betas: frozenset[str] = frozenset()
-    """Values of the `anthropic-beta` header, as far as they are known."""
+    """Values of the `anthropic-beta` header."""
     betas_known: bool = False
-    """Whether `betas` is all of them, so that one that is not there is missing."""
+    """Whether `betas` is all of them; otherwise it is a lower bound, and a beta that is missing may have been sent."""
     api_version: str = API_VERSION
-
-    def missing(self, *betas: str) -> Literal["error", "warning"] | None:
-        """How bad it is that none of these headers is there: None when one is; no error where headers are not known."""
-        if not self.betas.isdisjoint(betas):
-            return None
-        return "error" if self.betas_known else "warning"
-
-    @property
-    def bedrock(self) -> bool:
-        """Whether the body is one for Bedrock's InvokeModel, which names its version in the body."""
-        return str(self.settings.get("anthropic_version", "")).startswith("bedrock-")
-
-    @property
-    def partner_cloud(self) -> bool:
-        """Whether the body is one for Bedrock or Google Cloud."""
-        return self.bedrock or str(self.settings.get("anthropic_version", "")).startswith("vertex-")
 
     @property
     def thinking_type(self) -> str | None:
@@ -226,7 +210,7 @@ class View:
     ) -> None:
         """`outline`: of all of `messages`, when the caller keeps one; otherwise it is built when first needed.
 
-        `betas`: all values of the `anthropic-beta` header; None when they are not known.
+        `betas`: all values of the `anthropic-beta` header; None: not known.
         """
         self.messages = messages
         self.frame = Frame(
@@ -253,7 +237,7 @@ class View:
         api_version: str = API_VERSION,
         final: bool = True,
     ) -> View:
-        """The view of a request body, `betas` as the SDK has it in there included. `profile` is not looked up here."""
+        """The view of a request body. `profile` is not looked up here."""
         messages, named = request.get("messages"), request.get("betas")
         if isinstance(named, (list, tuple)):
             betas = [*(name for name in named if isinstance(name, str)), *(betas or ())]
