@@ -26,6 +26,7 @@ from ctxwindow.rules import (
     system,
     thinking,
     tools,
+    version,
 )
 from ctxwindow.rules.rule import Check, Finding, MessageCheck, Rule, Violation
 from ctxwindow.rules.view import API_VERSION, Frame, Step, View, plain
@@ -34,6 +35,7 @@ __all__ = ["check_end", "check_message", "cuts", "find_violations", "may_cut", "
 
 _FAMILIES = (
     shape,
+    version,
     messages,
     content,
     pairing,
