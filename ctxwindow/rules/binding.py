@@ -83,6 +83,22 @@ RULES = (
         check=bound,
     ),
     Rule(
+        id="BIND-06",
+        sentence="The error may end in a sentence that says what differs; the format is not promised.",
+        source="github.com/anomalyco/opencode/issues/48637; probes E1, E2",
+        date="2026-10-08",
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
+    ),
+    Rule(
+        id="BIND-07",
+        sentence="An unpublished header may name the kind and the pattern of the change; it is never depended on.",
+        source=f"{_SKILL}; probe E3",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
+    ),
+    Rule(
         id="BIND-08",
         sentence="prefix_mismatch_behavior drop_block drops failing blocks and lists them in input_transformations.",
         source=_PAGE,
@@ -148,6 +164,45 @@ RULES = (
         models=_MODELS,
     ),
     Rule(
+        id="BIND-17",
+        sentence=(
+            "With the header and without the field, accounts that are not checked lose nothing; each block that would fail "
+            "is listed as thinking_mismatch_allowed."
+        ),
+        source=f"{_PAGE}; anthropic 2.12.0 types/beta/beta_thinking_mismatch_allowed_input_transformation.py",
+        date="2026-11-20",
+        models=_MODELS,
+        modelled="rules.report.check",
+    ),
+    Rule(
+        id="BIND-18",
+        sentence="A dropped block names one reason: organisation before end user before model before prefix.",
+        source="anthropic 2.12.0 types/beta/beta_thinking_dropped_input_transformation.py",
+        date="2026-11-20",
+        modelled="rules.reading.drop_reason",
+    ),
+    Rule(
+        id="BIND-19",
+        sentence="Thinking of account-bound models is dropped in other accounts, without an error.",
+        source=f"{_SKILL}/causes.md; platform.claude.com/docs/en/models/haiku-5-5/migration-guide",
+        date="2026-10-08",
+        models="Sonnet 5.5, Haiku 5.5",
+        severity="warning",
+        modelled="rules.reading.reads",
+    ),
+    Rule(
+        id="BIND-20",
+        sentence="Which model reads the thinking of which others is stated per model; what is not stated is unknown.",
+        source=f"{_PAGE}; {_SKILL}/causes.md",
+        date="2026-10-10",
+        severity="warning",
+        modelled="rules.reading.reads",
+        conflict=(
+            "The skill says that nobody else reads Sonnet 5.5, the newer page that Opus 5.5 does: the page is followed; that "
+            "Haiku 5.5 reads nobody else is said for Bedrock only."
+        ),
+    ),
+    Rule(
         id="BIND-21",
         sentence="Changing the model alone never fails the check; all blocks stay in the history.",
         source=_PAGE,
@@ -161,6 +216,29 @@ RULES = (
         models=_MODELS,
     ),
     Rule(
+        id="BIND-23",
+        sentence="A corrupted signature is rejected, with drop_block too.",
+        source=f"{_PAGE}; probe E2",
+        date=_DATE,
+        modelled="rules.replay.signed",
+    ),
+    Rule(
+        id="BIND-24",
+        sentence="Thinking that is dropped is neither billed nor counted, and stays in the history.",
+        source=f"{_PAGE}; {_SKILL}/causes.md",
+        date=_SKILL_DATE,
+        modelled="window.served.serve",
+        conflict="A page of August 2026 let ignored blocks count and told to strip them; the newer pages win.",
+    ),
+    Rule(
+        id="BIND-25",
+        sentence="In a batch failing blocks are dropped where the field is not set.",
+        source=f"{_PAGE}; {_SKILL}",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.report.check",
+    ),
+    Rule(
         id="BIND-26",
         sentence="A rejected body is never sent again: retry once with drop_block, or strip all thinking and keep it stripped.",
         source=f"{_SKILL}/causes.md",
@@ -168,10 +246,42 @@ RULES = (
         models=_MODELS,
     ),
     Rule(
+        id="BIND-27",
+        sentence="Setting the field opts a request of an older account into the check.",
+        source=_SKILL,
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.report.check",
+    ),
+    Rule(
         id="BIND-28",
         sentence="A verbatim tail behind a summary of one's own is sent without thinking, or with drop_block.",
         source=f"{_PAGE}; {_SKILL}",
         date=_SKILL_DATE,
         models=_MODELS,
+    ),
+    Rule(
+        id="BIND-29",
+        sentence="Turns of other models may be appended as plain text and calls; earlier thinking stays valid.",
+        source=f"{_SKILL}/causes.md",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
+    ),
+    Rule(
+        id="BIND-30",
+        sentence="System and tools may follow from the model that is called; what stays changed after the switch is an edit.",
+        source=f"{_SKILL}/causes.md",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
+    ),
+    Rule(
+        id="BIND-31",
+        sentence="A gateway that moves system messages into `system`, or thinking to the front, breaks what it forwards.",
+        source=f"{_SKILL}/causes.md; probe E2",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
     ),
 )

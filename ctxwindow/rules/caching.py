@@ -1,73 +1,24 @@
-"""CACHE: where cache breakpoints may stand. What they are worth is in `ctxwindow.window.cached`.
-
-A breakpoint is a `cache_control` that is not null, on a tool, a block of `system` or a block of a message, blocks
-inside results and documents included. A top-level `cache_control` sets one more by itself (CACHE-03).
-"""
+"""CACHE: where cache breakpoints may stand. What they are worth is in `ctxwindow.window.cached`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from ctxwindow.catalog import document
-from ctxwindow.record.blocks import blocks_of, is_thinking
-from ctxwindow.rules.nested import all_blocks, with_inner
+from ctxwindow.record.blocks import is_thinking
+from ctxwindow.rules.breakpoints import Breakpoint, automatic, breakpoints, last_cacheable
+from ctxwindow.rules.nested import with_inner
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import Step, View, plain
 
-__all__ = ["RULES", "Breakpoint", "breakpoints"]
-
-
-class Breakpoint(msgspec.Struct, frozen=True):
-    """One `cache_control` in its place."""
-
-    path: str
-    """Of what carries it: `tools.2`, `system.0`, `messages.3.content.1.content.0`; empty for the automatic one."""
-    control: Any
-
-    @property
-    def ttl(self) -> Any:
-        """As set; 5m by default (CACHE-04)."""
-        return plain(self.control).get("ttl") or "5m"
-
-    @property
-    def field(self) -> str:
-        """Path of the `cache_control` itself."""
-        return f"{self.path}.cache_control" if self.path else "cache_control"
-
-
-def breakpoints(view: View) -> list[Breakpoint]:
-    """The explicit breakpoints of a request in the order in which it is rendered: tools, system, messages (CACHE-01)."""
-    places: list[tuple[str, Mapping[str, Any]]] = [(f"tools.{index}", tool) for index, tool in view.frame.tool_list]
-    system = view.frame.system
-    if isinstance(system, list):
-        places += [(f"system.{place}", block) for place, block in enumerate(system) if isinstance(block, Mapping)]
-    found = [*places, *all_blocks(view)]
-    return [Breakpoint(path, block["cache_control"]) for path, block in found if block.get("cache_control") is not None]
-
-
-def _automatic(view: View) -> Breakpoint | None:
-    control = view.frame.settings.get("cache_control")
-    return None if control is None else Breakpoint("", control)
-
-
-def _last_cacheable(view: View) -> Mapping[str, Any]:
-    """The block that the automatic breakpoint falls on; it walks back over those that may carry none (CACHE-09)."""
-    for index in range(len(view.messages) - 1, -1, -1):
-        message = view.message(index)
-        for block in reversed(blocks_of(message) if message.get("clear_at") is None else []):
-            if isinstance(block, Mapping) and not is_thinking(block) and block.get("text") != "":
-                return block
-    return {}
+__all__ = ["RULES"]
 
 
 def at_most_four(view: View) -> Iterator[Finding]:
     """CACHE-02."""
     found = breakpoints(view)
-    automatic = _automatic(view)
-    total, most = len(found) + (automatic is not None), document().limits.cache_breakpoints
+    total, most = len(found) + (automatic(view) is not None), document().limits.cache_breakpoints
     if total > most:
         path = found[most].field if len(found) > most else "cache_control"
         yield Finding(
@@ -79,17 +30,17 @@ def at_most_four(view: View) -> Iterator[Finding]:
 
 def automatic_agrees(view: View) -> Iterator[Finding]:
     """CACHE-03; that it counts as one of the four is CACHE-02."""
-    automatic = _automatic(view)
-    if automatic is None:
+    top = automatic(view)
+    if top is None:
         return
-    own = _last_cacheable(view).get("cache_control")
-    if own is not None and Breakpoint("", own).ttl != automatic.ttl:
+    own = last_cacheable(view).get("cache_control")
+    if own is not None and Breakpoint("", own).ttl != top.ttl:
         yield Finding(
             path="cache_control",
             message="cache_control: the last block has a cache_control of its own with another ttl.",
             remedy="Leave out one of the two, or give both the same ttl.",
         )
-    if view.frame.bedrock:
+    if view.frame.platform == "bedrock":
         yield Finding(
             path="cache_control",
             message="cache_control: Extra inputs are not permitted",
@@ -99,8 +50,8 @@ def automatic_agrees(view: View) -> Iterator[Finding]:
 
 def longer_first(view: View) -> Iterator[Finding]:
     """CACHE-04."""
-    automatic, shorter = _automatic(view), False
-    for point in [*breakpoints(view), *([] if automatic is None else [automatic])]:
+    top, shorter = automatic(view), False
+    for point in [*breakpoints(view), *([] if top is None else [top])]:
         wrong = _malformed(point.control)
         if wrong is not None:
             yield Finding(

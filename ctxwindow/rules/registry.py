@@ -14,9 +14,14 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import CtxwindowError, MisuseError
 from ctxwindow.record import Outline
 from ctxwindow.rules import (
+    adoption,
     binding,
+    caching,
     compaction,
+    compaction_requests,
     content,
+    editing,
+    media,
     messages,
     pairing,
     replay,
@@ -47,6 +52,11 @@ _FAMILIES = (
     binding,
     system,
     compaction,
+    compaction_requests,
+    adoption,
+    editing,
+    caching,
+    media,
 )
 _RULES: dict[str, Rule] = {row.id: row for family in _FAMILIES for row in family.RULES}
 

@@ -8,7 +8,7 @@ conversation keeps its `Outline` and calls `check_message` with the outline as i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -75,6 +75,16 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     betas_known: bool = False
     """Whether `betas` is all of them; otherwise it is a lower bound, and a beta that is missing may have been sent."""
     api_version: str = API_VERSION
+
+    @property
+    def platform(self) -> Literal["bedrock", "vertex"] | None:
+        """The partner cloud whose version the body names; None: not told, as in bodies for the Claude API."""
+        match str(self.settings.get("anthropic_version")).partition("-")[0]:
+            case "bedrock":
+                return "bedrock"
+            case "vertex":
+                return "vertex"
+        return None
 
     @property
     def thinking_type(self) -> str | None:

@@ -95,17 +95,14 @@ def test_the_outline_that_the_caller_keeps_is_used() -> None:
     assert View([HI]).outline.length == 1
 
 
-def test_a_missing_header_is_an_error_only_where_the_headers_are_known() -> None:
-    assert View.of({}).frame.missing("a") == "warning"
-    assert View.of({}, betas=[]).frame.missing("a") == "error"
-    assert View.of({"betas": ["b"]}).frame.missing("a") == "error"
-    assert View.of({"betas": ["b"]}, betas=["a"]).frame.missing("a") is None
-    assert View.of({}, betas=["b"]).frame.missing("a", "b") is None
+def test_headers_are_known_where_they_are_given() -> None:
+    views = [View.of({}), View.of({}, betas=[]), View.of({"betas": ["b"]}), View.of({"betas": 5})]
+    assert [view.frame.betas_known for view in views] == [False, True, True, False]
 
 
-def test_the_platform_is_known_where_the_body_says_it() -> None:
-    frames = [
-        View.of(body).frame
-        for body in ({}, {"anthropic_version": "bedrock-2023-05-31"}, {"anthropic_version": "vertex-2023-10-16"})
-    ]
-    assert [(frame.bedrock, frame.partner_cloud) for frame in frames] == [(False, False), (True, True), (False, True)]
+@pytest.mark.parametrize(
+    ("version", "platform"),
+    [("bedrock-2023-05-31", "bedrock"), ("vertex-2023-10-16", "vertex"), (None, None), (7, None)],
+)
+def test_the_platform_is_told_by_the_version_in_the_body(version: Any, platform: str | None) -> None:
+    assert View.of({"anthropic_version": version}).frame.platform == platform
