@@ -2,66 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal
-
-import msgspec
+from collections.abc import Iterator
 
 from ctxwindow.rules.diagnosis import ThinkingState
-from ctxwindow.rules.prefix import prefix_report
+from ctxwindow.rules.enforcement import STALE, enforced_as, thinking_states
 from ctxwindow.rules.rule import Finding, Rule
-from ctxwindow.rules.view import View, plain
+from ctxwindow.rules.view import View
 
-__all__ = ["RULES", "enforced_as", "thinking_states"]
+__all__ = ["RULES"]
 
 _BETA = "thinking-binding-controls-2026-08-01"
-_STALE = ("stale", "missing_predecessor")
-
-
-def enforced_as(view: View) -> Literal["error", "drop_block", "off"]:
-    """What the API does about thinking that fails the prefix check (BIND-04).
-
-    `auto` takes every account for one that is checked, which is the choice that cannot break a request. `off` gives
-    way to a field in the request (BIND-27) and to a model that is checked for every account.
-    """
-    asked = plain(plain(view.frame.settings.get("thinking")).get("block_binding")).get("prefix_mismatch_behavior")
-    asked = asked if asked in ("error", "drop_block") else None
-    profile = view.frame.profile
-    match view.enforcement:
-        case "auto":
-            return asked or "error"
-        case "off":
-            return asked or ("error" if profile is not None and profile.prefix_check == "all_accounts" else "off")
-        case given:
-            return given
-
-
-def thinking_states(view: View) -> Sequence[ThinkingState]:
-    """The state of each thinking block of a request, where an exchange before is given; found once per view."""
-    if view.thinking is None and view.exchange is not None:
-        request = {"system": view.frame.system, "tools": view.frame.tools, "messages": view.messages}
-        states = prefix_report(request, view.exchange, view.frame.profile)
-        view.thinking = _with_losses(states) if enforced_as(view) == "drop_block" else states
-    found: Sequence[ThinkingState] = view.thinking or ()
-    return found
-
-
-def _with_losses(states: list[ThinkingState]) -> list[ThinkingState]:
-    """BIND-09: of what drop_block may take, the most. All blocks behind the first stale one count as lost."""
-    first = next((state for state in states if state.state in _STALE), None)
-    if first is None:
-        return states
-    at = states.index(first)
-    lost = {
-        "valid": False,
-        "state": "stale",
-        "kind": first.kind,
-        "pattern": first.pattern,
-        "rule": "BIND-09",
-        "reason": f"{first.kind} [BIND-09]: The API may drop every block behind `{first.path}`, which is stale.",
-    }
-    behind = (msgspec.structs.replace(state, **lost) if state.valid else state for state in states[at:])
-    return [*states[:at], *behind]
 
 
 def readable(view: View) -> Iterator[Finding]:
@@ -85,7 +35,7 @@ def bound(view: View) -> Iterator[Finding]:
         return
     enforced = enforced_as(view)
     for state in thinking_states(view):
-        if state.state in _STALE:
+        if state.state in STALE:
             yield Finding(
                 path=state.path,
                 message=f"{state.path}: {_said(state, enforced, with_beta=_BETA in view.frame.betas)}",
@@ -161,6 +111,22 @@ RULES = (
         check=bound,
     ),
     Rule(
+        id="BIND-06",
+        sentence="The error may end in a sentence that says what differs; the format is not promised.",
+        source="github.com/anomalyco/opencode/issues/48637; probes E1, E2",
+        date="2026-10-08",
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
+    ),
+    Rule(
+        id="BIND-07",
+        sentence="An unpublished header may name the kind and the pattern of the change; it is never depended on.",
+        source=f"{_SKILL}; probe E3",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
+    ),
+    Rule(
         id="BIND-08",
         sentence="prefix_mismatch_behavior drop_block drops failing blocks and lists them in input_transformations.",
         source=_PAGE,
@@ -226,6 +192,45 @@ RULES = (
         models=_MODELS,
     ),
     Rule(
+        id="BIND-17",
+        sentence=(
+            "With the header and without the field, accounts that are not checked lose nothing; each block that would fail "
+            "is listed as thinking_mismatch_allowed."
+        ),
+        source=f"{_PAGE}; anthropic 2.12.0 types/beta/beta_thinking_mismatch_allowed_input_transformation.py",
+        date="2026-11-20",
+        models=_MODELS,
+        modelled="rules.report.check",
+    ),
+    Rule(
+        id="BIND-18",
+        sentence="A dropped block names one reason: organisation before end user before model before prefix.",
+        source="anthropic 2.12.0 types/beta/beta_thinking_dropped_input_transformation.py",
+        date="2026-11-20",
+        modelled="rules.reading.drop_reason",
+    ),
+    Rule(
+        id="BIND-19",
+        sentence="Thinking of account-bound models is dropped in other accounts, without an error.",
+        source=f"{_SKILL}/causes.md; platform.claude.com/docs/en/models/haiku-5-5/migration-guide",
+        date="2026-10-08",
+        models="Sonnet 5.5, Haiku 5.5",
+        severity="warning",
+        modelled="rules.reading.reads",
+    ),
+    Rule(
+        id="BIND-20",
+        sentence="Which model reads the thinking of which others is stated per model; what is not stated is unknown.",
+        source=f"{_PAGE}; {_SKILL}/causes.md",
+        date="2026-10-10",
+        severity="warning",
+        modelled="rules.reading.reads",
+        conflict=(
+            "The skill says that nobody else reads Sonnet 5.5, the newer page that Opus 5.5 does: the page is followed; that "
+            "Haiku 5.5 reads nobody else is said for Bedrock only."
+        ),
+    ),
+    Rule(
         id="BIND-21",
         sentence="Changing the model alone never fails the check; all blocks stay in the history.",
         source=_PAGE,
@@ -239,6 +244,29 @@ RULES = (
         models=_MODELS,
     ),
     Rule(
+        id="BIND-23",
+        sentence="A corrupted signature is rejected, with drop_block too.",
+        source=f"{_PAGE}; probe E2",
+        date=_DATE,
+        modelled="rules.replay.signed",
+    ),
+    Rule(
+        id="BIND-24",
+        sentence="Thinking that is dropped is neither billed nor counted, and stays in the history.",
+        source=f"{_PAGE}; {_SKILL}/causes.md",
+        date=_SKILL_DATE,
+        modelled="window.served.serve",
+        conflict="A page of August 2026 let ignored blocks count and told to strip them; the newer pages win.",
+    ),
+    Rule(
+        id="BIND-25",
+        sentence="In a batch failing blocks are dropped where the field is not set.",
+        source=f"{_PAGE}; {_SKILL}",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.report.check",
+    ),
+    Rule(
         id="BIND-26",
         sentence="A rejected body is never sent again: retry once with drop_block, or strip all thinking and keep it stripped.",
         source=f"{_SKILL}/causes.md",
@@ -246,10 +274,42 @@ RULES = (
         models=_MODELS,
     ),
     Rule(
+        id="BIND-27",
+        sentence="Setting the field opts a request of an older account into the check.",
+        source=_SKILL,
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.report.check",
+    ),
+    Rule(
         id="BIND-28",
         sentence="A verbatim tail behind a summary of one's own is sent without thinking, or with drop_block.",
         source=f"{_PAGE}; {_SKILL}",
         date=_SKILL_DATE,
         models=_MODELS,
+    ),
+    Rule(
+        id="BIND-29",
+        sentence="Turns of other models may be appended as plain text and calls; earlier thinking stays valid.",
+        source=f"{_SKILL}/causes.md",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
+    ),
+    Rule(
+        id="BIND-30",
+        sentence="System and tools may follow from the model that is called; what stays changed after the switch is an edit.",
+        source=f"{_SKILL}/causes.md",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
+    ),
+    Rule(
+        id="BIND-31",
+        sentence="A gateway that moves system messages into `system`, or thinking to the front, breaks what it forwards.",
+        source=f"{_SKILL}/causes.md; probe E2",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
     ),
 )

@@ -15,9 +15,14 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import CtxwindowError, MisuseError
 from ctxwindow.record import Family, Outline
 from ctxwindow.rules import (
+    adoption,
     binding,
+    caching,
     compaction,
+    compaction_requests,
     content,
+    editing,
+    media,
     messages,
     pairing,
     replay,
@@ -27,6 +32,7 @@ from ctxwindow.rules import (
     system,
     thinking,
     tools,
+    version,
 )
 from ctxwindow.rules.exchange import Previous
 from ctxwindow.rules.rule import Check, Finding, MessageCheck, Role, Rule, Violation
@@ -46,6 +52,7 @@ __all__ = [
 
 _FAMILIES = (
     shape,
+    version,
     messages,
     content,
     pairing,
@@ -57,6 +64,11 @@ _FAMILIES = (
     binding,
     system,
     compaction,
+    compaction_requests,
+    adoption,
+    editing,
+    caching,
+    media,
 )
 _RULES: dict[str, Rule] = {row.id: row for family in _FAMILIES for row in family.RULES}
 
@@ -102,7 +114,7 @@ def find_violations(
     previous: Previous | None = None,
     profile: ModelProfile | None = None,
     enforcement: Enforcement = "auto",
-    betas: Iterable[str] = (),
+    betas: Iterable[str] | None = None,
     api_version: str = API_VERSION,
     final: bool = True,
 ) -> list[Violation]:
@@ -114,7 +126,8 @@ def find_violations(
             (BIND-05, REPLAY-01, CMP-23, ...).
         profile: the model; by default the one that the request names.
         enforcement: what the API does about thinking that fails the prefix check (BIND-04).
-        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`.
+        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`. None and no such field:
+            not known, so that a field without the beta it needs is a warning only.
         api_version: value of the `anthropic-version` header.
         final: False while more will be appended before it is sent: rules about the end are then left out.
     """
@@ -153,7 +166,7 @@ def check_message(
     system: Any = None,
     tools: Any = None,
     settings: Mapping[str, Any] | None = None,
-    betas: Iterable[str] = (),
+    betas: Iterable[str] | None = None,
     api_version: str = API_VERSION,
 ) -> list[Violation]:
     """What one more message breaks, at the cost of that message and the one before it.
@@ -170,7 +183,7 @@ def check_message(
         system: as in the request.
         tools: as in the request; None: not known, so that nothing is concluded from a missing tool.
         settings: the other fields of the request.
-        betas: values of the `anthropic-beta` header.
+        betas: values of the `anthropic-beta` header; None: not known.
         api_version: value of the `anthropic-version` header.
     """
     frame = Frame(
@@ -178,7 +191,8 @@ def check_message(
         system=system,
         tools=tools,
         settings=settings or {},
-        betas=frozenset(betas),
+        betas=frozenset(betas or ()),
+        betas_known=betas is not None,
         api_version=api_version,
     )
     return _of_message(Step.of(message, index, previous, outline, frame))

@@ -78,7 +78,7 @@ def check(
     previous: Previous | None = None,
     model: str | ModelProfile | None = None,
     enforcement: Enforcement = "auto",
-    betas: Iterable[str] = (),
+    betas: Iterable[str] | None = None,
     api_version: str = API_VERSION,
 ) -> Report:
     """Everything that a request breaks, in the order of the paths. Nothing is raised for a malformed request.
@@ -91,7 +91,8 @@ def check(
         enforcement: what the API does about thinking that fails the prefix check (BIND-04). `auto`: what the request
             asks for, else an error; `error`; `drop_block`: it drops such blocks and perhaps all later ones (BIND-09);
             `off`: an account of before 2026-08-31, where they pass (BIND-17).
-        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`.
+        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`. None and no such field:
+            not known, so that a field without the beta it needs is a warning only.
         api_version: value of the `anthropic-version` header.
 
     Raises:

@@ -81,8 +81,20 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, Any] = {}
     """All other request fields."""
     betas: frozenset[str] = frozenset()
-    """A lower bound: headers that the caller did not mention are not known."""
+    """Values of the `anthropic-beta` header."""
+    betas_known: bool = False
+    """Whether `betas` is all of them; otherwise it is a lower bound, and a beta that is missing may have been sent."""
     api_version: str = API_VERSION
+
+    @property
+    def platform(self) -> Literal["bedrock", "vertex"] | None:
+        """The partner cloud whose version the body names; None: not told, as in bodies for the Claude API."""
+        match str(self.settings.get("anthropic_version")).partition("-")[0]:
+            case "bedrock":
+                return "bedrock"
+            case "vertex":
+                return "vertex"
+        return None
 
     @property
     def thinking_type(self) -> str | None:
@@ -215,20 +227,24 @@ class View:
         system: Any = None,
         tools: Any = None,
         settings: Mapping[str, Any] | None = None,
-        betas: Iterable[str] = (),
+        betas: Iterable[str] | None = None,
         api_version: str = API_VERSION,
         previous: Previous | Exchange | None = None,
         enforcement: Enforcement = "auto",
         final: bool = True,
     ) -> None:
-        """`outline`: of all of `messages`, when the caller keeps one; otherwise it is built when first needed."""
+        """`outline`: of all of `messages`, when the caller keeps one; otherwise it is built when first needed.
+
+        `betas`: all values of the `anthropic-beta` header; None: not known.
+        """
         self.messages = messages
         self.frame = Frame(
             profile=profile,
             system=system,
             tools=tools,
             settings=settings or {},
-            betas=frozenset(betas),
+            betas=frozenset(betas or ()),
+            betas_known=betas is not None,
             api_version=api_version,
         )
         self.exchange = Exchange.of(previous)
@@ -247,13 +263,14 @@ class View:
         profile: ModelProfile | None = None,
         previous: Previous | Exchange | None = None,
         enforcement: Enforcement = "auto",
-        betas: Iterable[str] = (),
+        betas: Iterable[str] | None = None,
         api_version: str = API_VERSION,
         final: bool = True,
     ) -> View:
         """The view of a request body. `profile` is not looked up here."""
         messages, named = request.get("messages"), request.get("betas")
-        named = [name for name in named if isinstance(name, str)] if isinstance(named, (list, tuple)) else []
+        if isinstance(named, (list, tuple)):
+            betas = [*(name for name in named if isinstance(name, str)), *(betas or ())]
         apart = ("messages", "system", "tools", "model", "betas")
         return cls(
             messages if isinstance(messages, (list, tuple)) else (),
@@ -261,7 +278,7 @@ class View:
             system=request.get("system"),
             tools=[] if request.get("tools") is None else request.get("tools"),
             settings={key: value for key, value in request.items() if key not in apart},
-            betas=[*named, *betas],
+            betas=betas,
             api_version=api_version,
             previous=previous,
             enforcement=enforcement,
