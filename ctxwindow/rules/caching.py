@@ -7,7 +7,7 @@ from typing import Any
 
 from ctxwindow.catalog import document
 from ctxwindow.record.blocks import is_thinking
-from ctxwindow.rules.breakpoints import Breakpoint, automatic, breakpoints, last_cacheable
+from ctxwindow.rules.markers import Marker, automatic, last_cacheable, markers
 from ctxwindow.rules.nested import with_inner
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import Step, View, plain
@@ -17,7 +17,7 @@ __all__ = ["RULES"]
 
 def at_most_four(view: View) -> Iterator[Finding]:
     """CACHE-02."""
-    found = breakpoints(view)
+    found = markers(view)
     total, most = len(found) + (automatic(view) is not None), document().limits.cache_breakpoints
     if total > most:
         path = found[most].field if len(found) > most else "cache_control"
@@ -34,7 +34,7 @@ def automatic_agrees(view: View) -> Iterator[Finding]:
     if top is None:
         return
     own = last_cacheable(view).get("cache_control")
-    if own is not None and Breakpoint("", own).ttl != top.ttl:
+    if own is not None and Marker("", own).ttl != top.ttl:
         yield Finding(
             path="cache_control",
             message="cache_control: the last block has a cache_control of its own with another ttl.",
@@ -51,24 +51,24 @@ def automatic_agrees(view: View) -> Iterator[Finding]:
 def longer_first(view: View) -> Iterator[Finding]:
     """CACHE-04."""
     top, shorter = automatic(view), False
-    for point in [*breakpoints(view), *([] if top is None else [top])]:
-        wrong = _malformed(point.control)
+    for marker in [*markers(view), *([] if top is None else [top])]:
+        wrong = _malformed(marker.control)
         if wrong is not None:
             yield Finding(
-                path=f"{point.field}{wrong[0]}",
-                message=f"{point.field}{wrong[0]}: {wrong[1]}",
+                path=f"{marker.field}{wrong[0]}",
+                message=f"{marker.field}{wrong[0]}: {wrong[1]}",
                 remedy='Send {"type": "ephemeral"}, with a ttl of 5m or 1h.',
             )
-        elif point.ttl == "1h" and shorter:
+        elif marker.ttl == "1h" and shorter:
             yield Finding(
-                path=f"{point.field}.ttl",
+                path=f"{marker.field}.ttl",
                 message=(
-                    f"{point.field}.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control "
+                    f"{marker.field}.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control "
                     "block. Note that blocks are processed in the following order: `tools`, `system`, `messages`."
                 ),
                 remedy="Give the earlier breakpoints 1h too, or this one 5m.",
             )
-        shorter = shorter or point.ttl == "5m"
+        shorter = shorter or marker.ttl == "5m"
 
 
 def _malformed(control: Any) -> tuple[str, str] | None:

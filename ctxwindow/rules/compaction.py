@@ -207,7 +207,7 @@ RULES = (
         sentence="A compaction block may carry a breakpoint; one at the end of system outlives compactions.",
         source=_THRESHOLD,
         date="2026-08-22",
-        modelled="rules.breakpoints.breakpoints",
+        modelled="rules.markers.markers",
     ),
     Rule(
         id="CMP-14",

@@ -63,7 +63,7 @@ def on_demand(view: View) -> Iterator[Finding]:
     if given is None:
         block = _signed_block(view)
         if block is not None:
-            yield from needs(frame, block, _ON_DEMAND_BETA)
+            yield from needs(frame, f"{block}.signature", _ON_DEMAND_BETA)
         return
     if not frame.compacts:
         yield fault("compaction.type", ": Input should be 'summarize'", 'Send {"type": "summarize"}.')
@@ -113,7 +113,7 @@ def alone(view: View) -> Iterator[Finding]:
         yield Finding(
             path="output_config.task_budget.remaining",
             message="output_config.task_budget.remaining: cannot be combined with `compaction` or a signed block of it.",
-            remedy="Leave `remaining` out: the server keeps count across its own compactions.",
+            remedy="Leave `remaining` out.",
         )
 
 
