@@ -2,7 +2,7 @@
 
 from ctxwindow.window.breakpoints import Breakpoint, breakpoints
 from ctxwindow.window.cached import PromptCache
-from ctxwindow.window.compare import Enforcement, compare
+from ctxwindow.window.compare import compare
 from ctxwindow.window.cost import TTL_SECONDS, Bill, Ttl, bill
 from ctxwindow.window.effect import Change, Effect
 from ctxwindow.window.entry import Entry, entry_for
@@ -26,7 +26,6 @@ __all__ = [
     "Count",
     "Disposition",
     "Effect",
-    "Enforcement",
     "Entry",
     "Fixed",
     "Ledger",

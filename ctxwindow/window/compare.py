@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.record import content_key
 from ctxwindow.record.blocks import blocks_of, is_thinking
-from ctxwindow.rules import prefix_report
+from ctxwindow.rules.enforcement import STALE, enforced_as, thinking_states
+from ctxwindow.rules.exchange import Exchange, Previous
 from ctxwindow.rules.replay import seal
-from ctxwindow.rules.view import plain
+from ctxwindow.rules.view import Enforcement, View, plain
 from ctxwindow.window.cached import PromptCache
 from ctxwindow.window.cost import bill
 from ctxwindow.window.effect import Change, Effect
@@ -20,15 +21,11 @@ from ctxwindow.window.rendered import SECTIONS, Piece, Section, render, settings
 from ctxwindow.window.served import Served, serve
 from ctxwindow.window.window import BlockCount, Disposition
 
-__all__ = ["Enforcement", "compare"]
-
-Enforcement = Literal["auto", "error", "drop_block", "off"]
-"""What is done with thinking that fails the prefix check (BIND-04). `auto`: what the request says in
-`thinking.block_binding`, else `error` on models that check, for an account is not known to be old."""
+__all__ = ["compare"]
 
 
 def compare(
-    before: Mapping[str, Any],
+    before: Previous,
     after: Mapping[str, Any],
     *,
     model: str | ModelProfile | None = None,
@@ -39,34 +36,36 @@ def compare(
     """What sending `after` does, when `before` was the request before it. Neither is changed.
 
     Args:
-        before: the body that was sent.
+        before: the body that was sent; or a pair of it and its response.
         after: the body that is to be sent.
         model: overrides the model of both.
         at: seconds since the epoch, for prices; by default those published last.
         age: seconds from the start of one request to the start of the other: how old the cache is.
-        enforcement: what is done with thinking that fails the prefix check.
+        enforcement: what the API does about thinking that fails the prefix check, as for `check`.
 
     Raises:
         UnknownModel: a model is not in the catalog.
     """
+    exchange = Exchange.of(before) or Exchange(request={})
+    sent_before = exchange.request
     profile = resolve(model if model is not None else str(after.get("model")))
-    earlier = resolve(model if model is not None else str(before.get("model")))
-    states = tuple(prefix_report(after, before, profile))
-    enforced = _enforced(after, profile, enforcement)
-    if enforced == "off":
-        states = tuple(state if state.valid else type(state)(path=state.path, valid=True) for state in states)
-    failing = [state.path for state in states if not state.valid]
-    was, now = serve(before, earlier), serve(after, profile, dropped=failing)
+    earlier = resolve(model if model is not None else str(exchange.asked))
+    view = View.of(after, profile=profile, previous=before, enforcement=enforcement)
+    states, enforced = tuple(thinking_states(view)), enforced_as(view)
+    stale = [state.path for state in states if state.state in STALE] if enforced != "off" else []
+    unreadable = [state.path for state in states if state.state == "unreadable"]
+    was, now = serve(sent_before, earlier), serve(after, profile, dropped=stale, unreadable=unreadable)
     cache = PromptCache()
     first = cache.use(was, 0.0)
     warm, cold = cache.use(now, max(0.0, age)), PromptCache().use(now, 0.0)
     when = _latest_price(profile) if at is None else at
-    counted, sent = _blocks(before, was), _blocks(after, now)
+    counted, sent = _blocks(sent_before, was), _blocks(after, now)
     return Effect(
         model=profile.id,
-        rejected=bool(failing) and enforced == "error",
+        rejected=bool(stale) and enforced == "error",
         thinking=states,
-        thinking_left_out=len(_seals(before) - _seals(after)),
+        thinking_lost=tuple(sorted([*stale, *unreadable], key=[state.path for state in states].index)),
+        thinking_left_out=len(_seals(sent_before) - _seals(after)),
         tokens_before=was.window.tokens,
         tokens=now.window.tokens,
         removed=_removed(counted, sent),
@@ -78,14 +77,6 @@ def compare(
         cost_cold=bill(profile, cold, when),
         change=_first_change(was, now, {key: block for key, block in reversed(sent) if block.disposition in _WHY}),
     )
-
-
-def _enforced(request: Mapping[str, Any], profile: ModelProfile, enforcement: Enforcement) -> Enforcement:
-    """What is done with thinking that fails, as far as the request and the model tell (BIND-04, BIND-27)."""
-    if not profile.bound or enforcement != "auto":
-        return enforcement if profile.bound else "off"
-    binding = plain(plain(request.get("thinking")).get("block_binding"))
-    return "drop_block" if binding.get("prefix_mismatch_behavior") == "drop_block" else "error"
 
 
 def _latest_price(profile: ModelProfile) -> float:
@@ -142,6 +133,7 @@ _WHY: dict[Disposition, str] = {
     "expired": "it was said for one turn, and a later user message stands behind it.",
     "compacted": "it stands before the last compaction block.",
     "dropped": "this thinking fails the prefix check.",
+    "unreadable": "this model does not read the thinking of the model that made it.",
     "cleared": "context editing clears it.",
 }
 

@@ -31,6 +31,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     else here is then as under `drop_block`: what it would be if the failing blocks were left out."""
     thinking: tuple[ThinkingState, ...]
     """Every thinking block of the request, in order, and why those that are not valid are not."""
+    thinking_lost: tuple[str, ...]
+    """Paths of the blocks that the model will not see: they fail the check, or it cannot read them."""
     thinking_left_out: int
     """Thinking blocks that the request before sent and this one does not."""
     tokens_before: int
@@ -54,11 +56,6 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """None: the prompt only grew."""
 
     @property
-    def thinking_lost(self) -> tuple[ThinkingState, ...]:
-        """The thinking blocks that the model will not see, because they fail the prefix check."""
-        return tuple(state for state in self.thinking if not state.valid)
-
-    @property
     def cache_lost(self) -> int:
         """Tokens that were in the cache and are not read from it."""
         return max(0, self.cached - self.warm.read)
@@ -66,7 +63,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     def as_dict(self) -> dict[str, Any]:
         """All of it as JSON values."""
         form: dict[str, Any] = msgspec.to_builtins(self)
-        return {**form, "thinking": list(form["thinking"]), "cache_lost": self.cache_lost}
+        lists = {name: list(form[name]) for name in ("thinking", "thinking_lost")}
+        return {**form, **lists, "cache_lost": self.cache_lost}
 
     def explain(self) -> str:
         """What happens, in a few lines for people."""
@@ -80,7 +78,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(lines)
 
     def _thinking_line(self) -> str:
-        lost = self.thinking_lost
+        lost = [state for state in self.thinking if state.path in self.thinking_lost]
         line = f"Thinking: {len(self.thinking) - len(lost)} of {len(self.thinking)} blocks survive"
         if self.thinking_left_out:
             line += f"; {self.thinking_left_out} of the request before are not sent"

@@ -14,14 +14,14 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record.blocks import blocks_of
+from ctxwindow.rules.editing import COMPACT
 from ctxwindow.rules.view import plain
 from ctxwindow.window.edits import cleared_form, setting_of
 from ctxwindow.window.request import ledger_of
 from ctxwindow.window.window import BlockCount, Window
 
-__all__ = ["COMPACT", "Served", "compaction_due", "serve"]
+__all__ = ["Served", "compaction_due", "serve"]
 
-COMPACT = "compact_20260112"
 _TRIGGER = 150_000
 """Input tokens (CMP-01)."""
 
