@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ctxwindow.catalog import resolve
 from ctxwindow.rules import prefix_report
-from ctxwindow.rules.prefix import _overlap, compaction_of
+from ctxwindow.rules.comparison import _overlap, compaction_of
 
 BOUND = resolve("claude-opus-5-5")
 TOOLS: list[Any] = [
