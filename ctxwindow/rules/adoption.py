@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ctxwindow.record import canonical_message
+from ctxwindow.record import same_message
 from ctxwindow.rules.compaction import is_signed
 from ctxwindow.rules.nested import all_blocks
 from ctxwindow.rules.prefix import compaction_of, key_of
@@ -30,7 +30,7 @@ def adopted_whole(view: View) -> Iterator[Finding]:
             remedy="Send the block first in every later request, until a newer one replaces it.",
         )
     new = now is not None and is_signed(now.block) and (before is None or key_of(before.block) != key_of(now.block))
-    if new and len(view.messages) > 1 and canonical_message(view.message(1)) == canonical_message(plain(old[0])):
+    if new and len(view.messages) > 1 and same_message(view.message(1), plain(old[0])):
         yield Finding(
             path="messages.1",
             message="the messages that the compaction block summarises still follow it: the model sees them twice.",

@@ -1,43 +1,70 @@
-"""BIND: preserved thinking. What decides is in `ctxwindow.rules.prefix`; here are the rule and the table."""
+"""BIND: preserved thinking. What decides is in `ctxwindow.rules.prefix`; here are the rules and the table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctxwindow.rules.prefix import prefix_report
+from ctxwindow.rules.diagnosis import ThinkingState
+from ctxwindow.rules.enforcement import STALE, enforced_as, thinking_states
 from ctxwindow.rules.rule import Finding, Rule
-from ctxwindow.rules.view import View, plain
+from ctxwindow.rules.view import View
 
 __all__ = ["RULES"]
 
 _BETA = "thinking-binding-controls-2026-08-01"
 
 
+def readable(view: View) -> Iterator[Finding]:
+    """BIND-02, where the model that made a block is known."""
+    try:
+        states = thinking_states(view)
+    except RecursionError:
+        return  # BIND-05 says so
+    for state in states:
+        if state.state == "unreadable":
+            yield Finding(
+                path=state.path,
+                message=f"{state.path}: the API drops this block, unbilled: {(state.reason or '').partition(': ')[2]}",
+                remedy="Leave it where it is: models that read it still will. Nothing else is lost.",
+            )
+
+
 def bound(view: View) -> Iterator[Finding]:
-    """BIND-05. With drop_block the API drops the blocks and goes on, which is a warning."""
-    if view.previous is None or view.frame.profile is None or not view.frame.profile.bound:
+    """BIND-05. Where the API drops such blocks, or lets them pass, it goes on: a warning."""
+    if view.frame.profile is None or not view.frame.profile.bound:
         return
-    binding = plain(plain(view.frame.settings.get("thinking")).get("block_binding"))
-    request = {"system": view.frame.system, "tools": view.frame.tools, "messages": list(view.messages)}
-    for state in prefix_report(request, view.previous, view.frame.profile):
-        if state.valid:
-            continue
-        kind, _, sentence = (state.reason or "").partition(": ")
-        header = (
-            ""
-            if _BETA in view.frame.betas
-            else (f" That setting requires the `{_BETA}` value in the `anthropic-beta` header.")
+    enforced = enforced_as(view)
+    for state in thinking_states(view):
+        if state.state in STALE:
+            yield Finding(
+                path=state.path,
+                message=f"{state.path}: {_said(state, enforced, with_beta=_BETA in view.frame.betas)}",
+                remedy=f"Undo the change before it ({_change(state)}), or leave out this thinking and all after it.",
+                severity=None if enforced == "error" else "warning",
+            )
+
+
+def _said(state: ThinkingState, enforced: str, *, with_beta: bool) -> str:
+    """The API's own words for an error; what it does, where it goes on."""
+    sentence = (state.reason or "").partition(": ")[2]
+    if enforced == "drop_block":
+        return f"the API drops this block and goes on (thinking_dropped, prefix_binding_mismatch). {sentence}"
+    if enforced == "off":
+        return (
+            "this block fails the prefix check, which lets it pass on accounts of before 2026-08-31 "
+            f"(thinking_mismatch_allowed). {sentence}"
         )
-        yield Finding(
-            path=state.path,
-            message=(
-                f"{state.path}: Invalid `signature` in `thinking` block. The block is bound to a different conversation. "
-                'Remove the block, or set `thinking.block_binding.prefix_mismatch_behavior` to "drop_block".'
-                f"{header} {sentence}"
-            ),
-            remedy=f"Undo the change before it ({kind}), or leave out this thinking and all after it.",
-            severity="warning" if binding.get("prefix_mismatch_behavior") == "drop_block" else None,
-        )
+    header = "" if with_beta else f" That setting requires the `{_BETA}` value in the `anthropic-beta` header."
+    return (
+        "Invalid `signature` in `thinking` block. The block is bound to a different conversation. Remove the block, or "
+        f'set `thinking.block_binding.prefix_mismatch_behavior` to "drop_block".{header} {sentence}'
+    )
+
+
+def _change(state: ThinkingState) -> str:
+    """`system_changed [BIND-12], system_rerendered`."""
+    pattern = "" if state.pattern in (None, "unknown") else f", {state.pattern}"
+    return f"{state.kind} [{state.rule}]{pattern}"
 
 
 _PAGE = "platform.claude.com/docs/en/build-with-claude/preserved-thinking"
@@ -59,6 +86,7 @@ RULES = (
         source=_PAGE,
         date=_DATE,
         severity="warning",
+        check=readable,
     ),
     Rule(
         id="BIND-03",

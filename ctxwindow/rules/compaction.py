@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ctxwindow.record.blocks import blocks_of
 from ctxwindow.rules.prefix import key_of
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.system import is_effort_only
@@ -28,7 +27,8 @@ def is_signed(block: Mapping[str, Any]) -> bool:
 def blocks_in(messages: list[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Path and block of every compaction block."""
     for index, message in enumerate(messages):
-        for place, block in enumerate(blocks_of(message)):
+        content = message.get("content")
+        for place, block in enumerate(content if isinstance(content, list) else ()):
             if plain(block).get("type") == "compaction":
                 yield f"messages.{index}.content.{place}", block
 
@@ -105,9 +105,11 @@ def something_to_summarize(view: View) -> Iterator[Finding]:
 
 
 def _same_block_before(view: View) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
-    """Blocks that the request before had under the same signature, or summary: path, block, original."""
-    old = plain(view.previous).get("messages")
-    old = [plain(message) for message in old] if isinstance(old, (list, tuple)) else []
+    """Blocks that the exchange before had under the same signature, or summary: path, block, original."""
+    if view.exchange is None:
+        return
+    reply = view.exchange.reply
+    old = [*view.exchange.messages, *([] if reply is None else [reply])]
     originals = {key_of(block): block for _, block in blocks_in(old) if block.get("signature") or block.get("content")}
     for path, block in blocks_in(_all_messages(view)) if originals else ():
         if key_of(block) in originals:

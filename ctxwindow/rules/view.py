@@ -16,19 +16,29 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Family, Outline, block_type
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.turns import is_turn_start
+from ctxwindow.rules.exchange import Exchange, Previous, plain
 
-__all__ = ["API_VERSION", "Block", "Frame", "Step", "View", "ends_in", "families_of", "first_block", "plain"]
+__all__ = [
+    "API_VERSION",
+    "Block",
+    "Enforcement",
+    "Frame",
+    "Step",
+    "View",
+    "ends_in",
+    "families_of",
+    "first_block",
+    "plain",
+]
 
 API_VERSION = "2026-10-21"
 """The version that SDK 2 sends with every request (VER-01)."""
 
 _NOTHING: Mapping[str, Any] = {}
 
-
-def plain(message: object) -> Mapping[str, Any]:
-    """The message, or an empty one in place of something that is no object (SHAPE-02 says so)."""
-    # The exact type first: asking the abstract class costs ten times as much, and this runs on every message.
-    return message if type(message) is dict or isinstance(message, Mapping) else _NOTHING
+Enforcement = Literal["auto", "error", "drop_block", "off"]
+"""What the API does about thinking that fails the prefix check (BIND-04). `auto`: what the request asks for, else an
+error where the model is checked for any account; `off`: an account of before 2026-08-31 that does not ask for it."""
 
 
 def families_of(message: Mapping[str, Any] | None) -> list[Family]:
@@ -201,6 +211,10 @@ class View:
         frame: profile, system, tools, settings.
         messages: the messages, as given.
         previous: the body of the request before, for the prefix check.
+        exchange: the same with its response, where that was given.
+        history: the messages of both.
+        enforcement: what the API does about thinking that fails the prefix check (BIND-04).
+        thinking: the state of each thinking block, once `ctxwindow.rules.binding` has asked for it.
         final: False while more messages will be appended before anything is sent.
     """
 
@@ -215,7 +229,8 @@ class View:
         settings: Mapping[str, Any] | None = None,
         betas: Iterable[str] | None = None,
         api_version: str = API_VERSION,
-        previous: Mapping[str, Any] | None = None,
+        previous: Previous | Exchange | None = None,
+        enforcement: Enforcement = "auto",
         final: bool = True,
     ) -> None:
         """`outline`: of all of `messages`, when the caller keeps one; otherwise it is built when first needed.
@@ -232,7 +247,11 @@ class View:
             betas_known=betas is not None,
             api_version=api_version,
         )
-        self.previous = previous
+        self.exchange = Exchange.of(previous)
+        self.previous = None if self.exchange is None else self.exchange.request
+        self.history = [] if self.exchange is None else self.exchange.history
+        self.enforcement: Enforcement = enforcement
+        self.thinking: Any = None
         self.final = final
         self._outline = outline
 
@@ -242,7 +261,8 @@ class View:
         request: Mapping[str, Any],
         *,
         profile: ModelProfile | None = None,
-        previous: Mapping[str, Any] | None = None,
+        previous: Previous | Exchange | None = None,
+        enforcement: Enforcement = "auto",
         betas: Iterable[str] | None = None,
         api_version: str = API_VERSION,
         final: bool = True,
@@ -261,6 +281,7 @@ class View:
             betas=betas,
             api_version=api_version,
             previous=previous,
+            enforcement=enforcement,
             final=final,
         )
 
