@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ctxwindow.rules.betas import needs
+from ctxwindow.rules.fields import needs
 from ctxwindow.rules.nested import all_blocks
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
