@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctxwindow.rules.betas import needs
 from ctxwindow.rules.compaction import blocks_in, is_signed
 from ctxwindow.rules.editing import COMPACT, edits_of, fault, number_of
+from ctxwindow.rules.fields import needs
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
 

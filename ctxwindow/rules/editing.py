@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ctxwindow.rules.betas import needs
+from ctxwindow.rules.fields import needs
 from ctxwindow.rules.nested import all_blocks
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
 
-__all__ = ["COMPACT", "RULES", "edits_of", "fault", "number_of"]
+__all__ = ["CLEAR_THINKING", "CLEAR_TOOL_USES", "COMPACT", "RULES", "edits_of", "fault", "number_of"]
 
 CLEAR_TOOL_USES = "clear_tool_uses_20250919"
 CLEAR_THINKING = "clear_thinking_20251015"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,6 +33,18 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     def prompt(self) -> int:
         """Tokens of the whole prompt."""
         return self.uncached + self.read + self.written_5m + self.written_1h
+
+    def as_usage(self) -> dict[str, Any]:
+        """The input fields of a response's `usage` (TOK-01, TOK-02)."""
+        return {
+            "input_tokens": self.uncached,
+            "cache_read_input_tokens": self.read,
+            "cache_creation_input_tokens": self.written_5m + self.written_1h,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": self.written_5m,
+                "ephemeral_1h_input_tokens": self.written_1h,
+            },
+        }
 
 
 def bill(profile: ModelProfile, tokens: Bill, at: float) -> float | None:
