@@ -7,6 +7,7 @@ from typing import Any
 
 from ctxwindow.catalog import document
 from ctxwindow.record.blocks import is_thinking
+from ctxwindow.rules.fields import extra
 from ctxwindow.rules.markers import Marker, automatic, last_cacheable, markers
 from ctxwindow.rules.nested import with_inner
 from ctxwindow.rules.rule import Finding, Rule
@@ -41,11 +42,7 @@ def automatic_agrees(view: View) -> Iterator[Finding]:
             remedy="Leave out one of the two, or give both the same ttl.",
         )
     if view.frame.platform == "bedrock":
-        yield Finding(
-            path="cache_control",
-            message="cache_control: Extra inputs are not permitted",
-            remedy="Bedrock's InvokeModel has no automatic breakpoint: set cache_control on a block.",
-        )
+        yield extra("cache_control", "Bedrock's InvokeModel has no automatic breakpoint: set cache_control on a block.")
 
 
 def longer_first(view: View) -> Iterator[Finding]:
@@ -85,12 +82,7 @@ def _malformed(control: Any) -> tuple[str, str] | None:
 def cacheable(step: Step) -> Iterator[Finding]:
     """CACHE-09. Turn-scoped system messages are SYS-08, deferred tools TOOL-19."""
     if step.message.get("cache_control") is not None:
-        path = f"{step.path}.cache_control"
-        yield Finding(
-            path=path,
-            message=f"{path}: Extra inputs are not permitted",
-            remedy="Put cache_control on a block of the message.",
-        )
+        yield extra(f"{step.path}.cache_control", "Put cache_control on a block of the message.")
     for block in step.blocks:
         for path, part in with_inner(block.path, block.data):
             yield from _not_cacheable(path, part)
@@ -109,12 +101,7 @@ def _not_cacheable(path: str, block: Mapping[str, Any]) -> Iterator[Finding]:
     citations = block.get("citations")
     for place, citation in enumerate(citations if isinstance(citations, list) else ()):
         if plain(citation).get("cache_control") is not None:
-            field = f"{path}.citations.{place}.cache_control"
-            yield Finding(
-                path=field,
-                message=f"{field}: Extra inputs are not permitted",
-                remedy="Put cache_control on the block that is cited from.",
-            )
+            yield extra(f"{path}.citations.{place}.cache_control", "Put cache_control on the block that is cited from.")
 
 
 def _empty_text(path: str) -> Finding:

@@ -74,6 +74,6 @@ def test_nesting_too_deep_to_compare_is_said_and_not_raised() -> None:
     deep: Any = "x"
     for _ in range(5_000):
         deep = [deep]
-    nested = {"role": "user", "content": [{"type": "text", "text": "x", "more": deep}]}
+    nested = {"role": "user", "content": [{"type": "of_tomorrow", "more": deep}]}
     request = {"model": "claude-opus-5-5", "messages": [nested]}
     assert [(v.rule, v.path) for v in find_violations(request, previous=request)] == [("BIND-05", "messages")]
