@@ -207,7 +207,7 @@ RULES = (
         sentence="A first image, or the last one gone, invalidates the cached messages.",
         source="platform.claude.com/docs/en/build-with-claude/prompt-caching",
         date=_READ,
-        modelled="window.cached",
+        modelled="window.rendered.settings_of",
     ),
     Rule(
         id="MEDIA-09",
