@@ -41,8 +41,8 @@ def automatic_agrees(view: View) -> Iterator[Finding]:
             message="cache_control: the last block has a cache_control of its own with another ttl.",
             remedy="Leave out one of the two, or give both the same ttl.",
         )
-    if view.frame.platform == "bedrock":
-        yield extra("cache_control", "Bedrock's InvokeModel has no automatic breakpoint: set cache_control on a block.")
+    if view.frame.platform is not None:
+        yield extra("cache_control", "Bedrock and Google Cloud set no breakpoint by themselves: mark a block.")
 
 
 def longer_first(view: View) -> Iterator[Finding]:
@@ -163,9 +163,9 @@ RULES = (
         id="CACHE-03",
         sentence=(
             "A top-level cache_control puts a breakpoint on the last block that may carry one; a breakpoint of another ttl "
-            "there is rejected, and so is the field on Bedrock's InvokeModel."
+            "there is rejected, and so is the field on Bedrock and Google Cloud."
         ),
-        source=_PAGE,
+        source=f"{_PAGE}; for Google Cloud UKGovernmentBEIS/inspect_ai, stated by its maintainers",
         date=_READ,
         check=automatic_agrees,
     ),
