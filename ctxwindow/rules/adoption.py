@@ -61,7 +61,7 @@ def nothing_lost(view: View) -> Iterator[Finding]:
     found["system messages"] = sum(bool(_instructs(plain(message))) for message in view.messages)
     if "inline-tools-2026-09-15" in view.frame.betas:
         del found["tool changes"]
-    lost = ", ".join(f"{number} {what}" for what, number in found.items() if number)
+    lost = ", ".join(f"{what} ({number})" for what, number in found.items() if number)
     if lost:
         yield Finding(
             path="messages",
@@ -86,7 +86,7 @@ RULES = (
         source=_ON_DEMAND,
         date=_DATE,
         severity="warning",
-        modelled="rules.prefix.compaction_of",
+        modelled="rules.comparison.compaction_of",
     ),
     Rule(
         id="CMP-28",
