@@ -226,7 +226,7 @@ class Conversation:
             system=state.base.get("system"),
             tools=state.base.get("tools"),
             settings=state.settings,
-            betas=state.settings.get("betas") or (),
+            betas=state.settings.get("betas"),
         )
         raise_errors(violations)
         self._record(Appended(at=checked_time(now), message=taken))
@@ -439,7 +439,7 @@ class Conversation:
             system=state.base.get("system"),
             tools=state.base.get("tools"),
             settings=state.settings,
-            betas=state.settings.get("betas") or (),
+            betas=state.settings.get("betas"),
         )
 
     def _limit(self, max_tokens: int) -> int:

@@ -64,6 +64,16 @@ class ImageRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Platform (`claude_api`, `bedrock_gcp`) -> megabytes an image may have."""
     src: str
 
+    def patches(self, edge: int) -> int:
+        """Patches that cover an edge of so many pixels."""
+        return -(-edge // self.patch_px)
+
+    def fits(self, width: int, height: int, tier: Literal["standard", "high"]) -> bool:
+        """Whether an image of so many pixels is not scaled down: its padded edges and its tokens fit (MEDIA-03)."""
+        limits = self.tiers[tier]
+        across, down = self.patches(width), self.patches(height)
+        return max(across, down) * self.patch_px <= limits.max_edge_px and across * down <= limits.max_tokens
+
 
 class PdfRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A PDF page counts as its text and as an image of the page."""

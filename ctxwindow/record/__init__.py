@@ -1,7 +1,7 @@
 """What happened: blocks, messages, turns and rounds, events, canonical form and fingerprints."""
 
 from ctxwindow.record.blocks import BlockType, Family, block_type, known_types
-from ctxwindow.record.canonical import canonical_message, canonical_tools
+from ctxwindow.record.canonical import canonical_message, canonical_tools, same_message
 from ctxwindow.record.events import Event, decode_event, encode_event
 from ctxwindow.record.fingerprint import Fingerprint, Prefix, content_key, fingerprint
 from ctxwindow.record.intake import from_json, intake, to_json
@@ -25,5 +25,6 @@ __all__ = [
     "from_json",
     "intake",
     "known_types",
+    "same_message",
     "to_json",
 ]

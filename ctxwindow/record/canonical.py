@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from ctxwindow.record.blocks import block_type, is_blank_text, is_thinking
 
-__all__ = ["canonical_message", "canonical_system", "canonical_tools", "deferred_tools", "names_tools"]
+__all__ = ["canonical_message", "canonical_system", "canonical_tools", "deferred_tools", "names_tools", "same_message"]
 
 _TOOL_DEFAULTS: dict[str, Any] = {
     "type": "custom",
@@ -32,6 +34,19 @@ def canonical_message(message: Mapping[str, Any]) -> dict[str, Any]:
         if message.get(key) is not None:
             form[key] = _plain(message[key])
     return form
+
+
+def same_message(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two messages are equal under BIND-14. Equal bytes settle it at a tenth of the cost."""
+    return _encoded(one) == _encoded(other) or canonical_message(one) == canonical_message(other)
+
+
+def _encoded(message: Mapping[str, Any]) -> bytes | object:
+    """The message as JSON; what equals nothing, where it holds half a pair of surrogates."""
+    try:
+        return msgspec.json.encode(message)
+    except UnicodeEncodeError:
+        return object()
 
 
 def canonical_system(system: Any) -> Any:

@@ -1,43 +1,70 @@
-"""BIND: preserved thinking. What decides is in `ctxwindow.rules.prefix`; here are the rule and the table."""
+"""BIND: preserved thinking. What decides is in `ctxwindow.rules.prefix`; here are the rules and the table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctxwindow.rules.prefix import prefix_report
+from ctxwindow.rules.diagnosis import ThinkingState
+from ctxwindow.rules.enforcement import STALE, enforced_as, thinking_states
 from ctxwindow.rules.rule import Finding, Rule
-from ctxwindow.rules.view import View, plain
+from ctxwindow.rules.view import View
 
 __all__ = ["RULES"]
 
 _BETA = "thinking-binding-controls-2026-08-01"
 
 
+def readable(view: View) -> Iterator[Finding]:
+    """BIND-02, where the model that made a block is known."""
+    try:
+        states = thinking_states(view)
+    except RecursionError:
+        return  # BIND-05 says so
+    for state in states:
+        if state.state == "unreadable":
+            yield Finding(
+                path=state.path,
+                message=f"{state.path}: the API drops this block, unbilled: {(state.reason or '').partition(': ')[2]}",
+                remedy="Leave it where it is: models that read it still will. Nothing else is lost.",
+            )
+
+
 def bound(view: View) -> Iterator[Finding]:
-    """BIND-05. With drop_block the API drops the blocks and goes on, which is a warning."""
-    if view.previous is None or view.frame.profile is None or not view.frame.profile.bound:
+    """BIND-05. Where the API drops such blocks, or lets them pass, it goes on: a warning."""
+    if view.frame.profile is None or not view.frame.profile.bound:
         return
-    binding = plain(plain(view.frame.settings.get("thinking")).get("block_binding"))
-    request = {"system": view.frame.system, "tools": view.frame.tools, "messages": list(view.messages)}
-    for state in prefix_report(request, view.previous, view.frame.profile):
-        if state.valid:
-            continue
-        kind, _, sentence = (state.reason or "").partition(": ")
-        header = (
-            ""
-            if _BETA in view.frame.betas
-            else (f" That setting requires the `{_BETA}` value in the `anthropic-beta` header.")
+    enforced = enforced_as(view)
+    for state in thinking_states(view):
+        if state.state in STALE:
+            yield Finding(
+                path=state.path,
+                message=f"{state.path}: {_said(state, enforced, with_beta=_BETA in view.frame.betas)}",
+                remedy=f"Undo the change before it ({_change(state)}), or leave out this thinking and all after it.",
+                severity=None if enforced == "error" else "warning",
+            )
+
+
+def _said(state: ThinkingState, enforced: str, *, with_beta: bool) -> str:
+    """The API's own words for an error; what it does, where it goes on."""
+    sentence = (state.reason or "").partition(": ")[2]
+    if enforced == "drop_block":
+        return f"the API drops this block and goes on (thinking_dropped, prefix_binding_mismatch). {sentence}"
+    if enforced == "off":
+        return (
+            "this block fails the prefix check, which lets it pass on accounts of before 2026-08-31 "
+            f"(thinking_mismatch_allowed). {sentence}"
         )
-        yield Finding(
-            path=state.path,
-            message=(
-                f"{state.path}: Invalid `signature` in `thinking` block. The block is bound to a different conversation. "
-                'Remove the block, or set `thinking.block_binding.prefix_mismatch_behavior` to "drop_block".'
-                f"{header} {sentence}"
-            ),
-            remedy=f"Undo the change before it ({kind}), or leave out this thinking and all after it.",
-            severity="warning" if binding.get("prefix_mismatch_behavior") == "drop_block" else None,
-        )
+    header = "" if with_beta else f" That setting requires the `{_BETA}` value in the `anthropic-beta` header."
+    return (
+        "Invalid `signature` in `thinking` block. The block is bound to a different conversation. Remove the block, or "
+        f'set `thinking.block_binding.prefix_mismatch_behavior` to "drop_block".{header} {sentence}'
+    )
+
+
+def _change(state: ThinkingState) -> str:
+    """`system_changed [BIND-12], system_rerendered`."""
+    pattern = "" if state.pattern in (None, "unknown") else f", {state.pattern}"
+    return f"{state.kind} [{state.rule}]{pattern}"
 
 
 _PAGE = "platform.claude.com/docs/en/build-with-claude/preserved-thinking"
@@ -59,6 +86,7 @@ RULES = (
         source=_PAGE,
         date=_DATE,
         severity="warning",
+        check=readable,
     ),
     Rule(
         id="BIND-03",
@@ -81,6 +109,22 @@ RULES = (
         date=_DATE,
         models=_MODELS,
         check=bound,
+    ),
+    Rule(
+        id="BIND-06",
+        sentence="The error may end in a sentence that says what differs; the format is not promised.",
+        source="github.com/anomalyco/opencode/issues/48637; probes E1, E2",
+        date="2026-10-08",
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
+    ),
+    Rule(
+        id="BIND-07",
+        sentence="An unpublished header may name the kind and the pattern of the change; it is never depended on.",
+        source=f"{_SKILL}; probe E3",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
     ),
     Rule(
         id="BIND-08",
@@ -148,6 +192,45 @@ RULES = (
         models=_MODELS,
     ),
     Rule(
+        id="BIND-17",
+        sentence=(
+            "With the header and without the field, accounts that are not checked lose nothing; each block that would fail "
+            "is listed as thinking_mismatch_allowed."
+        ),
+        source=f"{_PAGE}; anthropic 2.12.0 types/beta/beta_thinking_mismatch_allowed_input_transformation.py",
+        date="2026-11-20",
+        models=_MODELS,
+        modelled="rules.report.check",
+    ),
+    Rule(
+        id="BIND-18",
+        sentence="A dropped block names one reason: organisation before end user before model before prefix.",
+        source="anthropic 2.12.0 types/beta/beta_thinking_dropped_input_transformation.py",
+        date="2026-11-20",
+        modelled="rules.reading.drop_reason",
+    ),
+    Rule(
+        id="BIND-19",
+        sentence="Thinking of account-bound models is dropped in other accounts, without an error.",
+        source=f"{_SKILL}/causes.md; platform.claude.com/docs/en/models/haiku-5-5/migration-guide",
+        date="2026-10-08",
+        models="Sonnet 5.5, Haiku 5.5",
+        severity="warning",
+        modelled="rules.reading.reads",
+    ),
+    Rule(
+        id="BIND-20",
+        sentence="Which model reads the thinking of which others is stated per model; what is not stated is unknown.",
+        source=f"{_PAGE}; {_SKILL}/causes.md",
+        date="2026-10-10",
+        severity="warning",
+        modelled="rules.reading.reads",
+        conflict=(
+            "The skill says that nobody else reads Sonnet 5.5, the newer page that Opus 5.5 does: the page is followed; that "
+            "Haiku 5.5 reads nobody else is said for Bedrock only."
+        ),
+    ),
+    Rule(
         id="BIND-21",
         sentence="Changing the model alone never fails the check; all blocks stay in the history.",
         source=_PAGE,
@@ -161,6 +244,29 @@ RULES = (
         models=_MODELS,
     ),
     Rule(
+        id="BIND-23",
+        sentence="A corrupted signature is rejected, with drop_block too.",
+        source=f"{_PAGE}; probe E2",
+        date=_DATE,
+        modelled="rules.replay.signed",
+    ),
+    Rule(
+        id="BIND-24",
+        sentence="Thinking that is dropped is neither billed nor counted, and stays in the history.",
+        source=f"{_PAGE}; {_SKILL}/causes.md",
+        date=_SKILL_DATE,
+        modelled="window.served.serve",
+        conflict="A page of August 2026 let ignored blocks count and told to strip them; the newer pages win.",
+    ),
+    Rule(
+        id="BIND-25",
+        sentence="In a batch failing blocks are dropped where the field is not set.",
+        source=f"{_PAGE}; {_SKILL}",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.report.check",
+    ),
+    Rule(
         id="BIND-26",
         sentence="A rejected body is never sent again: retry once with drop_block, or strip all thinking and keep it stripped.",
         source=f"{_SKILL}/causes.md",
@@ -168,10 +274,42 @@ RULES = (
         models=_MODELS,
     ),
     Rule(
+        id="BIND-27",
+        sentence="Setting the field opts a request of an older account into the check.",
+        source=_SKILL,
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.report.check",
+    ),
+    Rule(
         id="BIND-28",
         sentence="A verbatim tail behind a summary of one's own is sent without thinking, or with drop_block.",
         source=f"{_PAGE}; {_SKILL}",
         date=_SKILL_DATE,
         models=_MODELS,
+    ),
+    Rule(
+        id="BIND-29",
+        sentence="Turns of other models may be appended as plain text and calls; earlier thinking stays valid.",
+        source=f"{_SKILL}/causes.md",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
+    ),
+    Rule(
+        id="BIND-30",
+        sentence="System and tools may follow from the model that is called; what stays changed after the switch is an edit.",
+        source=f"{_SKILL}/causes.md",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
+    ),
+    Rule(
+        id="BIND-31",
+        sentence="A gateway that moves system messages into `system`, or thinking to the front, breaks what it forwards.",
+        source=f"{_SKILL}/causes.md; probe E2",
+        date=_SKILL_DATE,
+        models=_MODELS,
+        modelled="rules.prefix.prefix_report",
     ),
 )

@@ -1,4 +1,5 @@
-"""CMP: compaction blocks in a request, and requests for a compaction, as far as one request shows.
+"""CMP: compaction blocks in a request. How they are asked for is in `ctxwindow.rules.compaction_requests`, how they
+take the place of messages in `ctxwindow.rules.adoption`.
 
 Two kinds of block look alike. One that an on-demand compaction returned is signed; there is one with content, and
 it is the very first block of the conversation (CMP-20, CMP-21). One that the threshold edit left in a reply is not
@@ -10,14 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ctxwindow.record import canonical_message
-from ctxwindow.record.blocks import blocks_of
-from ctxwindow.rules.prefix import compaction_of, key_of
+from ctxwindow.rules.prefix import key_of
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.system import is_effort_only
 from ctxwindow.rules.view import Step, View, plain
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "blocks_in", "is_signed"]
 
 
 def is_signed(block: Mapping[str, Any]) -> bool:
@@ -28,7 +27,8 @@ def is_signed(block: Mapping[str, Any]) -> bool:
 def blocks_in(messages: list[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Path and block of every compaction block."""
     for index, message in enumerate(messages):
-        for place, block in enumerate(blocks_of(message)):
+        content = message.get("content")
+        for place, block in enumerate(content if isinstance(content, list) else ()):
             if plain(block).get("type") == "compaction":
                 yield f"messages.{index}.content.{place}", block
 
@@ -105,16 +105,26 @@ def something_to_summarize(view: View) -> Iterator[Finding]:
 
 
 def _same_block_before(view: View) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
-    """Signed blocks that the request before had under the same signature: path, block, original."""
-    old = plain(view.previous).get("messages")
-    old = [plain(message) for message in old] if isinstance(old, (list, tuple)) else []
-    originals = {block["signature"]: block for _, block in blocks_in(old) if isinstance(block.get("signature"), str)}
-    if not originals:
+    """Blocks that the exchange before had under the same signature, or summary: path, block, original."""
+    if view.exchange is None:
         return
-    for path, block in blocks_in(_all_messages(view)):
-        signature = block.get("signature")
-        if isinstance(signature, str) and signature in originals:
-            yield path, block, originals[signature]
+    reply = view.exchange.reply
+    old = [*view.exchange.messages, *([] if reply is None else [reply])]
+    originals = {key_of(block): block for _, block in blocks_in(old) if block.get("signature") or block.get("content")}
+    for path, block in blocks_in(_all_messages(view)) if originals else ():
+        if key_of(block) in originals:
+            yield path, block, originals[key_of(block)]
+
+
+def opaque_unchanged(view: View) -> Iterator[Finding]:
+    """CMP-05, against the request before: blocks are told by signature, and where there is none by summary."""
+    for path, block, original in _same_block_before(view):
+        if block.get("encrypted_content") != original.get("encrypted_content"):
+            yield Finding(
+                path=f"{path}.encrypted_content",
+                message=f"{path}.encrypted_content: differs from what was returned with the block.",
+                remedy="Send the block as it was returned.",
+            )
 
 
 def content_unchanged(view: View) -> Iterator[Finding]:
@@ -156,45 +166,25 @@ def tool_changes_unchanged(view: View) -> Iterator[Finding]:
             )
 
 
-def adopted_whole(view: View) -> Iterator[Finding]:
-    """CMP-28, against the request before: the two mistakes that draw no error."""
-    old = plain(view.previous).get("messages")
-    if not isinstance(old, (list, tuple)) or not old or not view.messages:
-        return
-    before = compaction_of([plain(message) for message in old])
-    now = compaction_of(_all_messages(view))
-    if before is not None and is_signed(before.block) and now is None:
-        yield Finding(
-            path="messages",
-            message="the compaction block of the request before is missing: the model no longer sees that history.",
-            remedy="Send the block first in every later request, until a newer one replaces it.",
-        )
-    new = now is not None and is_signed(now.block) and (before is None or key_of(before.block) != key_of(now.block))
-    if new and len(view.messages) > 1 and canonical_message(view.message(1)) == canonical_message(plain(old[0])):
-        yield Finding(
-            path="messages.1",
-            message="the messages that the compaction block summarises still follow it: the model sees them twice.",
-            remedy="Remove exactly the summarised messages from the front.",
-        )
-
-
-def new_role_kept(view: View, index: int) -> bool:
-    """CMP-30, where it decides over thinking: the first kept message is of another role than the last summarised."""
-    if view.frame.profile is None or not view.frame.profile.bound or index == len(view.messages):
-        return True
-    return view.message(index).get("role") != view.message(index - 1).get("role")
-
-
 _SDK = "anthropic 2.12.0 types/"
 _SDK_DATE = "2026-11-20"
 _ON_DEMAND = "platform.claude.com/docs/en/build-with-claude/compaction-on-demand"
+_THRESHOLD = "platform.claude.com/docs/en/build-with-claude/compaction"
 
 RULES = (
     Rule(
+        id="CMP-02",
+        sentence="Everything before the last compaction block with content is ignored, sent or not.",
+        source=_THRESHOLD,
+        date="2026-09-26",
+        modelled="rules.prefix.compaction_of",
+    ),
+    Rule(
         id="CMP-03",
         sentence="Blocks that the threshold edit left in replies go back; several may be present, the last counts.",
-        source="platform.claude.com/docs/en/build-with-claude/compaction",
+        source=_THRESHOLD,
         date="2026-08-22",
+        modelled="rules.prefix.compaction_of",
     ),
     Rule(
         id="CMP-04",
@@ -203,6 +193,28 @@ RULES = (
         date=_SDK_DATE,
         holding=frozenset({"compaction"}),
         check_message=not_an_empty_string,
+    ),
+    Rule(
+        id="CMP-05",
+        sentence="encrypted_content and signature of a compaction block go back as they came.",
+        source=f"{_SDK}beta/beta_compaction_block_param.py",
+        date=_SDK_DATE,
+        severity="warning",
+        check=opaque_unchanged,
+    ),
+    Rule(
+        id="CMP-13",
+        sentence="A compaction block may carry a breakpoint; one at the end of system outlives compactions.",
+        source=_THRESHOLD,
+        date="2026-08-22",
+        modelled="rules.markers.markers",
+    ),
+    Rule(
+        id="CMP-14",
+        sentence="A compaction block goes back without the keys of other blocks, such as citations or text, even null.",
+        source="platform.claude.com/docs/en/build-with-claude/compaction-threshold",
+        date="2026-09-26",
+        modelled="rules.version.known_fields",
     ),
     Rule(
         id="CMP-19",
@@ -231,6 +243,7 @@ RULES = (
         sentence="The first message may be an assistant message that holds just the block; another may follow it.",
         source=_ON_DEMAND,
         date="2026-09-26",
+        modelled="rules.messages.first_is_user",
     ),
     Rule(
         id="CMP-23",
@@ -260,28 +273,5 @@ RULES = (
         source=f"{_SDK}compaction_nothing_to_summarize_error.py",
         date=_SDK_DATE,
         check_end=something_to_summarize,
-    ),
-    Rule(
-        id="CMP-27",
-        sentence="A compaction may come back without a block (200, billed): nothing is dropped before one with content is there.",
-        source=_ON_DEMAND,
-        date="2026-09-26",
-        severity="warning",
-    ),
-    Rule(
-        id="CMP-28",
-        sentence="Adoption removes exactly the summarised messages from the front; the block stays first from then on.",
-        source=_ON_DEMAND,
-        date="2026-09-26",
-        severity="warning",
-        check=adopted_whole,
-    ),
-    Rule(
-        id="CMP-30",
-        sentence="Kept thinking stays valid only behind a role other than that of the last summarised message.",
-        source="platform.claude.com/docs/en/build-with-claude/compaction-keep-recent-turns",
-        date="2026-09-26",
-        models="bound models",
-        may_cut=new_role_kept,
     ),
 )

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import CtxwindowError, MisuseError
-from ctxwindow.record import Outline
+from ctxwindow.record import Family, Outline
 from ctxwindow.rules import (
+    adoption,
     binding,
+    caching,
     compaction,
+    compaction_requests,
     content,
+    editing,
+    effort,
+    limits,
+    media,
     messages,
     pairing,
     replay,
@@ -25,26 +33,50 @@ from ctxwindow.rules import (
     shape,
     system,
     thinking,
+    thinking_config,
+    tool_changes,
     tools,
+    version,
 )
-from ctxwindow.rules.rule import Check, Finding, MessageCheck, Rule, Violation
-from ctxwindow.rules.view import API_VERSION, Frame, Step, View, plain
+from ctxwindow.rules.exchange import Previous
+from ctxwindow.rules.rule import Check, Finding, MessageCheck, Role, Rule, Violation
+from ctxwindow.rules.view import API_VERSION, Enforcement, Frame, Step, View, plain
 
-__all__ = ["check_end", "check_message", "cuts", "find_violations", "may_cut", "rule", "rules"]
+__all__ = [
+    "check_end",
+    "check_message",
+    "cuts",
+    "find_violations",
+    "may_cut",
+    "named",
+    "rule",
+    "rules",
+    "violations_of",
+]
 
 _FAMILIES = (
     shape,
+    version,
+    limits,
     messages,
     content,
     pairing,
     server_tools,
     tools,
     thinking,
+    thinking_config,
+    effort,
     retention,
     replay,
     binding,
     system,
+    tool_changes,
     compaction,
+    compaction_requests,
+    adoption,
+    editing,
+    caching,
+    media,
 )
 _RULES: dict[str, Rule] = {row.id: row for family in _FAMILIES for row in family.RULES}
 
@@ -59,7 +91,9 @@ def _message_checks(table: Iterable[Rule], role: object) -> list[tuple[Rule, Mes
 # Picked out once, because these run on every message.
 _SHAPE = _message_checks(shape.RULES, None)
 _REST = [row for row in _RULES.values() if row not in shape.RULES]
-_BY_ROLE = {role: _message_checks(_REST, role) for role in ("user", "assistant", "system", None)}
+_BY_ROLE: dict[Role | None, _Checks[Step]] = {
+    role: _message_checks(_REST, role) for role in ("user", "assistant", "system", None)
+}
 _WHOLE: list[tuple[Rule, Check]] = [(row, row.check) for row in _RULES.values() if row.check]
 _END: list[tuple[Rule, Check]] = [(row, row.check_end) for row in _RULES.values() if row.check_end]
 _CUTS = [row.may_cut for row in _RULES.values() if row.may_cut]
@@ -85,9 +119,10 @@ def rule(identity: str) -> Rule:
 def find_violations(
     request: Mapping[str, Any],
     *,
-    previous: Mapping[str, Any] | None = None,
+    previous: Previous | None = None,
     profile: ModelProfile | None = None,
-    betas: Iterable[str] = (),
+    enforcement: Enforcement = "auto",
+    betas: Iterable[str] | None = None,
     api_version: str = API_VERSION,
     final: bool = True,
 ) -> list[Violation]:
@@ -95,25 +130,34 @@ def find_violations(
 
     Args:
         request: the body of a Messages request.
-        previous: the body of the request before, for the rules that compare the two (BIND-05, REPLAY-01, CMP-23, ...).
+        previous: the body of the request before, or a pair of it and its response, for the rules that compare with it
+            (BIND-05, REPLAY-01, CMP-23, ...).
         profile: the model; by default the one that the request names.
-        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`.
+        enforcement: what the API does about thinking that fails the prefix check (BIND-04).
+        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`. None and no such field:
+            not known, so that a field without the beta it needs is a warning only.
         api_version: value of the `anthropic-version` header.
         final: False while more will be appended before it is sent: rules about the end are then left out.
     """
     body = plain(request)
-    profile = profile if profile is not None else _named(body.get("model"))
-    view = View.of(
-        body,
-        profile=profile,
-        previous=None if previous is None else plain(previous),
-        betas=betas,
-        api_version=api_version,
-        final=final,
+    return violations_of(
+        View.of(
+            body,
+            profile=profile if profile is not None else named(body.get("model")),
+            previous=previous,
+            enforcement=enforcement,
+            betas=betas,
+            api_version=api_version,
+            final=final,
+        )
     )
+
+
+def violations_of(view: View) -> list[Violation]:
+    """Every rule that the request of a view breaks, in the order of the paths."""
     found = [violation for step in view.steps() for violation in _of_message(step)]
     found += _run(_WHOLE, view)
-    found += check_end(view) if final else []
+    found += check_end(view) if view.final else []
     once: dict[tuple[str, str], Violation] = {}
     for violation in found:
         once.setdefault((violation.rule, violation.path), violation)
@@ -130,7 +174,7 @@ def check_message(
     system: Any = None,
     tools: Any = None,
     settings: Mapping[str, Any] | None = None,
-    betas: Iterable[str] = (),
+    betas: Iterable[str] | None = None,
     api_version: str = API_VERSION,
 ) -> list[Violation]:
     """What one more message breaks, at the cost of that message and the one before it.
@@ -147,7 +191,7 @@ def check_message(
         system: as in the request.
         tools: as in the request; None: not known, so that nothing is concluded from a missing tool.
         settings: the other fields of the request.
-        betas: values of the `anthropic-beta` header.
+        betas: values of the `anthropic-beta` header; None: not known.
         api_version: value of the `anthropic-version` header.
     """
     frame = Frame(
@@ -155,7 +199,8 @@ def check_message(
         system=system,
         tools=tools,
         settings=settings or {},
-        betas=frozenset(betas),
+        betas=frozenset(betas or ()),
+        betas_known=betas is not None,
         api_version=api_version,
     )
     return _of_message(Step.of(message, index, previous, outline, frame))
@@ -185,7 +230,7 @@ def cuts(view: View) -> list[int]:
     return [index for index in view.outline.boundaries if may_cut(view, index)]
 
 
-def _named(model: object) -> ModelProfile | None:
+def named(model: object) -> ModelProfile | None:
     """The profile of the model that a request names, None when it is unknown (SHAPE-10 reports that)."""
     if not isinstance(model, str):
         return None
@@ -197,23 +242,30 @@ def _named(model: object) -> ModelProfile | None:
 
 def _of_message(step: Step) -> list[Violation]:
     """What one message breaks; only its shape, when that is broken."""
-    shape_broken = _run(_apt(_SHAPE, step), step)
+    role = step.role if step.role in ("user", "assistant", "system") else None
+    shape_checks, rest = _apt(role, step.families)
+    shape_broken = _run(shape_checks, step)
     if any(violation.severity == "error" for violation in shape_broken):
         return shape_broken
-    return shape_broken + _run(_apt(_BY_ROLE.get(step.role, _BY_ROLE[None]), step), step)
+    return shape_broken + _run(rest, step)
 
 
-def _apt(checks: _Checks[Step], step: Step) -> _Checks[Step]:
-    """The checks that this message can break at all."""
-    families = step.families
-    return [entry for entry in checks if not entry[0].holding or not families.isdisjoint(entry[0].holding)]
+@lru_cache(maxsize=256)  # roles and sets of families are few, and this is asked of every message
+def _apt(role: Role | None, families: frozenset[Family]) -> tuple[_Checks[Step], _Checks[Step]]:
+    """The checks that a message of this kind can break at all: of its shape, and the others."""
+    shape_checks, rest = (
+        [entry for entry in checks if not entry[0].holding or not families.isdisjoint(entry[0].holding)]
+        for checks in (_SHAPE, _BY_ROLE[role])
+    )
+    return shape_checks, rest
 
 
 def _run(checks: _Checks[_Subject], subject: _Subject) -> list[Violation]:
     found: list[Violation] = []
     for row, function in checks:
         try:
-            found += [_violation(row, finding) for finding in function(subject)]
+            for finding in function(subject):
+                found.append(_violation(row, finding))  # noqa: PERF401 - most find nothing, and a list each would cost more
         except RecursionError:
             found.append(_too_deep(row))
     return found

@@ -1,7 +1,7 @@
 """REPLAY: thinking goes back as it came.
 
 One request shows only whether a block carries a signature at all (REPLAY-04) and whether an open turn begins
-with thinking (THINK-07). Given the request before, a message that stands in both, at the same place and equal
+with thinking (THINK-07). Given the exchange before, a message that stands in both, at the same place and equal
 but for its thinking, also shows what was done to that thinking.
 """
 
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ctxwindow.record import canonical_message
+from ctxwindow.record import same_message
 from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.thinking import begins_with_thinking
-from ctxwindow.rules.view import Step, View, plain
+from ctxwindow.rules.view import Step, View
 
 __all__ = ["RULES", "seal", "thinking_of"]
 
@@ -48,18 +48,17 @@ def signed(step: Step) -> Iterator[Finding]:
 
 
 def _then(view: View, index: int) -> Mapping[str, Any] | None:
-    """Message `index` as the request before had it, where the two are equal but perhaps for their thinking."""
-    old = plain(view.previous).get("messages")
-    if not isinstance(old, (list, tuple)) or not 0 <= index < min(len(old), len(view.messages)):
+    """Message `index` as the exchange before had it, where the two are equal but perhaps for their thinking."""
+    if not 0 <= index < min(len(view.history), len(view.messages)):
         return None
-    now, then = view.message(index), plain(old[index])
-    same = now.get("role") == "assistant" and canonical_message(now) == canonical_message(then)
+    now, then = view.message(index), view.history[index]
+    same = now.get("role") == "assistant" and same_message(now, then)
     return then if same else None
 
 
 def _of_last_turn(view: View) -> Iterator[tuple[int, Mapping[str, Any], Mapping[str, Any]]]:
-    """Assistant messages of the last turn that also stand in the request before: index and both forms."""
-    for index in range(view.outline.turn_start or 0, len(view.messages) if view.previous is not None else 0):
+    """Assistant messages of the last turn that also stand in the exchange before: index and both forms."""
+    for index in range(view.outline.turn_start or 0, min(len(view.messages), len(view.history))):
         then = _then(view, index)
         if then is not None:
             yield index, view.message(index), then

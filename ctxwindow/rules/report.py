@@ -1,18 +1,20 @@
-"""The report on one request: everything that is wrong with it, at once."""
+"""The report on one request: everything that is wrong with it, at once, and what becomes of its thinking."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from ctxwindow.catalog import ModelProfile, resolve
-from ctxwindow.errors import UnknownModel
-from ctxwindow.rules.prefix import ThinkingState, prefix_report
-from ctxwindow.rules.registry import find_violations
+from ctxwindow.errors import MisuseError
+from ctxwindow.rules.diagnosis import ThinkingState
+from ctxwindow.rules.exchange import Previous
+from ctxwindow.rules.registry import named, violations_of
 from ctxwindow.rules.rule import Violation
-from ctxwindow.rules.view import API_VERSION
+from ctxwindow.rules.view import API_VERSION, Enforcement, View, plain
 
 __all__ = ["Report", "check"]
 
@@ -34,40 +36,85 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the API will take the request."""
         return not self.violations
 
+    def as_dict(self) -> dict[str, Any]:
+        """The report for programs: `{"ok", "violations", "warnings", "thinking", "model"}`."""
+        return {
+            "ok": self.ok,
+            "violations": [_row(violation) for violation in self.violations],
+            "warnings": [_row(violation) for violation in self.warnings],
+            "thinking": [msgspec.to_builtins(state) for state in self.thinking],
+            "model": self.model,
+        }
+
+    def explain(self) -> str:
+        """The report for people: one finding a line, what to do under it, then what becomes of the thinking."""
+        lines = []
+        for violation in (*self.violations, *self.warnings):
+            message = violation.message.removeprefix(f"{violation.path}: ")
+            lines += [f"{violation.severity} {violation.rule} at {violation.path}: {message}", f"  {violation.remedy}"]
+        counted = Counter(state.state for state in self.thinking)
+        if counted:
+            told = ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in counted.items())
+            lines.append(f"thinking blocks: {told}")
+        lines.append(
+            f"{'no rule broken' if self.ok else f'broken rules: {len(self.violations)}'}; warnings: {len(self.warnings)}; "
+            f"checked for {self.model or 'a model that is not known'}"
+        )
+        return "\n".join(lines)
+
+
+def _row(violation: Violation) -> dict[str, str]:
+    return {
+        "rule": violation.rule,
+        "path": violation.path,
+        "message": violation.message,
+        "remedy": violation.remedy,
+    }
+
 
 def check(
     request: Mapping[str, Any],
     *,
-    previous: Mapping[str, Any] | None = None,
+    previous: Previous | None = None,
     model: str | ModelProfile | None = None,
-    betas: Iterable[str] = (),
+    enforcement: Enforcement = "auto",
+    betas: Iterable[str] | None = None,
     api_version: str = API_VERSION,
 ) -> Report:
     """Everything that a request breaks, in the order of the paths. Nothing is raised for a malformed request.
 
     Args:
         request: the body of a Messages request.
-        previous: the body of the request before, for the rules that compare the two.
+        previous: the body of the request before, or a pair of it and its response (a dict, or the SDK's message). With
+            it the report says of each thinking block what becomes of it, and rules that compare the two are checked.
         model: the model; by default the one that the request names.
-        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`.
+        enforcement: what the API does about thinking that fails the prefix check (BIND-04). `auto`: what the request
+            asks for, else an error; `error`; `drop_block`: it drops such blocks and perhaps all later ones (BIND-09);
+            `off`: an account of before 2026-08-31, where they pass (BIND-17).
+        betas: values of the `anthropic-beta` header, next to those in `request["betas"]`. None and no such field:
+            not known, so that a field without the beta it needs is a warning only.
         api_version: value of the `anthropic-version` header.
 
     Raises:
         UnknownModel: `model` is not in the catalog.
+        MisuseError: `enforcement` is none of these.
     """
-    profile = resolve(model) if model is not None else _named(request.get("model"))
-    found = find_violations(request, previous=previous, profile=profile, betas=betas, api_version=api_version)
+    if enforcement not in get_args(Enforcement):
+        raise MisuseError(
+            "there is no such enforcement.",
+            rule="BIND-04",
+            path="enforcement",
+            remedy=f"One of {', '.join(get_args(Enforcement))}.",
+        )
+    body = plain(request)
+    profile = resolve(model) if model is not None else named(body.get("model"))
+    view = View.of(
+        body, profile=profile, previous=previous, enforcement=enforcement, betas=betas, api_version=api_version
+    )
+    found = violations_of(view)
     return Report(
         model=profile.id if profile is not None else None,
         violations=tuple(violation for violation in found if violation.severity == "error"),
         warnings=tuple(violation for violation in found if violation.severity != "error"),
-        thinking=tuple(prefix_report(request, previous, profile)) if previous is not None else (),
+        thinking=tuple(view.thinking or ()),
     )
-
-
-def _named(model: object) -> ModelProfile | None:
-    """The profile of the model that a request names, None when it is unknown (SHAPE-10 reports that)."""
-    try:
-        return resolve(model) if isinstance(model, str) else None
-    except UnknownModel:
-        return None

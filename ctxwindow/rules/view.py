@@ -8,7 +8,7 @@ conversation keeps its `Outline` and calls `check_message` with the outline as i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,19 +16,29 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Family, Outline, block_type
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.turns import is_turn_start
+from ctxwindow.rules.exchange import Exchange, Previous, plain
 
-__all__ = ["API_VERSION", "Block", "Frame", "Step", "View", "ends_in", "families_of", "first_block", "plain"]
+__all__ = [
+    "API_VERSION",
+    "Block",
+    "Enforcement",
+    "Frame",
+    "Step",
+    "View",
+    "ends_in",
+    "families_of",
+    "first_block",
+    "plain",
+]
 
 API_VERSION = "2026-10-21"
 """The version that SDK 2 sends with every request (VER-01)."""
 
 _NOTHING: Mapping[str, Any] = {}
 
-
-def plain(message: object) -> Mapping[str, Any]:
-    """The message, or an empty one in place of something that is no object (SHAPE-02 says so)."""
-    # The exact type first: asking the abstract class costs ten times as much, and this runs on every message.
-    return message if type(message) is dict or isinstance(message, Mapping) else _NOTHING
+Enforcement = Literal["auto", "error", "drop_block", "off"]
+"""What the API does about thinking that fails the prefix check (BIND-04). `auto`: what the request asks for, else an
+error where the model is checked for any account; `off`: an account of before 2026-08-31 that does not ask for it."""
 
 
 def families_of(message: Mapping[str, Any] | None) -> list[Family]:
@@ -71,8 +81,20 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, Any] = {}
     """All other request fields."""
     betas: frozenset[str] = frozenset()
-    """A lower bound: headers that the caller did not mention are not known."""
+    """Values of the `anthropic-beta` header."""
+    betas_known: bool = False
+    """Whether `betas` is all of them; otherwise it is a lower bound, and a beta that is missing may have been sent."""
     api_version: str = API_VERSION
+
+    @property
+    def platform(self) -> Literal["bedrock", "vertex"] | None:
+        """The partner cloud whose version the body names; None: not told, as in bodies for the Claude API."""
+        match str(self.settings.get("anthropic_version")).partition("-")[0]:
+            case "bedrock":
+                return "bedrock"
+            case "vertex":
+                return "vertex"
+        return None
 
     @property
     def thinking_type(self) -> str | None:
@@ -189,6 +211,10 @@ class View:
         frame: profile, system, tools, settings.
         messages: the messages, as given.
         previous: the body of the request before, for the prefix check.
+        exchange: the same with its response, where that was given.
+        history: the messages of both.
+        enforcement: what the API does about thinking that fails the prefix check (BIND-04).
+        thinking: the state of each thinking block, once `ctxwindow.rules.binding` has asked for it.
         final: False while more messages will be appended before anything is sent.
     """
 
@@ -201,22 +227,31 @@ class View:
         system: Any = None,
         tools: Any = None,
         settings: Mapping[str, Any] | None = None,
-        betas: Iterable[str] = (),
+        betas: Iterable[str] | None = None,
         api_version: str = API_VERSION,
-        previous: Mapping[str, Any] | None = None,
+        previous: Previous | Exchange | None = None,
+        enforcement: Enforcement = "auto",
         final: bool = True,
     ) -> None:
-        """`outline`: of all of `messages`, when the caller keeps one; otherwise it is built when first needed."""
+        """`outline`: of all of `messages`, when the caller keeps one; otherwise it is built when first needed.
+
+        `betas`: all values of the `anthropic-beta` header; None: not known.
+        """
         self.messages = messages
         self.frame = Frame(
             profile=profile,
             system=system,
             tools=tools,
             settings=settings or {},
-            betas=frozenset(betas),
+            betas=frozenset(betas or ()),
+            betas_known=betas is not None,
             api_version=api_version,
         )
-        self.previous = previous
+        self.exchange = Exchange.of(previous)
+        self.previous = None if self.exchange is None else self.exchange.request
+        self.history = [] if self.exchange is None else self.exchange.history
+        self.enforcement: Enforcement = enforcement
+        self.thinking: Any = None
         self.final = final
         self._outline = outline
 
@@ -226,14 +261,16 @@ class View:
         request: Mapping[str, Any],
         *,
         profile: ModelProfile | None = None,
-        previous: Mapping[str, Any] | None = None,
-        betas: Iterable[str] = (),
+        previous: Previous | Exchange | None = None,
+        enforcement: Enforcement = "auto",
+        betas: Iterable[str] | None = None,
         api_version: str = API_VERSION,
         final: bool = True,
     ) -> View:
         """The view of a request body. `profile` is not looked up here."""
         messages, named = request.get("messages"), request.get("betas")
-        named = [name for name in named if isinstance(name, str)] if isinstance(named, (list, tuple)) else []
+        if isinstance(named, (list, tuple)):
+            betas = [*(name for name in named if isinstance(name, str)), *(betas or ())]
         apart = ("messages", "system", "tools", "model", "betas")
         return cls(
             messages if isinstance(messages, (list, tuple)) else (),
@@ -241,9 +278,10 @@ class View:
             system=request.get("system"),
             tools=[] if request.get("tools") is None else request.get("tools"),
             settings={key: value for key, value in request.items() if key not in apart},
-            betas=[*named, *betas],
+            betas=betas,
             api_version=api_version,
             previous=previous,
+            enforcement=enforcement,
             final=final,
         )
 

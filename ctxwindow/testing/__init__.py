@@ -1,4 +1,4 @@
-"""For tests of your own: Hypothesis strategies for conversations, and a Claude that needs no network.
+"""For tests of your own: Hypothesis strategies for conversations and requests, and a Claude that needs no network.
 
 Names are imported when they are first used: the strategies need the extra `test`, `FakeClaude` does not.
 """
@@ -9,21 +9,35 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ctxwindow.testing.broken import Broken, broken_requests, mutations
     from ctxwindow.testing.fake import FakeClaude
+    from ctxwindow.testing.requests import exchanges, requests
     from ctxwindow.testing.strategies import SERVER_TOOLS, Step, conversations, json_values, replies, user_messages
 
 __all__ = [
     "SERVER_TOOLS",
+    "Broken",
     "FakeClaude",
     "Step",
+    "broken_requests",
     "conversations",
+    "exchanges",
     "json_values",
+    "mutations",
     "replies",
+    "requests",
     "user_messages",
 ]
 
-_PLACES = {"FakeClaude": "fake"}
-"""Names that are not in `strategies`."""
+_PLACES = {
+    "Broken": "broken",
+    "broken_requests": "broken",
+    "mutations": "broken",
+    "FakeClaude": "fake",
+    "exchanges": "requests",
+    "requests": "requests",
+}
+"""Name -> its module; all others are in `strategies`."""
 
 
 def __getattr__(name: str) -> Any:

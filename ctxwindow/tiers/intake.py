@@ -82,7 +82,7 @@ def check_fixed(
     request: dict[str, Any] = {**settings, "model": profile.id, "max_tokens": 1}
     request["messages"] = list(messages) or [{"role": "user", "content": "."}]
     request |= {key: value for key, value in (("system", system), ("tools", tools)) if value is not None}
-    raise_errors(find_violations(request, profile=profile, betas=settings.get("betas") or (), final=False))
+    raise_errors(find_violations(request, profile=profile, betas=settings.get("betas"), final=False))
 
 
 def raise_errors(violations: Iterable[Violation]) -> None:

@@ -1,8 +1,10 @@
-"""What counts: token counts and the estimator, media formulas, the ledger, usage of responses, cost."""
+"""What counts, and what it costs: sizes, the ledger, what the server makes of a request, the prompt cache, edits."""
 
 from ctxwindow.window.breakpoints import Breakpoint, breakpoints
 from ctxwindow.window.cached import PromptCache
+from ctxwindow.window.compare import compare
 from ctxwindow.window.cost import TTL_SECONDS, Bill, Ttl, bill
+from ctxwindow.window.effect import Change, Effect
 from ctxwindow.window.entry import Entry, entry_for
 from ctxwindow.window.ledger import Ledger
 from ctxwindow.window.request import count, ledger_of, open_ledger
@@ -20,8 +22,10 @@ __all__ = [
     "BlockSize",
     "Breakpoint",
     "Category",
+    "Change",
     "Count",
     "Disposition",
+    "Effect",
     "Entry",
     "Fixed",
     "Ledger",
@@ -35,6 +39,7 @@ __all__ = [
     "Window",
     "bill",
     "breakpoints",
+    "compare",
     "count",
     "count_text",
     "entry_for",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from ctxwindow.record.blocks import block_type, blocks_of, is_blank_text
-from ctxwindow.rules.view import plain
+from ctxwindow.record.blocks import block_type, is_blank_text, is_thinking
+from ctxwindow.rules.markers import automatic, markers
+from ctxwindow.rules.view import View
 from ctxwindow.window.cost import Ttl
 from ctxwindow.window.rendered import Piece, pieces
 
@@ -40,30 +41,41 @@ def breakpoints(request: Mapping[str, Any]) -> tuple[Breakpoint, ...]:
 
     A marker inside a tool result or a document counts for the block that it is in.
     """
-    return breakpoints_in(list(pieces(request)), request.get("cache_control"))
+    return breakpoints_in(request, list(pieces(request)))
 
 
-def breakpoints_in(rendered: Sequence[Piece], control: Any = None) -> tuple[Breakpoint, ...]:
-    """The breakpoints among the pieces of a request, `control` being its top-level `cache_control`."""
+def breakpoints_in(request: Mapping[str, Any], rendered: Sequence[Piece]) -> tuple[Breakpoint, ...]:
+    """The breakpoints of a request whose pieces are at hand."""
+    view = View.of(request)
+    indexes = {piece.path: index for index, piece in enumerate(rendered)}
     marked: dict[int, tuple[Ttl, bool]] = {}
-    for index, piece in enumerate(rendered):
-        ttl = _marker(piece.block)
-        if ttl is not None and may_be_marked(piece.block, piece.message):
-            marked[index] = (ttl, False)
-    automatic = _ttl(control)
-    if marked or automatic is not None:
+    for marker in markers(view):
+        index = indexes.get(_whole(marker.path))
+        if index is not None and may_be_marked(rendered[index].block, rendered[index].message):
+            marked[index] = (_ttl(marker.ttl), False)
+    top = automatic(view)
+    if marked or top is not None:
         for index, piece in enumerate(rendered):
             if piece.message is not None and block_type(piece.block).family == "server_result":
                 marked.setdefault(index, ("5m", True))
-    if automatic is not None:
-        last = _last_eligible(rendered)
-        if last is not None and (last not in marked or marked[last][1]):
-            marked[last] = (automatic, True)
+    last = _last_eligible(rendered) if top is not None else None
+    if top is not None and last is not None and (last not in marked or marked[last][1]):
+        marked[last] = (_ttl(top.ttl), True)
     place = positions(rendered)
     return tuple(
         Breakpoint(path=rendered[index].path, ttl=ttl, position=place[index], automatic=auto, piece=index)
         for index, (ttl, auto) in sorted(marked.items())
     )
+
+
+def _whole(path: str) -> str:
+    """The path of the block, system block or tool that holds a part."""
+    parts = path.split(".")
+    return ".".join(parts[: 4 if parts[0] == "messages" else 2])
+
+
+def _ttl(value: object) -> Ttl:
+    return "1h" if value == "1h" else "5m"
 
 
 def positions(rendered: Sequence[Piece]) -> list[int]:
@@ -80,13 +92,13 @@ def positions(rendered: Sequence[Piece]) -> list[int]:
 
 
 def may_be_marked(block: Mapping[str, Any], message: Mapping[str, Any] | None = None) -> bool:
-    """Whether a block may carry `cache_control`: not thinking, empty text, a turn-scoped system message, or a deferred
-    tool (CACHE-09).
+    """Whether a block may carry `cache_control` (CACHE-09).
+
+    Thinking, empty text, the text of a turn-scoped system message and deferred tools may not.
     """
     if message is not None and message.get("clear_at") == "next_user_message":
         return False
-    thinking = message is not None and block_type(block).family == "thinking"
-    return not thinking and not is_blank_text(block) and not block.get("defer_loading")
+    return not (is_thinking(block) or is_blank_text(block) or block.get("defer_loading"))
 
 
 def _last_eligible(rendered: Sequence[Piece]) -> int | None:
@@ -95,24 +107,3 @@ def _last_eligible(rendered: Sequence[Piece]) -> int | None:
         if may_be_marked(rendered[index].block, rendered[index].message):
             return index
     return None
-
-
-def _ttl(control: Any) -> Ttl | None:
-    """The lifetime that a marker asks for; None when it is none."""
-    if not isinstance(control, Mapping) or control.get("type") != "ephemeral":
-        return None
-    return "1h" if control.get("ttl") == "1h" else "5m"
-
-
-def _marker(block: Mapping[str, Any]) -> Ttl | None:
-    """The marker on a block, or the last one inside it."""
-    found = _ttl(block.get("cache_control"))
-    return found if found is not None else next(_inner_markers(block), None)
-
-
-def _inner_markers(block: Mapping[str, Any]) -> Iterator[Ttl]:
-    for source in (block, plain(block.get("source"))):
-        for inner in reversed(blocks_of({"content": source.get("content")})):
-            ttl = _ttl(plain(inner).get("cache_control"))
-            if ttl is not None:
-                yield ttl

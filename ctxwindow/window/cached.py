@@ -57,7 +57,7 @@ class PromptCache:
         rendered = render(served.request, served.profile)
         sums = list(itertools.accumulate(piece.tokens for piece in rendered))
         minimum = served.profile.cache_min_tokens or 0
-        found = breakpoints_in(rendered, served.request.get("cache_control"))
+        found = breakpoints_in(served.request, rendered)
         marks = [mark for mark in found if sums[mark.piece] >= minimum]
         place = positions(rendered)
         hit = max((self._read(rendered, place, mark, at) for mark in marks), default=-1)

@@ -12,9 +12,8 @@ from typing import Any
 import msgspec
 
 from ctxwindow.catalog import ModelProfile
+from ctxwindow.rules.editing import CLEAR_THINKING, CLEAR_TOOL_USES
 from ctxwindow.window.edits import (
-    CLEAR_THINKING,
-    CLEAR_TOOL_USES,
     Clearable,
     Cleared,
     ClearThinking,

@@ -21,17 +21,22 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record.blocks import block_type, call_id, is_thinking, result_id
+from ctxwindow.rules.editing import CLEAR_THINKING, CLEAR_TOOL_USES
 from ctxwindow.rules.view import plain
 from ctxwindow.window.sizes import ZERO, BlockSize, Category, size_block
 from ctxwindow.window.tokens import Count
 
 __all__ = [
-    "CLEAR_THINKING", "CLEAR_TOOL_USES", "PLACEHOLDER", "ClearThinking", "ClearToolUses", "Clearable", "Cleared", "Tally",
-    "cleared_form", "less", "setting_of",
-]  # fmt: skip
-
-CLEAR_TOOL_USES = "clear_tool_uses_20250919"
-CLEAR_THINKING = "clear_thinking_20251015"
+    "PLACEHOLDER",
+    "ClearThinking",
+    "ClearToolUses",
+    "Clearable",
+    "Cleared",
+    "Tally",
+    "cleared_form",
+    "less",
+    "setting_of",
+]
 
 PLACEHOLDER = "[Old tool result cleared]"
 """Stands for the text that the server puts in place of a cleared result (EDIT-02)."""

@@ -104,7 +104,7 @@ def loads(message: Mapping[str, Any]) -> list[str]:
     By a `tool_reference` in a result, or by a `tool_addition`; a `tool_removal` names a tool without bringing it in.
     """
     names: list[str] = []
-    stack = [
+    stack: list[Any] = [
         block for block in blocks_of(message) if isinstance(block, Mapping) and block_type(block).family in _NAMING
     ]
     while stack:

@@ -23,11 +23,11 @@ from ctxwindow.rules.view import plain
 from ctxwindow.window.entry import loads
 from ctxwindow.window.sizes import Fixed, fixed_sizes, size_message
 
-__all__ = ["Piece", "Section", "pieces", "render", "settings_of"]
+__all__ = ["SECTIONS", "Piece", "Section", "pieces", "render", "settings_of"]
 
 Section = Literal["tools", "system", "messages"]
 
-_SECTIONS: tuple[Section, ...] = ("tools", "system", "messages")
+SECTIONS: tuple[Section, ...] = ("tools", "system", "messages")
 _WEB_SEARCH = "web_search_"
 
 
@@ -135,7 +135,7 @@ def render(request: Mapping[str, Any], profile: ModelProfile) -> list[Piece]:
     all_pieces = list(pieces(request))
     found: list[Piece] = []
     before: Mapping[str, Any] | None = None
-    for section in _SECTIONS:
+    for section in SECTIONS:
         chain.update(_bytes(settings[section]))
         for piece in all_pieces:
             if piece.section != section:

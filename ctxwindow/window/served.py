@@ -14,14 +14,14 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record.blocks import blocks_of
+from ctxwindow.rules.editing import COMPACT
 from ctxwindow.rules.view import plain
 from ctxwindow.window.edits import cleared_form, setting_of
 from ctxwindow.window.request import ledger_of
 from ctxwindow.window.window import BlockCount, Window
 
-__all__ = ["COMPACT", "Served", "compaction_due", "serve"]
+__all__ = ["Served", "compaction_due", "serve"]
 
-COMPACT = "compact_20260112"
 _TRIGGER = 150_000
 """Input tokens (CMP-01)."""
 
@@ -64,8 +64,8 @@ def serve(
     out: dict[int, dict[int, str]] = {}
     for rule, paths in (("BIND-08", dropped), ("BIND-02", unreadable)):
         for path in paths:
-            _, index, _, place = path.split(".")
-            out.setdefault(int(index), {})[int(place)] = rule
+            _, at, _, place = path.split(".")
+            out.setdefault(int(at), {})[int(place)] = rule
     ledger = ledger_of(request, profile, out)
     window = ledger.window()
     fates = {block.path: block for block in window.blocks}

@@ -18,6 +18,16 @@ def changed(model: str = "claude-opus-5-5", **settings: Any) -> list[Violation]:
     return find_violations({**old, "system": "Be brief. It is Monday.", **settings}, previous=old)
 
 
+def test_bind_02() -> None:
+    """Blocks that the model cannot read are dropped for that request, unbilled, without an error."""
+    old = {"model": "claude-opus-5-5", "messages": MESSAGES}
+    now = {**old, "model": "claude-sonnet-5-5", "system": "Another."}
+    (found,) = find_violations(now, previous=old)
+    assert (found.rule, found.path, found.severity) == ("BIND-02", "messages.1.content.0", "warning")
+    assert "claude-sonnet-5-5 does not read the thinking of claude-opus-5-5" in found.message
+    assert find_violations({**old, "model": "claude-fable-5-1"}, previous=old) == []
+
+
 def test_bind_05() -> None:
     """Thinking whose prefix differs from when it was created is rejected."""
     assert [(v.rule, v.path, v.severity) for v in changed()] == [("BIND-05", "messages.1.content.0", "error")]
@@ -43,7 +53,17 @@ def test_bind_05_says_what_the_api_says() -> None:
 def test_bind_08() -> None:
     """prefix_mismatch_behavior drop_block drops failing blocks and lists them in input_transformations."""
     dropping = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
-    assert [violation.severity for violation in changed(thinking=dropping)] == ["warning"]
+    (found,) = changed(thinking=dropping, betas=["thinking-binding-controls-2026-08-01"])
+    assert (found.rule, found.severity) == ("BIND-05", "warning")
+    assert "drops this block and goes on (thinking_dropped, prefix_binding_mismatch)" in found.message
+
+
+def test_bind_17_an_old_account_lets_it_pass() -> None:
+    """BIND-17: nothing is dropped, each block that would fail is listed."""
+    old = {"model": "claude-opus-5-5", "messages": MESSAGES}
+    (found,) = find_violations({**old, "system": "Another."}, previous=old, enforcement="off")
+    assert (found.rule, found.severity) == ("BIND-05", "warning")
+    assert "thinking_mismatch_allowed" in found.message
 
 
 def test_a_model_that_is_not_known_is_not_judged() -> None:

@@ -93,3 +93,16 @@ def test_the_outline_that_the_caller_keeps_is_used() -> None:
     outline = Outline()
     assert View([HI], outline=outline).outline is outline
     assert View([HI]).outline.length == 1
+
+
+def test_headers_are_known_where_they_are_given() -> None:
+    views = [View.of({}), View.of({}, betas=[]), View.of({"betas": ["b"]}), View.of({"betas": 5})]
+    assert [view.frame.betas_known for view in views] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("version", "platform"),
+    [("bedrock-2023-05-31", "bedrock"), ("vertex-2023-10-16", "vertex"), (None, None), (7, None)],
+)
+def test_the_platform_is_told_by_the_version_in_the_body(version: Any, platform: str | None) -> None:
+    assert View.of({"anthropic_version": version}).frame.platform == platform

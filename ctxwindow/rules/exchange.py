@@ -1,0 +1,82 @@
+"""The exchange before: the request that was sent, and its reply where it is known.
+
+Rules that compare a request with what came before it need to know which blocks existed. The request before tells of
+all but the last reply; with the reply they know that one too, and which model made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from ctxwindow.record import intake
+
+__all__ = ["Exchange", "Previous", "plain"]
+
+_NOTHING: Mapping[str, Any] = {}
+
+Previous: TypeAlias = Mapping[str, Any] | tuple[Mapping[str, Any], Any]
+"""The body of the request before; or a pair of it and its response, as a dict or as the SDK's object."""
+
+
+def plain(message: object) -> Mapping[str, Any]:
+    """The message, or an empty one in place of something that is no object (SHAPE-02 says so)."""
+    # The exact type first: asking the abstract class costs ten times as much, and this runs on every message.
+    return message if type(message) is dict or isinstance(message, Mapping) else _NOTHING
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """A request and, where it is known, its response."""
+
+    request: Mapping[str, Any]
+    """The body as it was sent."""
+    response: Mapping[str, Any] | None = None
+    """The API's message; None: not known."""
+
+    @classmethod
+    def of(cls, previous: object) -> Exchange | None:
+        """The exchange that `check` was given as `previous`; None when it was given none. Raises nothing."""
+        if previous is None or isinstance(previous, Exchange):
+            return previous
+        if not isinstance(previous, (list, tuple)):
+            return cls(request=plain(previous))
+        request, response = (*previous, None, None)[:2]
+        if not isinstance(response, Mapping) and callable(getattr(response, "model_dump", None)):
+            response = intake(response)
+        return cls(request=plain(request), response=response if isinstance(response, Mapping) else None)
+
+    @property
+    def messages(self) -> list[Mapping[str, Any]]:
+        """The messages of the request."""
+        messages = self.request.get("messages")
+        return [plain(message) for message in messages] if isinstance(messages, (list, tuple)) else []
+
+    @property
+    def reply(self) -> Mapping[str, Any] | None:
+        """The response as the message that is appended for it; None when there is none, or an empty one (FB-02)."""
+        content = plain(self.response).get("content")
+        return {"role": "assistant", "content": content} if isinstance(content, (list, str)) and content else None
+
+    @property
+    def history(self) -> list[Mapping[str, Any]]:
+        """The conversation as it stood after the exchange.
+
+        The block that an on-demand compaction returned is no part of it: it takes the place of messages when it is
+        adopted (CMP-28).
+        """
+        compacts = plain(self.request.get("compaction")).get("type") == "summarize"
+        return [*self.messages, self.reply] if self.reply is not None and not compacts else self.messages
+
+    @property
+    def asked(self) -> str | None:
+        """The model that the request named."""
+        model = self.request.get("model")
+        return model if isinstance(model, str) else None
+
+    @property
+    def answered(self) -> str | None:
+        """The model that made the reply: the response names it, after a fallback (FB-13) another than was asked."""
+        model = plain(self.response).get("model")
+        return model if isinstance(model, str) else self.asked
