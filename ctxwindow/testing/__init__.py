@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ctxwindow.testing.broken import Broken, broken_requests, mutations
     from ctxwindow.testing.fake import FakeClaude
-    from ctxwindow.testing.requests import exchanges, requests
+    from ctxwindow.testing.bodies import exchanges, requests
     from ctxwindow.testing.strategies import SERVER_TOOLS, Step, conversations, json_values, replies, user_messages
 
 __all__ = [
@@ -34,8 +34,8 @@ _PLACES = {
     "broken_requests": "broken",
     "mutations": "broken",
     "FakeClaude": "fake",
-    "exchanges": "requests",
-    "requests": "requests",
+    "exchanges": "bodies",
+    "requests": "bodies",
 }
 """Name -> its module; all others are in `strategies`."""
 
