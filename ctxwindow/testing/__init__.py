@@ -9,9 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ctxwindow.testing.bodies import exchanges, requests
     from ctxwindow.testing.broken import Broken, broken_requests, mutations
     from ctxwindow.testing.fake import FakeClaude
-    from ctxwindow.testing.bodies import exchanges, requests
     from ctxwindow.testing.strategies import SERVER_TOOLS, Step, conversations, json_values, replies, user_messages
 
 __all__ = [

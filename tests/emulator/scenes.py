@@ -33,9 +33,7 @@ def post(
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     beta = {"anthropic-beta": ",".join(betas)} if betas else {}
     raw = sent if isinstance(sent, bytes) else to_json(sent)
-    return emulator.handle(
-        Request(method="POST", path=path, headers={**HEADERS, **beta, **named}, body=raw), at=at
-    )
+    return emulator.handle(Request(method="POST", path=path, headers={**HEADERS, **beta, **named}, body=raw), at=at)
 
 
 def get(emulator: Emulator, path: str) -> Response:

@@ -121,7 +121,8 @@ def test_deep_nesting(depth: int, place: str) -> None:
         b'"tool_use_id":"a"}]}]}' % (BOUND.encode(), deep),
         "schema": b'{"model":"%s","max_tokens":9,"messages":[{"role":"user","content":"x"}],"tools":[{"name":"b",'
         b'"input_schema":%s}],"tool_choice":{"type":"auto"}}' % (BOUND.encode(), deep),
-        "content": b'{"model":"%s","max_tokens":9,"messages":[{"role":"user","content":[%s]}]}' % (BOUND.encode(), deep),
+        "content": b'{"model":"%s","max_tokens":9,"messages":[{"role":"user","content":[%s]}]}'
+        % (BOUND.encode(), deep),
     }[place]
     response = post(Emulator(), raw)
     typed(response.status, response.body)
@@ -129,7 +130,10 @@ def test_deep_nesting(depth: int, place: str) -> None:
 
 @pytest.mark.parametrize("number", ["1" * 5_000, "-1", "1e400", "1e5", "1.5", "true", '"9"', "null", "1" * 30])
 def test_odd_numbers(number: str) -> None:
-    raw = b'{"model":"%s","max_tokens":%s,"messages":[{"role":"user","content":"x"}]}' % (BOUND.encode(), number.encode())
+    raw = b'{"model":"%s","max_tokens":%s,"messages":[{"role":"user","content":"x"}]}' % (
+        BOUND.encode(),
+        number.encode(),
+    )
     response = post(Emulator(), raw)
     typed(response.status, response.body)
     assert response.status == 400
