@@ -222,7 +222,8 @@ class Service:
                 usage = usage_of(Bill(), None, [compaction_entry(bill) for bill in opening.bills])
                 message = self._message(accepted, setting, opening.blocks, usage, stop_reason="compaction")
                 return _answer(message, opening.bills)
-        reply = self._ask(self._replies, accepted)
+        # MSG-17: with max_tokens 0 the model is not asked at all.
+        reply = self._ask(self._replies, accepted) if accepted.body["max_tokens"] else Reply(content=[])
         generated = generate(reply, accepted.body, accepted.profile, opening.prompt.window.tokens)
         content = self._binder.sign([*opening.blocks, *generated.content], opening.standing, accepted.profile)
         content = shown(content, accepted.body, accepted.profile)
