@@ -17,6 +17,7 @@ from ctxwindow.record import Family, Outline, block_type
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.rules.exchange import Exchange, Previous, plain
+from ctxwindow.rules.nested import Found, notable
 
 __all__ = [
     "API_VERSION",
@@ -146,6 +147,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """The blocks that are objects. A string is one text block (MSG-08)."""
     families: frozenset[Family]
     """The families of `blocks`."""
+    notable: list[Found]
+    """Those that some rule counts or that carry a cache marker, blocks inside blocks included."""
     last: bool = False
     """Whether the request ends here and will not be appended to."""
     run_start: int = 0
@@ -184,6 +187,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
             frame=frame,
             blocks=blocks,
             families=frozenset([block.family for block in blocks]),
+            notable=notable(path, message.get("content")),
             last=last,
             run_start=run_start,
         )
@@ -220,7 +224,6 @@ class View:
         history: the messages of both.
         enforcement: what the API does about thinking that fails the prefix check (BIND-04).
         thinking: the state of each thinking block, once `ctxwindow.rules.binding` has asked for it.
-        notable: the blocks that rules count, once `ctxwindow.rules.nested` has looked for them.
         final: False while more messages will be appended before anything is sent.
     """
 
@@ -258,7 +261,7 @@ class View:
         self.history = [] if self.exchange is None else self.exchange.history
         self.enforcement: Enforcement = enforcement
         self.thinking: Any = None
-        self.notable: Any = None
+        self._notable: list[Found] | None = None
         self.final = final
         self._outline = outline
 
@@ -303,13 +306,24 @@ class View:
             self._outline = outline
         return self._outline
 
+    @property
+    def notable(self) -> list[Found]:
+        """The blocks of all messages that some rule counts or that carry a cache marker, in render order."""
+        if self._notable is None:
+            self._notable = [
+                entry
+                for index, message in enumerate(self.messages)
+                for entry in notable(f"messages.{index}.content", plain(message).get("content"))
+            ]
+        return self._notable
+
     def message(self, index: int) -> Mapping[str, Any]:
         """The message at `index`; an empty one where there is no object."""
         return plain(self.messages[index])
 
     def steps(self) -> Iterator[Step]:
         """Every message in its place, each with the outline as it is before it."""
-        outline = Outline()
+        outline, found = Outline(), []
         before: object = None
         run_start, in_run = 0, False
         final_index = len(self.messages) - 1 if self.final else -1
@@ -322,4 +336,5 @@ class View:
             in_run = assistant
             before = step.message
             outline.add(step.message)
-        self._outline = outline
+            found += step.notable
+        self._outline, self._notable = outline, found
