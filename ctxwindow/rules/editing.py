@@ -210,7 +210,7 @@ RULES = (
         sentence="With the memory tool the model is warned before results are cleared.",
         source=_PAGE,
         date=_READ,
-        out_of_scope="The server writes the warning; neither its text nor its size is documented.",
+        modelled="window.ledger.Ledger",
     ),
     Rule(
         id="EDIT-10",

@@ -212,6 +212,6 @@ RULES = (
         sentence="A file id that has expired is a 404 file_expired.",
         source="anthropic 2.12.0 types/file_expired_error.py",
         date="2026-11-20",
-        out_of_scope="How long a file lives is known to the Files API alone; no request shows it.",
+        modelled="tiers.recovery.recover",
     ),
 )
