@@ -86,7 +86,7 @@ RULES = (
         source=_ON_DEMAND,
         date=_DATE,
         severity="warning",
-        modelled="rules.prefix.compaction_of",
+        modelled="rules.comparison.compaction_of",
     ),
     Rule(
         id="CMP-28",

@@ -7,6 +7,7 @@ from typing import Any
 
 from ctxwindow.catalog import document
 from ctxwindow.record.blocks import is_thinking
+from ctxwindow.rules.fields import extra
 from ctxwindow.rules.markers import Marker, automatic, last_cacheable, markers
 from ctxwindow.rules.nested import with_inner
 from ctxwindow.rules.rule import Finding, Rule
@@ -41,11 +42,7 @@ def automatic_agrees(view: View) -> Iterator[Finding]:
             remedy="Leave out one of the two, or give both the same ttl.",
         )
     if view.frame.platform == "bedrock":
-        yield Finding(
-            path="cache_control",
-            message="cache_control: Extra inputs are not permitted",
-            remedy="Bedrock's InvokeModel has no automatic breakpoint: set cache_control on a block.",
-        )
+        yield extra("cache_control", "Bedrock's InvokeModel has no automatic breakpoint: set cache_control on a block.")
 
 
 def longer_first(view: View) -> Iterator[Finding]:
@@ -85,12 +82,7 @@ def _malformed(control: Any) -> tuple[str, str] | None:
 def cacheable(step: Step) -> Iterator[Finding]:
     """CACHE-09. Turn-scoped system messages are SYS-08, deferred tools TOOL-19."""
     if step.message.get("cache_control") is not None:
-        path = f"{step.path}.cache_control"
-        yield Finding(
-            path=path,
-            message=f"{path}: Extra inputs are not permitted",
-            remedy="Put cache_control on a block of the message.",
-        )
+        yield extra(f"{step.path}.cache_control", "Put cache_control on a block of the message.")
     for block in step.blocks:
         for path, part in with_inner(block.path, block.data):
             yield from _not_cacheable(path, part)
@@ -109,12 +101,7 @@ def _not_cacheable(path: str, block: Mapping[str, Any]) -> Iterator[Finding]:
     citations = block.get("citations")
     for place, citation in enumerate(citations if isinstance(citations, list) else ()):
         if plain(citation).get("cache_control") is not None:
-            field = f"{path}.citations.{place}.cache_control"
-            yield Finding(
-                path=field,
-                message=f"{field}: Extra inputs are not permitted",
-                remedy="Put cache_control on the block that is cited from.",
-            )
+            yield extra(f"{path}.citations.{place}.cache_control", "Put cache_control on the block that is cited from.")
 
 
 def _empty_text(path: str) -> Finding:
@@ -163,7 +150,7 @@ RULES = (
         sentence="A request is rendered as tools, system, messages; a changed byte invalidates the cache from there on.",
         source=_PAGE,
         date=_READ,
-        modelled="window.cached",
+        modelled="window.rendered.render",
     ),
     Rule(
         id="CACHE-02",
@@ -194,21 +181,21 @@ RULES = (
         sentence="An entry lives from the start of the request that wrote or last read it; reading refreshes it for free.",
         source=_SKILL,
         date=_SKILL_DATE,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="CACHE-06",
         sentence="A breakpoint looks back over 20 positions; a run of calls, or of results, is one position.",
         source=f"{_PAGE}; {_SKILL}",
         date=_SKILL_DATE,
-        modelled="window.cached",
+        modelled="window.breakpoints.positions",
     ),
     Rule(
         id="CACHE-07",
         sentence="Entries are written at breakpoints only, and only entries that earlier requests wrote are read.",
         source=_PAGE,
         date=_READ,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="CACHE-08",
@@ -231,7 +218,7 @@ RULES = (
         sentence="Thinking of earlier turns is cached as part of the prefix, and counts as input when it is read.",
         source=_PAGE,
         date=_READ,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="CACHE-11",
@@ -241,7 +228,7 @@ RULES = (
         ),
         source=f"{_PAGE}; platform.claude.com/docs/en/agents-and-tools/tool-use/tool-use-with-prompt-caching",
         date=_READ,
-        modelled="window.cached",
+        modelled="window.rendered.settings_of",
     ),
     Rule(
         id="CACHE-12",
@@ -249,35 +236,35 @@ RULES = (
         source=f"{_PAGE}; {_SKILL}",
         date=_SKILL_DATE,
         models="Opus 4.1, Sonnet 4.5, Haiku 4.5 and earlier",
-        modelled="window.cached",
+        modelled="window.served.serve",
     ),
     Rule(
         id="CACHE-13",
         sentence="With both lifetimes: read up to the highest hit, 1h price up to the last 1h breakpoint, 5m price behind it.",
         source=_PAGE,
         date=_READ,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="CACHE-14",
         sentence="Where a request caches, the server sets a 5m breakpoint on each result of a server tool.",
         source="platform.claude.com/docs/en/agents-and-tools/tool-use/tool-use-with-prompt-caching",
         date=_READ,
-        modelled="window.cached",
+        modelled="window.breakpoints.breakpoints",
     ),
     Rule(
         id="CACHE-15",
         sentence="A cache belongs to one workspace (or organisation, on partner clouds), one model and one speed.",
         source=f"{_PAGE}; platform.claude.com/docs/en/build-with-claude/fast-mode",
         date=_READ,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="CACHE-16",
         sentence="An entry can be read as soon as the first response begins.",
         source=_PAGE,
         date=_READ,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="CACHE-17",
@@ -291,7 +278,7 @@ RULES = (
         sentence="Thinking that the server drops shifts the cached messages from its place on; tools and system stay cached.",
         source=_SKILL,
         date=_SKILL_DATE,
-        modelled="window.cached",
+        modelled="window.served.serve",
     ),
     Rule(
         id="CACHE-19",

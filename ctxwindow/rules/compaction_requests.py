@@ -176,7 +176,7 @@ RULES = (
         sentence="The request's own model writes the summary; with tools it may call one instead, which leaves a null block.",
         source=_THRESHOLD,
         date=_READ,
-        modelled="rules.prefix.compaction_of",
+        modelled="rules.comparison.compaction_of",
     ),
     Rule(
         id="CMP-10",
@@ -204,7 +204,7 @@ RULES = (
         sentence="A compaction closes a context of at least the trigger's size; how much more, its own counts do not say.",
         source=f"{_SDK}/beta_usage.py",
         date=_SDK_DATE,
-        modelled="window.usage.read_usage",
+        modelled="window.served.compaction_due",
     ),
     Rule(
         id="CMP-16",

@@ -176,7 +176,7 @@ RULES = (
         sentence="Clearing invalidates the cached prefix from the first cleared block on.",
         source=_PAGE,
         date=_READ,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="EDIT-05",

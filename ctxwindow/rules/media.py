@@ -11,6 +11,7 @@ from typing import Any
 from ctxwindow.catalog import ModelProfile, document
 from ctxwindow.record.images import image_size
 from ctxwindow.record.pdf import pdf_pages
+from ctxwindow.rules.fields import one_of
 from ctxwindow.rules.nested import all_blocks, with_inner
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import Block, Frame, Step, View, plain
@@ -107,12 +108,7 @@ def not_resized(step: Step) -> Iterator[Finding]:
             given = image.get("transformations")
             wanted = plain(given).get("oversized_image")
             if given is not None and not (isinstance(given, Mapping) and wanted in (None, "downsize", "error")):
-                field = f"{path}.transformations" + (".oversized_image" if isinstance(given, Mapping) else "")
-                yield Finding(
-                    path=field,
-                    message=f"{field}: Input should be 'downsize' or 'error'",
-                    remedy="Leave it out: larger images are scaled down then.",
-                )
+                yield one_of(f"{path}.transformations.oversized_image", ("downsize", "error"))
             if (screenshots or wanted == "error") and _oversized(image, step.frame):
                 yield Finding(
                     path=path,
@@ -211,7 +207,7 @@ RULES = (
         sentence="A first image, or the last one gone, invalidates the cached messages.",
         source="platform.claude.com/docs/en/build-with-claude/prompt-caching",
         date=_READ,
-        modelled="window.cached",
+        modelled="window.rendered.settings_of",
     ),
     Rule(
         id="MEDIA-09",

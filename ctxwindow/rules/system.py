@@ -52,6 +52,8 @@ def follows_user(step: Step) -> Iterator[Finding]:
     """SYS-04, what stands before: a user message, a server tool result, or a system message of the same section."""
     if is_effort_only(step.message) or step.role_before in ("user", "system"):
         return
+    if step.index == 0 and step.frame.continues:
+        return  # what stands before it only the server knows (THR-01)
     if step.role_before == "assistant" and ends_in(step.before, "server_result"):
         return
     yield Finding(

@@ -115,6 +115,11 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         return self.thinking_type == "disabled"
 
     @property
+    def continues(self) -> bool:
+        """Whether this request continues a thread, so that the server knows messages before the first one (THR-01)."""
+        return plain(self.settings.get("thread")).get("type") == "continue"
+
+    @property
     def compacts(self) -> bool:
         """Whether this is a request for an on-demand compaction (CMP-16)."""
         return plain(self.settings.get("compaction")).get("type") == "summarize"
@@ -272,11 +277,12 @@ class View:
         if isinstance(named, (list, tuple)):
             betas = [*(name for name in named if isinstance(name, str)), *(betas or ())]
         apart = ("messages", "system", "tools", "model", "betas")
+        threaded = plain(request.get("thread")).get("type") == "continue"  # its tools are not sent again (THR-02)
         return cls(
             messages if isinstance(messages, (list, tuple)) else (),
             profile=profile,
             system=request.get("system"),
-            tools=[] if request.get("tools") is None else request.get("tools"),
+            tools=[] if request.get("tools") is None and not threaded else request.get("tools"),
             settings={key: value for key, value in request.items() if key not in apart},
             betas=betas,
             api_version=api_version,

@@ -10,7 +10,7 @@ from ctxwindow.rules.prefix import compaction_of
 HI = {"role": "user", "content": "hi"}
 REPLY = {"role": "assistant", "content": "a"}
 MODEL = "claude-opus-5-5"
-BETAS = ["compact-2026-01-12", "compact-2026-09-04"]
+BETAS = ["compact-2026-01-12", "compact-2026-09-04", "mid-conversation-output-config-2026-07-01"]
 SUMMARIZE = {"type": "summarize"}
 CALL: dict[str, Any] = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
 

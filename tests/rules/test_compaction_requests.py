@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from ctxwindow.rules import find_violations
+from ctxwindow.catalog import resolve
+from ctxwindow.rules import find_violations, prefix_report
+from ctxwindow.rules.comparison import compaction_of
+from ctxwindow.window.served import compaction_due
 
 MODEL = "claude-opus-5-5"
 BETAS = ["compact-2026-01-12", "compact-2026-09-04", "task-budgets-2026-03-13"]
@@ -56,6 +59,31 @@ def test_cmp_07() -> None:
     assert found(HI, context_management=edit(instructions="Keep names.")) == []
     assert found(HI, context_management=edit(instructions=None)) == []
     assert found(HI, context_management=edit(instructions=7)) == [("CMP-07", f"{EDIT}.instructions", "error")]
+
+
+def test_cmp_08() -> None:
+    """Thinking before a compaction block is not carried over; custom instructions hide it from the summary too."""
+    thought = {"type": "thinking", "thinking": "", "signature": "t"}
+    block = {"type": "compaction", "content": "So far."}
+    messages = [HI, {"role": "assistant", "content": [thought, {"type": "text", "text": "a"}]}, HI]
+    after = [*messages, {"role": "assistant", "content": [block, {"type": "text", "text": "b"}]}, HI]
+    (state,) = prefix_report({"messages": after}, {"messages": messages}, resolve("claude-fable-5-1"))
+    assert (state.path, state.state) == ("messages.1.content.0", "ignored")
+
+
+def test_cmp_09() -> None:
+    """The request's own model writes the summary; with tools it may call one instead, which leaves a null block."""
+    failed = {"role": "assistant", "content": [{"type": "compaction", "content": None}, {"type": "text", "text": "a"}]}
+    assert compaction_of([HI, failed]) is None
+    assert found(HI, failed, HI) == []
+
+
+def test_cmp_15() -> None:
+    """A compaction closes a context of at least the trigger's size; how much more, its own counts do not say."""
+    request = {"context_management": trigger(60_000)}
+    assert [compaction_due(request, tokens) for tokens in (59_999, 60_000, 900_000)] == [False, True, True]
+    assert [compaction_due({"context_management": edit()}, tokens) for tokens in (149_999, 150_000)] == [False, True]
+    assert not compaction_due({}, 900_000)
 
 
 def test_cmp_16() -> None:

@@ -98,6 +98,16 @@ def test_edit_07() -> None:
     assert found(USES, THINKING) == [("EDIT-07", "context_management.edits.1", "error")]
 
 
+def test_edit_08() -> None:
+    """Edits by the server never count as edits of the prefix of thinking."""
+    thought = {"type": "thinking", "thinking": "", "signature": "s"}
+    messages = [HI, {"role": "assistant", "content": [thought, {"type": "text", "text": "a"}]}, HI]
+    before = {"model": MODEL, "messages": messages}
+    edited = {**before, "context_management": {"edits": [{**THINKING, "keep": tokens(1, "thinking_turns")}, USES]}}
+    assert find_violations(edited, previous=before, betas=BETAS) == []
+    assert find_violations(before, previous=edited, betas=BETAS) == []
+
+
 def test_edit_10() -> None:
     """Context editing is not fully compatible with blocks of the advisor tool."""
     advisor = {"type": "advisor_20260301", "name": "advisor", "model": MODEL}

@@ -101,7 +101,7 @@ def test_media_06() -> None:
     assert found(image(9, transformations={"oversized_image": "crop"})) == [
         ("MEDIA-06", field, f"{field}: Input should be 'downsize' or 'error'")
     ]
-    assert [path for _, path, _ in found(image(9, transformations="error"))] == ["messages.0.content.0.transformations"]
+    assert [path for _, path, _ in found(image(9, transformations="error"))] == [field]
     assert found(image(9, transformations={})) == []
     assert in_result(image(*wide)) == []
     assert in_result(image(*wide), toolset_name="computer") == [("MEDIA-06", "messages.2.content.0.content.0")]
