@@ -261,12 +261,14 @@ RULES = (
         source=f"{_USE}/parallel-tool-use",
         date=_READ,
         severity="warning",
+        modelled="rules.pairing.due_calls",
     ),
     Rule(
         id="TOOL-07",
         sentence="The whole loop of calls, results and final text is one assistant turn for the rules of thinking.",
         source="platform.claude.com/docs/en/build-with-claude/thinking",
         date=_READ,
+        modelled="record.turns.is_turn_start",
     ),
     Rule(
         id="TOOL-22",
