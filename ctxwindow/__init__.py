@@ -1,8 +1,9 @@
 """ctxwindow manages the context window of conversations with Claude.
 
 Start with `Conversation`: it takes messages in and decides what the next request sends. `count` and `check` work on
-single request bodies. Stores are in `ctxwindow.stores`, summarisers in `ctxwindow.summarize`, models and prices in
-`ctxwindow.catalog`, readers of recorded sessions in `ctxwindow.transcripts`.
+single request bodies, `compare` on a request and the one before it. Stores are in `ctxwindow.stores`, summarisers in
+`ctxwindow.summarize`, models and prices in `ctxwindow.catalog`, readers of recorded sessions in
+`ctxwindow.transcripts`.
 """
 
 from ctxwindow.catalog import ModelProfile
@@ -22,7 +23,7 @@ from ctxwindow.errors import (
 )
 from ctxwindow.rules import Report, ThinkingState, Violation, check
 from ctxwindow.tiers import Count, Decision, Edit, Forecast, Policy, Recovery, Segment, Send, Spill, Summarize
-from ctxwindow.window import BlockCount, Window, count
+from ctxwindow.window import BlockCount, Effect, Window, compare, count
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ __all__ = [
     "CtxwindowError",
     "Decision",
     "Edit",
+    "Effect",
     "Forecast",
     "HistoryError",
     "InvalidRequest",
@@ -56,5 +58,6 @@ __all__ = [
     "Window",
     "WindowOverflow",
     "check",
+    "compare",
     "count",
 ]

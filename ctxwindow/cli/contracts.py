@@ -180,11 +180,18 @@ _DEMO = {
     "reopened_equal": "whether all messages read back equal from the database",
 }
 
+_EMULATE = {
+    "url": "where it listens, for the `base_url` of a client; printed once, as soon as it does",
+    "host": "the address in it",
+    "port": "the port in it",
+}
+
 JSON: dict[str, dict[str, str]] = {
     "count": _COUNT,
     "check": _CHECK,
     "inspect": _INSPECT,
     "replay": _REPLAY,
+    "emulate": _EMULATE,
     "demo": _DEMO,
 }
 """Command -> key -> what it says."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctxwindow.rules.betas import needs
 from ctxwindow.rules.compaction import blocks_in, is_signed
 from ctxwindow.rules.editing import COMPACT, edits_of, fault, number_of
+from ctxwindow.rules.fields import needs
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
 
@@ -63,7 +63,7 @@ def on_demand(view: View) -> Iterator[Finding]:
     if given is None:
         block = _signed_block(view)
         if block is not None:
-            yield from needs(frame, block, _ON_DEMAND_BETA)
+            yield from needs(frame, f"{block}.signature", _ON_DEMAND_BETA)
         return
     if not frame.compacts:
         yield fault("compaction.type", ": Input should be 'summarize'", 'Send {"type": "summarize"}.')
@@ -113,15 +113,14 @@ def alone(view: View) -> Iterator[Finding]:
         yield Finding(
             path="output_config.task_budget.remaining",
             message="output_config.task_budget.remaining: cannot be combined with `compaction` or a signed block of it.",
-            remedy="Leave `remaining` out: the server keeps count across its own compactions.",
+            remedy="Leave `remaining` out.",
         )
 
 
 def one_kind(view: View) -> Iterator[Finding]:
     """CMP-32."""
-    block = _signed_block(view)
     for path, _, _ in edits_of(view, COMPACT):
-        if block is not None:
+        if _signed_block(view) is not None:
             yield Finding(
                 path=path,
                 message=f"{path}: a compact_* edit and a signed `compaction` block cannot meet in one request.",
@@ -176,7 +175,7 @@ RULES = (
         sentence="The request's own model writes the summary; with tools it may call one instead, which leaves a null block.",
         source=_THRESHOLD,
         date=_READ,
-        modelled="rules.prefix.compaction_of",
+        modelled="rules.comparison.compaction_of",
     ),
     Rule(
         id="CMP-10",
@@ -204,7 +203,7 @@ RULES = (
         sentence="A compaction closes a context of at least the trigger's size; how much more, its own counts do not say.",
         source=f"{_SDK}/beta_usage.py",
         date=_SDK_DATE,
-        modelled="window.usage.read_usage",
+        modelled="window.served.compaction_due",
     ),
     Rule(
         id="CMP-16",

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ctxwindow.rules.betas import needs
-from ctxwindow.rules.nested import all_blocks
+from ctxwindow.rules.fields import needs
+from ctxwindow.rules.nested import notable
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
 
-__all__ = ["COMPACT", "RULES", "edits_of", "fault", "number_of"]
+__all__ = ["CLEAR_THINKING", "CLEAR_TOOL_USES", "COMPACT", "RULES", "edits_of", "fault", "number_of"]
 
 CLEAR_TOOL_USES = "clear_tool_uses_20250919"
 CLEAR_THINKING = "clear_thinking_20251015"
@@ -133,7 +133,7 @@ def no_advisor(view: View) -> Iterator[Finding]:
     if not clears:
         return
     offered = any(str(tool.get("type")).startswith("advisor_") for _, tool in view.frame.tool_list)
-    if offered or any(block.get("type") == "advisor_tool_result" for _, block in all_blocks(view)):
+    if offered or any(block.get("type") == "advisor_tool_result" for _, block in notable(view)):
         yield Finding(
             path=clears[0],
             message=f"{clears[0]}: context editing is documented as not fully compatible with the advisor tool.",
@@ -176,7 +176,7 @@ RULES = (
         sentence="Clearing invalidates the cached prefix from the first cleared block on.",
         source=_PAGE,
         date=_READ,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="EDIT-05",

@@ -28,7 +28,7 @@ def known_role(step: Step) -> Iterator[Finding]:
 
 def first_is_user(step: Step) -> Iterator[Finding]:
     """MSG-03. Recorded requests of 2025 and 2026 that start with an assistant message were answered (200)."""
-    if step.index == 0:
+    if step.index == 0 and not step.frame.continues:
         first = first_block(step.message)
         if first is None or first[1].get("type") != "compaction":
             yield Finding(

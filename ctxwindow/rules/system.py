@@ -1,10 +1,12 @@
-"""SYS-01, SYS-02, SYS-04 and SYS-05: system messages inside `messages`."""
+"""SYS: system messages inside `messages`. Those that change tools are in `ctxwindow.rules.tool_changes`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ctxwindow.rules.effort import effort_accepted
+from ctxwindow.rules.fields import needs, one_of
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import Step, View, ends_in, plain
 
@@ -12,6 +14,8 @@ __all__ = ["RULES", "is_effort_only"]
 
 _PAGE = "platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages"
 _IGNORED_ON = "claude-sonnet-5"
+_EFFORT_BETA = "mid-conversation-output-config-2026-07-01"
+_CLEAR_BETA = "mid-conversation-system-clear-at-2026-08-21"
 
 
 def is_effort_only(message: Mapping[str, Any]) -> bool:
@@ -48,6 +52,8 @@ def follows_user(step: Step) -> Iterator[Finding]:
     """SYS-04, what stands before: a user message, a server tool result, or a system message of the same section."""
     if is_effort_only(step.message) or step.role_before in ("user", "system"):
         return
+    if step.index == 0 and step.frame.continues:
+        return  # what stands before it only the server knows (THR-01)
     if step.role_before == "assistant" and ends_in(step.before, "server_result"):
         return
     yield Finding(
@@ -94,6 +100,51 @@ def text_only(step: Step) -> Iterator[Finding]:
             )
 
 
+def effort_settable(step: Step) -> Iterator[Finding]:
+    """SYS-06. Where a model takes no system message at all SYS-01 says so."""
+    effort, profile = plain(step.message.get("output_config")).get("effort"), step.frame.profile
+    if effort is None:
+        return
+    path = f"{step.path}.output_config.effort"
+    if profile is not None and profile.features.mid_conversation_system and not profile.features.per_message_effort:
+        yield Finding(
+            path=path,
+            message=f"{path}: the effort cannot be changed inside `messages` on this model.",
+            remedy="Set `output_config.effort` for the whole request.",
+        )
+        return
+    yield from needs(step.frame, path, _EFFORT_BETA)
+    yield from effort_accepted(profile, effort, path)
+
+
+def clear_at_allowed(step: Step) -> Iterator[Finding]:
+    """SYS-08. Of the last three texts only the beginning is documented."""
+    clear_at, path = step.message.get("clear_at"), f"{step.path}.clear_at"
+    if clear_at is None:
+        return
+    remedy = "Leave `clear_at` out, or put the text into a system message of its own."
+    if step.role != "system":
+        yield Finding(path=path, message=f"{path}: clear_at is only permitted on role 'system' messages", remedy=remedy)
+        return
+    if clear_at not in ("next_user_message", "never"):
+        yield one_of(path, ("next_user_message", "never"))
+        return
+    yield from needs(step.frame, path, _CLEAR_BETA)
+    for place, text in _not_turn_scoped(step) if clear_at == "next_user_message" else ():
+        yield Finding(path=place, message=f"{step.path}: {text}", remedy=remedy)
+
+
+def _not_turn_scoped(step: Step) -> Iterator[tuple[str, str]]:
+    """Where and how a message is more than one that is shown for a turn may be."""
+    if "output_config" in step.message:
+        yield f"{step.path}.output_config", "output_config is not permitted on a turn-scoped system message"
+    for block in step.blocks:
+        if block.family != "text":
+            yield block.path, "a turn-scoped system message supports text blocks only"
+        if block.data.get("cache_control") is not None:
+            yield f"{block.path}.cache_control", "cache_control is not permitted on a turn-scoped system message"
+
+
 def not_first_kept(view: View, index: int) -> bool:
     """SYS-04 and CMP-30: what is kept does not begin with a system message."""
     return index == len(view.messages) or view.message(index).get("role") != "system"
@@ -120,6 +171,15 @@ RULES = (
         check_message=ignored,
     ),
     Rule(
+        id="SYS-03",
+        sentence="Haiku 5.5 takes a change of effort by a message; for system messages of text see the conflict.",
+        source="claude-api skill, prompt-caching.md; the models catalog",
+        date="2026-10-06",
+        models="Haiku 5.5",
+        modelled="rules.system.supported",
+        conflict="Text in system messages is not confirmed by a page, but the model's own listing has it: it is let through.",
+    ),
+    Rule(
         id="SYS-04",
         sentence=(
             "A system message follows a user message or an assistant message ending in a server tool result, and is last "
@@ -137,5 +197,38 @@ RULES = (
         date="2026-11-20",
         on="system",
         check_message=text_only,
+    ),
+    Rule(
+        id="SYS-06",
+        sentence="A system message may set the effort of later turns, with a beta and on some models.",
+        source=f"{_PAGE}; claude-api skill, prompt-caching.md",
+        date="2026-10-06",
+        models="Opus 5 and 5.5, Fable and Mythos 5.1, Sonnet 5.5, Haiku 5.5",
+        on="system",
+        check_message=effort_settable,
+    ),
+    Rule(
+        id="SYS-07",
+        sentence="A message with clear_at next_user_message counts until a later user message, and is sent again for ever.",
+        source=f"anthropic 2.12.0 types/beta/beta_system_message_param.py; {_PAGE}",
+        date="2026-11-20",
+        modelled="window.ledger.Ledger",
+    ),
+    Rule(
+        id="SYS-08",
+        sentence=(
+            "clear_at stands on system messages, with a beta; a turn-scoped one holds plain text without cache_control and "
+            "sets no effort."
+        ),
+        source=_PAGE,
+        date="2026-09-26",
+        check_message=clear_at_allowed,
+    ),
+    Rule(
+        id="SYS-09",
+        sentence="Reminders stand behind the tool results, and every copy stays: taking one out again edits the history.",
+        source=f"{_PAGE}; probe E2",
+        date="2026-09-26",
+        modelled="rules.prefix.prefix_report",
     ),
 )

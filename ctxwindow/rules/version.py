@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ctxwindow.rules.fields import extra
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import API_VERSION, Frame, Step, View, plain
 
@@ -113,13 +114,11 @@ def output_config_placed(step: Step) -> Iterator[Finding]:
     """VER-07."""
     config = step.message.get("output_config")
     if "output_config" in step.message and step.role in ("user", "assistant"):
-        yield _extra(
-            f"{step.path}.output_config", "Set it for the whole request, or in a system message (effort only)."
-        )
+        yield extra(f"{step.path}.output_config", "Set it for the whole request, or in a system message (effort only).")
     if step.role == "system":
         for field in plain(config):
             if field != "effort":
-                yield _extra(f"{step.path}.output_config.{field}", "In a system message only `effort` may be set.")
+                yield extra(f"{step.path}.output_config.{field}", "In a system message only `effort` may be set.")
 
 
 # Fields of each message and block as of anthropic 2.12.0, types/ and types/beta/. Of `cache_control`, `output_config`
@@ -147,28 +146,24 @@ _BODY = frozenset(
 )  # fmt: skip
 
 
-def _extra(path: str, remedy: str) -> Finding:
-    return Finding(path=path, message=f"{path}: Extra inputs are not permitted", remedy=remedy)
-
-
 def known_fields(step: Step) -> Iterator[Finding]:
     """VER-08, in messages. Blocks of types that are not in the table are not judged."""
     for field in step.message:
         if field not in _MESSAGE:
-            yield _extra(f"{step.path}.{field}", "A message has `role` and `content`; leave the rest out.")
+            yield extra(f"{step.path}.{field}", "A message has `role` and `content`; leave the rest out.")
     for block in step.blocks:
-        known = _BLOCKS.get(block.data["type"]) if isinstance(block.data.get("type"), str) else None
-        for field in block.data if known is not None else ():
-            if field not in known and field not in _ELSEWHERE:
-                path = f"{block.path}.{block.data['type']}.{field}"
-                yield _extra(path, "Send blocks in the shape of a request, without fields of the response.")
+        kind = block.data.get("type")
+        known = _BLOCKS.get(kind) if isinstance(kind, str) else None
+        for field in block.data.keys() - known - _ELSEWHERE if known is not None else ():
+            path = f"{block.path}.{kind}.{field}"
+            yield extra(path, "Send blocks in the shape of a request, without fields of the response.")
 
 
 def known_settings(view: View) -> Iterator[Finding]:
     """VER-08, at the top."""
     for field in view.frame.settings:
         if field not in _BODY:
-            yield _extra(field, "The API has no such request field; leave it out.")
+            yield extra(field, "The API has no such request field; leave it out.")
 
 
 _MIGRATION = "platform.claude.com/docs/en/api/migration-2026-10-21"

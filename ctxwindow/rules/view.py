@@ -115,6 +115,11 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         return self.thinking_type == "disabled"
 
     @property
+    def continues(self) -> bool:
+        """Whether this request continues a thread, so that the server knows messages before the first one (THR-01)."""
+        return plain(self.settings.get("thread")).get("type") == "continue"
+
+    @property
     def compacts(self) -> bool:
         """Whether this is a request for an on-demand compaction (CMP-16)."""
         return plain(self.settings.get("compaction")).get("type") == "summarize"
@@ -215,6 +220,7 @@ class View:
         history: the messages of both.
         enforcement: what the API does about thinking that fails the prefix check (BIND-04).
         thinking: the state of each thinking block, once `ctxwindow.rules.binding` has asked for it.
+        notable: the blocks that rules count, once `ctxwindow.rules.nested` has looked for them.
         final: False while more messages will be appended before anything is sent.
     """
 
@@ -252,6 +258,7 @@ class View:
         self.history = [] if self.exchange is None else self.exchange.history
         self.enforcement: Enforcement = enforcement
         self.thinking: Any = None
+        self.notable: Any = None
         self.final = final
         self._outline = outline
 
@@ -272,11 +279,12 @@ class View:
         if isinstance(named, (list, tuple)):
             betas = [*(name for name in named if isinstance(name, str)), *(betas or ())]
         apart = ("messages", "system", "tools", "model", "betas")
+        threaded = plain(request.get("thread")).get("type") == "continue"  # its tools are not sent again (THR-02)
         return cls(
             messages if isinstance(messages, (list, tuple)) else (),
             profile=profile,
             system=request.get("system"),
-            tools=[] if request.get("tools") is None else request.get("tools"),
+            tools=[] if request.get("tools") is None and not threaded else request.get("tools"),
             settings={key: value for key, value in request.items() if key not in apart},
             betas=betas,
             api_version=api_version,

@@ -10,7 +10,16 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["documents", "interrupted_replies", "json_values", "replies", "results", "system_messages", "user_messages"]
+__all__ = [
+    "as_today",
+    "documents",
+    "interrupted_replies",
+    "json_values",
+    "replies",
+    "results",
+    "system_messages",
+    "user_messages",
+]
 
 _SENTENCES = [
     "Fix the failing test in src/app/main.py, line 1234.",
@@ -109,6 +118,15 @@ def _thinking(serial: str) -> st.SearchStrategy[dict[str, Any]]:
     # Display omitted: empty text, full signature (THINK-11).
     shown = st.one_of(_text, st.just("")).map(lambda text: {"type": "thinking", "thinking": text, "signature": seal})
     return st.one_of(shown, shown, st.just({"type": "redacted_thinking", "data": seal}))
+
+
+def as_today(value: Any) -> Any:
+    """A copy without the fields of tomorrow (VER-08), and with texts that UTF-8 can encode."""
+    if isinstance(value, dict):
+        return {key: as_today(inner) for key, inner in value.items() if key != "a_field_of_tomorrow"}
+    if isinstance(value, list):
+        return [as_today(inner) for inner in value]
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 _ODD_INPUTS: list[dict[str, Any]] = [

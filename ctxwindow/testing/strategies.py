@@ -11,6 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from ctxwindow.testing.content import (
+    as_today,
     interrupted_replies,
     json_values,
     replies,
@@ -207,6 +208,7 @@ def conversations(
     unread: bool = False,
     marked: bool = False,
     usage: bool = False,
+    today: bool = False,
 ) -> list[Step]:
     """Whole conversations: turns of user messages, rounds of parallel calls with results, and final replies.
 
@@ -228,6 +230,7 @@ def conversations(
         unread: documents whose size nothing tells: behind a URL, damaged.
         marked: cache markers of the caller's.
         usage: usage from which nothing can be learnt, on some replies.
+        today: only what today's API takes: no fields of tomorrow, no halves of surrogate pairs.
     """
     writer = _Writer(
         draw,
@@ -252,4 +255,8 @@ def conversations(
     for number in range(turns):
         writer.importing = number < old
         writer.turn()
-    return writer.steps
+    return (
+        [msgspec.structs.replace(step, message=as_today(step.message)) for step in writer.steps]
+        if today
+        else writer.steps
+    )

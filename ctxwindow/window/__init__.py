@@ -1,8 +1,14 @@
-"""What counts: token counts and the estimator, media formulas, the ledger, usage of responses, cost."""
+"""What counts, and what it costs: sizes, the ledger, what the server makes of a request, the prompt cache, edits."""
 
+from ctxwindow.window.breakpoints import Breakpoint, breakpoints
+from ctxwindow.window.cached import PromptCache
+from ctxwindow.window.compare import compare
 from ctxwindow.window.cost import TTL_SECONDS, Bill, Ttl, bill
-from ctxwindow.window.ledger import Entry, Ledger
-from ctxwindow.window.request import count, entry_for, open_ledger
+from ctxwindow.window.effect import Change, Effect
+from ctxwindow.window.entry import Entry, entry_for
+from ctxwindow.window.ledger import Ledger
+from ctxwindow.window.request import count, ledger_of, open_ledger
+from ctxwindow.window.served import Served, serve
 from ctxwindow.window.sizes import CATEGORIES, BlockSize, Category, Fixed, MessageSize, fixed_sizes, size_message
 from ctxwindow.window.tokens import Count, Tokenizer, count_text
 from ctxwindow.window.usage import Usage, read_usage
@@ -14,24 +20,33 @@ __all__ = [
     "Bill",
     "BlockCount",
     "BlockSize",
+    "Breakpoint",
     "Category",
+    "Change",
     "Count",
     "Disposition",
+    "Effect",
     "Entry",
     "Fixed",
     "Ledger",
     "MessageSize",
+    "PromptCache",
+    "Served",
     "Source",
     "Tokenizer",
     "Ttl",
     "Usage",
     "Window",
     "bill",
+    "breakpoints",
+    "compare",
     "count",
     "count_text",
     "entry_for",
     "fixed_sizes",
+    "ledger_of",
     "open_ledger",
     "read_usage",
+    "serve",
     "size_message",
 ]

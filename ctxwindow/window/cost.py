@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -34,11 +34,33 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
         """Tokens of the whole prompt."""
         return self.uncached + self.read + self.written_5m + self.written_1h
 
+    def as_usage(self) -> dict[str, Any]:
+        """The input fields of a response's `usage` (TOK-01, TOK-02)."""
+        return {
+            "input_tokens": self.uncached,
+            "cache_read_input_tokens": self.read,
+            "cache_creation_input_tokens": self.written_5m + self.written_1h,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": self.written_5m,
+                "ephemeral_1h_input_tokens": self.written_1h,
+            },
+        }
 
-def bill(profile: ModelProfile, tokens: Bill, at: float) -> float | None:
+
+def bill(
+    profile: ModelProfile, tokens: Bill, at: float, *, batch: bool = False, us: bool = False, fast: bool = False
+) -> float | None:
     """Dollars for one request at a time in seconds since the epoch; None where no price is known.
 
-    The tier of PRICE-03 is judged per request, on the whole prompt.
+    The tier of PRICE-03 is judged per request, on the whole prompt. The multipliers of PRICE-02 stack.
+
+    Args:
+        profile: the model.
+        tokens: as they are billed.
+        at: when the request is made.
+        batch: it is an item of a batch.
+        us: `inference_geo` is `us`.
+        fast: `speed` is `fast`.
     """
     day = datetime.datetime.fromtimestamp(at, tz=datetime.UTC).date()
     try:
@@ -46,6 +68,14 @@ def bill(profile: ModelProfile, tokens: Bill, at: float) -> float | None:
         into, out = 1.0, 1.0
         if price.tier is not None and tokens.prompt > price.tier.over_prompt_tokens:
             into, out = price.tier.input_x, price.tier.output_x
+        for asked, factor in ((batch, price.batch_multiplier), (us, price.us_multiplier)):
+            if asked and factor is None:
+                return None
+            into, out = (into * factor, out * factor) if asked and factor is not None else (into, out)
+        if fast:
+            if price.fast is None:
+                return None
+            into, out = into * price.fast.input / price.rate("input"), out * price.fast.output / price.rate("output")
         rates: tuple[tuple[RateName, int], ...] = (
             ("input", tokens.uncached),
             ("cache_read", tokens.read),

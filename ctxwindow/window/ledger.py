@@ -6,40 +6,41 @@ only what was added or stripped since is estimated (CTX-16).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from ctxwindow.catalog import ModelProfile
+from ctxwindow.window.clearing import Clearing, ClearingMark
+from ctxwindow.window.edits import Cleared, less
+from ctxwindow.window.entry import Entry, loads
+from ctxwindow.window.listing import Listing
 from ctxwindow.window.sizes import CATEGORIES, ZERO, Category, Fixed, MessageSize
 from ctxwindow.window.tokens import Count
-from ctxwindow.window.window import BlockCount, Disposition, Source, Window
+from ctxwindow.window.window import Source, Window
 
-__all__ = ["Entry", "Ledger", "Mark"]
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """What the ledger must know of one wire message."""
-
-    size: MessageSize
-    role: str
-    turn_start: bool
-    scoped: bool = False
-    """A turn-scoped system message (SYS-07)."""
-    ignored: str | None = None
-    """Rule that takes the whole message out of the window (CMP-02), or None."""
+__all__ = ["Ledger", "Mark"]
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
     """A ledger's totals at one moment."""
 
     length: int
+    start: int
+    sent: int
     by: dict[Category, Count]
     frames: Count
     turn_thinking: Count
     scoped: tuple[MessageSize, ...]
-    stripped: dict[str, int]
+    loaded: dict[str, int]
+    by_code: int
+    left_out: dict[str, int]
     counted: Count
     total: Count
+    pinned: tuple[Cleared, ...]
     source: Source
+    clearing: ClearingMark
 
 
 def _minus(left: Count, right: Count) -> Count:
@@ -52,35 +53,51 @@ def _minus(left: Count, right: Count) -> Count:
     )
 
 
+def _freed(cleared: tuple[Cleared, ...]) -> Count:
+    return sum((edit.tally.freed for edit in cleared), ZERO)
+
+
 class Ledger:
     """Running totals of a wire that only grows.
 
     Attributes:
         entries: one per wire message, in order.
+        fixed: the sizes of system, tools and overheads.
         total: tokens in the window, with bounds.
         source: how the total is known.
     """
 
-    def __init__(self, profile: ModelProfile, fixed: Fixed) -> None:
+    def __init__(self, profile: ModelProfile, fixed: Fixed, settings: Mapping[str, Any] | None = None) -> None:
+        """`settings`: the request's other fields, of which `context_management` bears on the totals."""
         self.profile = profile
         self.fixed = fixed
         self.entries: list[Entry] = []
-        self._strips = profile.thinking.prior_turns == "last_turn_only"
+        self._clearing = Clearing(settings or {}, profile)
+        self._strips = profile.thinking.prior_turns == "last_turn_only" and not self._clearing.rules_thinking
+        self._deferred = {name: (index, count) for name, index, count in fixed.deferred}
+        self._start = 0  # index of the message with the last compaction block
+        self._sent = 0
         self._by: dict[Category, Count] = dict.fromkeys(CATEGORIES, ZERO)
         self._frames = ZERO
         self._turn_thinking = ZERO
         self._scoped: list[MessageSize] = []
-        self._stripped: dict[str, int] = {}
+        self._loaded: dict[str, int] = {}  # deferred tools that are in the window: name -> index in `tools`
+        self._by_code: dict[str, None] = {}  # ids of calls that code made
+        self._left_out: dict[str, int] = {}
         self._counted = fixed.count
-        self.total = fixed.count
+        self._total = fixed.count  # with what the edits of `_pinned` clear, and nothing else, taken out
+        self._pinned: tuple[Cleared, ...] = ()
+        self._cleared: tuple[Cleared, ...] = ()
         self.source: Source = "estimated"
 
     def add(self, entry: Entry) -> None:
         """Count one more message, and take out what it ends: thinking of the turn before, scoped reminders."""
+        if entry.restarts:
+            self._restart()
+        entry = self._without_results_of_code(entry)
+        index = len(self.entries)
         self.entries.append(entry)
-        if entry.ignored is not None:
-            self._note(entry.ignored, entry.size.count.tokens)
-            return
+        self._sent += entry.size.count.tokens
         if entry.role == "user":
             for scoped in self._scoped:
                 self._expire(scoped)
@@ -89,10 +106,43 @@ class Ledger:
             if self._strips:
                 self._take_out("RET-02", self._turn_thinking, "thinking")
             self._turn_thinking = ZERO
-        self._put_in(entry.size)
-        self._turn_thinking = self._turn_thinking + entry.size.thinking
+        size = self._reduced(entry) if entry.out else entry.size
+        self._put_in(size)
+        self._turn_thinking = self._turn_thinking + size.thinking
         if entry.scoped:
-            self._scoped.append(entry.size)
+            self._scoped.append(size)
+        if self._deferred:
+            self._load(entry)
+        if self._clearing:
+            self._clearing.add(index, entry.clearable)
+            self._cleared = self._clearing.cleared(self._total.tokens + _freed(self._pinned).tokens)
+
+    def _restart(self) -> None:
+        """A compaction block: nothing before it is in the window any more (CMP-02), and no exact size holds."""
+        self._start = len(self.entries)
+        self._by = dict.fromkeys(CATEGORIES, ZERO)
+        self._frames = self._turn_thinking = ZERO
+        self._scoped.clear()
+        self._loaded = {}
+        self._left_out = {"CMP-02": self._sent} if self._sent else {}
+        self._counted = self._total = self.fixed.count
+        self._pinned = ()
+        self.source = "estimated"
+        self._clearing.restart()
+
+    def _without_results_of_code(self, entry: Entry) -> Entry:
+        """Results of calls that code made go to the code and never enter the context (TOK-20)."""
+        self._by_code.update(dict.fromkeys(entry.calls_by_code))
+        if not self._by_code or entry.role != "user":
+            return entry
+        out = {place: "TOK-20" for place, identity in entry.results() if identity in self._by_code}
+        return msgspec.structs.replace(entry, out={**entry.out, **out}) if out else entry
+
+    def _reduced(self, entry: Entry) -> MessageSize:
+        """The size of a message without the blocks that are out of the window from the start."""
+        for place, rule in entry.out.items():
+            self._note(rule, entry.size.blocks[place].count.tokens)
+        return entry.size.keeping([place for place in range(len(entry.size.blocks)) if place not in entry.out])
 
     def _put_in(self, size: MessageSize) -> None:
         for block in size.blocks:
@@ -102,141 +152,145 @@ class Ledger:
         self._counted = self._counted + size.count
         self._grow(size.count)
 
+    def _load(self, entry: Entry) -> None:
+        """A deferred tool is rendered, and counts, from where the conversation first names it (TOOL-20)."""
+        for name in loads(entry.message):
+            found = self._deferred.get(name)
+            if found is None or name in self._loaded:
+                continue
+            index, count = found
+            self._loaded[name] = index
+            self._by["tools"] = self._by["tools"] + count
+            self._counted = self._counted + count
+            self._grow(count)
+
     def _take_out(self, rule: str, count: Count, category: Category) -> None:
         if count.high == 0:
             return
         self._by[category] = _minus(self._by[category], count)
         self._counted = _minus(self._counted, count)
         self._note(rule, count.tokens)
-        self.total = _minus(self.total, count)
+        self._total = _minus(self._total, count)
         self.source = "estimated" if self.source == "estimated" else "anchored"
 
     def _expire(self, size: MessageSize) -> None:
         """A turn-scoped reminder whose turn is over costs nothing, its frame included (SYS-07, TOK-22)."""
         self._frames = _minus(self._frames, size.frame)
         self._counted = _minus(self._counted, size.frame)
-        self.total = _minus(self.total, size.frame)
+        self._total = _minus(self._total, size.frame)
         self._take_out("SYS-07", _minus(size.count, size.frame), "messages")
 
     def _grow(self, count: Count) -> None:
-        self.total = self.total + count
+        self._total = self._total + count
         self.source = "estimated" if self.source == "estimated" else "anchored"
 
     def _note(self, rule: str, tokens: int) -> None:
-        self._stripped[rule] = self._stripped.get(rule, 0) + tokens
+        if tokens:
+            self._left_out[rule] = self._left_out.get(rule, 0) + tokens
+
+    @property
+    def total(self) -> Count:
+        """Tokens in the window, with bounds."""
+        if not self._clearing:
+            return self._total
+        pinned, cleared = _freed(self._pinned), _freed(self._cleared)
+        if cleared.tokens < pinned.tokens:
+            return self._total + less(pinned, cleared)
+        return _minus(self._total, less(cleared, pinned))
+
+    @property
+    def cleared(self) -> tuple[Cleared, ...]:
+        """What context editing clears, in the order in which the edits are applied."""
+        return self._cleared
 
     def mark(self) -> Mark:
         """The totals of now, to `rollback` to."""
         return Mark(
             length=len(self.entries),
+            start=self._start,
+            sent=self._sent,
             by=dict(self._by),
             frames=self._frames,
             turn_thinking=self._turn_thinking,
             scoped=tuple(self._scoped),
-            stripped=dict(self._stripped),
+            loaded=dict(self._loaded),
+            by_code=len(self._by_code),
+            left_out=dict(self._left_out),
             counted=self._counted,
-            total=self.total,
+            total=self._total,
+            pinned=self._pinned,
             source=self.source,
+            clearing=self._clearing.mark(),
         )
 
     def rollback(self, mark: Mark) -> None:
         """Forget every message added since the mark."""
         del self.entries[mark.length :]
+        self._start, self._sent = mark.start, mark.sent
         self._by = dict(mark.by)
         self._frames = mark.frames
         self._turn_thinking = mark.turn_thinking
         self._scoped = list(mark.scoped)
-        self._stripped = dict(mark.stripped)
+        self._loaded = dict(mark.loaded)
+        while len(self._by_code) > mark.by_code:
+            self._by_code.popitem()
+        self._left_out = dict(mark.left_out)
         self._counted = mark.counted
-        self.total = mark.total
+        self._total = mark.total
+        self._pinned = mark.pinned
         self.source = mark.source
+        self._clearing.rollback(mark.clearing)
+        self._cleared = self._clearing.cleared(self._total.tokens + _freed(self._pinned).tokens)
 
     def anchor(self, tokens: int) -> None:
-        """Pin the exact size of everything added so far."""
-        self.total = Count(tokens=tokens, low=tokens, high=tokens, exact=True)
+        """Pin the exact size of everything added so far, as it is after all edits."""
+        self._total = Count(tokens=tokens, low=tokens, high=tokens, exact=True)
+        self._pinned = self._cleared
         self.source = "exact"
 
     @property
     def unexplained(self) -> int:
         """What the total differs by from the sum of the counted parts; 0 before the first anchor."""
-        return self.total.tokens - self._counted.tokens
+        return self.total.tokens - self._counted.tokens + _freed(self._cleared).tokens
 
     def window(self) -> Window:
         """The totals as they are now; blocks are listed on demand from the entries of now."""
         by: dict[str, int] = {category: count.tokens for category, count in self._by.items()}
-        by["system"] = sum(count.tokens for count in self.fixed.system)
-        by["tools"] = sum(count.tokens for count in self.fixed.tools)
+        left_out = dict(self._left_out)
         overheads = {name: count.tokens for name, count in self.fixed.overheads}
         overheads["messages"] = self._frames.tokens
+        for edit in self._cleared:
+            for category, count in edit.tally.parts.items():
+                by[category] -= count.tokens
+            left_out[edit.rule] = edit.tally.whole.tokens
+            if edit.tally.rest.tokens:
+                overheads["placeholders"] = edit.tally.rest.tokens
         if self.unexplained:
             overheads["unexplained"] = self.unexplained
+        by["system"] = sum(count.tokens for count in self.fixed.system)
+        by["tools"] += sum(count.tokens for count in self.fixed.tools)
         by["overhead"] = sum(overheads.values())
-        entries, length, profile = self.entries, len(self.entries), self.profile
+        total = self.total
+        listing = Listing(
+            entries=self.entries,
+            length=len(self.entries),
+            start=self._start,
+            fixed=self.fixed,
+            loaded=frozenset(self._loaded.values()),
+            strips=self._strips,
+            clearing=self._clearing,
+            cleared=self._cleared,
+        )
         return Window(
-            model=profile.id,
-            tokens=self.total.tokens,
-            low=max(0, self.total.low),
-            high=self.total.high,
+            model=self.profile.id,
+            tokens=total.tokens,
+            low=max(0, total.low),
+            high=total.high,
             source=self.source,
-            size=profile.window,
-            max_output=profile.max_output,
+            size=self.profile.window,
+            max_output=self.profile.max_output,
             by=by,
             overheads=overheads,
-            not_counted=dict(self._stripped),
-            _list_blocks=lambda: _fixed_blocks(self.fixed) + _message_blocks(entries[:length], strips=self._strips),
+            not_counted=left_out,
+            _list_blocks=listing.blocks,
         )
-
-
-def _fixed_blocks(fixed: Fixed) -> tuple[BlockCount, ...]:
-    rows = [("system", "text", count) for count in fixed.system]
-    rows += [("tools", "tool", count) for count in fixed.tools]
-    numbers = {"system": 0, "tools": 0}
-    out = []
-    for place, kind, count in rows:
-        deferred = place == "tools" and count.high == 0
-        out.append(
-            BlockCount(
-                path=f"{place}.{numbers[place]}",
-                kind=kind,
-                tokens=count.tokens,
-                disposition="deferred" if deferred else "counted",
-                rule="TOK-22" if deferred else "CTX-01",
-                exact=count.exact,
-            )
-        )
-        numbers[place] += 1
-    return tuple(out)
-
-
-def _message_blocks(entries: list[Entry], *, strips: bool) -> tuple[BlockCount, ...]:
-    """Every block of the messages, by the same rules as the running totals, from the end backwards."""
-    out: list[BlockCount] = []
-    later_turn = later_user = False
-    for index in range(len(entries) - 1, -1, -1):
-        entry = entries[index]
-        rows = []
-        for position, block in enumerate(entry.size.blocks):
-            rule = "CTX-01"
-            disposition: Disposition = "counted"
-            if entry.ignored is not None:
-                rule, disposition = entry.ignored, "compacted"
-            elif entry.scoped and later_user:
-                rule, disposition = "SYS-07", "expired"
-            elif strips and later_turn and block.kind in ("thinking", "redacted_thinking"):
-                rule, disposition = "RET-02", "stripped"
-            elif block.kind == "text" and block.count.high == 0:
-                rule, disposition = "MSG-06", "dropped"
-            rows.append(
-                BlockCount(
-                    path=f"messages.{index}.content.{position}",
-                    kind=block.kind,
-                    tokens=block.count.tokens,
-                    disposition=disposition,
-                    rule=rule,
-                    exact=block.count.exact,
-                )
-            )
-        out.extend(reversed(rows))
-        later_turn |= entry.turn_start and entry.ignored is None
-        later_user |= entry.role == "user" and entry.ignored is None
-    return tuple(reversed(out))

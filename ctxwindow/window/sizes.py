@@ -46,6 +46,21 @@ class MessageSize(msgspec.Struct, frozen=True):
     thinking: Count
     """The share of thinking blocks, which the server may strip (RET-02)."""
 
+    @classmethod
+    def of(cls, blocks: Iterable[BlockSize], frame: Count) -> MessageSize:
+        """The sizes of a message's blocks and of the message itself, added up."""
+        blocks = tuple(blocks)
+        return cls(
+            blocks=blocks,
+            frame=frame,
+            count=_sum([frame, *(size.count for size in blocks)]),
+            thinking=_sum(count for size in blocks for category, count in size.parts if category == "thinking"),
+        )
+
+    def keeping(self, places: Iterable[int]) -> MessageSize:
+        """The message with the blocks at these places only."""
+        return MessageSize.of([self.blocks[place] for place in places], self.frame)
+
 
 class Fixed(msgspec.Struct, frozen=True):
     """The parts of a request outside its messages."""
@@ -55,6 +70,8 @@ class Fixed(msgspec.Struct, frozen=True):
     overheads: tuple[tuple[str, Count], ...]
     """Named: `request`, `tool prompt`, `thinking setting`, `unseen`, `learned`."""
     count: Count
+    deferred: tuple[tuple[str, int, Count], ...] = ()
+    """Name, index and size of each deferred tool; `tools` and `count` have it at nothing (TOK-22)."""
 
 
 def _sum(counts: Iterable[Count]) -> Count:
@@ -81,18 +98,14 @@ def size_message(message: Mapping[str, Any], profile: ModelProfile, *, thinking:
         if not isinstance(block, Mapping):
             sizes.append(_plain("other", roughly(0)))
             continue
+        if block.get("type") == "compaction" and block.get("content"):
+            texts = 0  # nothing before it is rendered (CMP-02)
         if block.get("type") == "text":
             texts += 1
         sizes.append(size_block(block, profile, first_text=texts <= 1))
     if thinking is not None:
         sizes = _spread_thinking(sizes, thinking)
-    around = exactly(frame.message)
-    return MessageSize(
-        blocks=tuple(sizes),
-        frame=around,
-        count=_sum([around, *(size.count for size in sizes)]),
-        thinking=_sum(count for size in sizes for category, count in size.parts if category == "thinking"),
-    )
+    return MessageSize.of(sizes, exactly(frame.message))
 
 
 def _spread_thinking(sizes: list[BlockSize], tokens: int) -> list[BlockSize]:
@@ -208,7 +221,12 @@ def fixed_sizes(
     frame = FRAMES[profile.tokenizer]
     systems = [{"type": "text", "text": system}] if isinstance(system, str) else list(system or ())
     system_counts = tuple(_loose_text(block, profile) for block in systems)
-    tool_counts = tuple(_tool(tool, profile, frame) for tool in tools or ())
+    tool_counts = tuple(ZERO if _defers(tool) else _tool(tool, profile, frame) for tool in tools or ())
+    deferred = tuple(
+        (str(tool.get("name")), index, _tool(tool, profile, frame))
+        for index, tool in enumerate(tools or ())
+        if _defers(tool)
+    )
     overheads: list[tuple[str, Count]] = [("request", exactly(frame.request))]
     if tools:
         overheads.append(("tool prompt", _tool_prompt(profile, settings)))
@@ -220,7 +238,12 @@ def fixed_sizes(
     if learned:
         overheads.append(("learned", Count(tokens=learned, low=learned - 20, high=learned + 20, exact=False)))
     total = _sum([*system_counts, *tool_counts, *(count for _, count in overheads)])
-    return Fixed(system=system_counts, tools=tool_counts, overheads=tuple(overheads), count=total)
+    return Fixed(system=system_counts, tools=tool_counts, overheads=tuple(overheads), count=total, deferred=deferred)
+
+
+def _defers(tool: Mapping[str, Any]) -> bool:
+    """Whether a tool costs nothing until the conversation names it (TOK-22)."""
+    return bool(tool.get("defer_loading"))
 
 
 def _loose_text(block: Any, profile: ModelProfile) -> Count:
@@ -242,11 +265,8 @@ def _tool_prompt(profile: ModelProfile, settings: Mapping[str, Any]) -> Count:
 def _tool(tool: Mapping[str, Any], profile: ModelProfile, frame: Frame) -> Count:
     """A custom tool counts as the JSON object description, name, parameters (recorded up to 4,426 tokens).
 
-    Deferred tools cost nothing until they are referenced (TOK-22). Built-in tools have prompts of their own
-    that the client never sees; their size is only bounded here.
+    Built-in tools have prompts of their own that the client never sees; their size is only bounded here.
     """
-    if tool.get("defer_loading"):
-        return ZERO
     if tool.get("type") not in (None, "custom"):
         return Count(tokens=700, low=100, high=7_000, exact=False)
     rendered = {

@@ -18,7 +18,11 @@ Disposition = Literal[
     "stripped",  # thinking of earlier turns on last-turn-only models (RET-02)
     "expired",  # a turn-scoped system message whose turn is over (SYS-07)
     "compacted",  # stands before a compaction block, so the server ignores it (CMP-02)
-    "dropped",  # never sent: the API refuses it and nothing is lost without it (MSG-06)
+    "dropped",  # thinking that fails the prefix check (BIND-08); or never sent, for the API refuses it (MSG-06)
+    "unreadable",  # thinking of a model whose blocks this one cannot read (BIND-02)
+    "cleared",  # by context editing; a placeholder may stand for it (EDIT-02, EDIT-06)
+    "ignored",  # a compaction block without content: a summary that failed (CMP-04)
+    "outside",  # the result of a call that code made: it goes to the code and never enters the context (TOK-20)
     "deferred",  # a tool definition that is not loaded yet (TOK-22)
 ]
 
@@ -53,8 +57,8 @@ class Window:
     by: dict[str, int]
     """Tokens by category: system, tools, messages, thinking, images, documents, overhead."""
     overheads: dict[str, int]
-    """Named parts of `by["overhead"]`: frames, tool prompt, and `unexplained`, what an exact size differs by
-    from the sum of the parts (it may be negative)."""
+    """Named parts of `by["overhead"]`: frames, tool prompt; `placeholders`, what stands for cleared blocks; and
+    `unexplained`, what an exact size differs by from the sum of the parts (it may be negative)."""
     not_counted: dict[str, int]
     """Rule id -> tokens that are sent or recorded but do not count."""
     _list_blocks: Callable[[], tuple[BlockCount, ...]] = field(repr=False, compare=False)

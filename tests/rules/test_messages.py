@@ -6,6 +6,7 @@ from ctxwindow.rules import find_violations
 
 BOUND, MANUAL = "claude-opus-5-5", "claude-sonnet-4-5"
 HI = {"role": "user", "content": "hi"}
+ON_DEMAND = ["compact-2026-09-04"]
 
 
 def found(messages: list[Any], model: str = BOUND, **settings: Any) -> list[tuple[str, str, str]]:
@@ -45,7 +46,8 @@ def test_msg_02() -> None:
 def test_msg_03() -> None:
     """The first message should be the user's, or start with a compaction block (recorded: others are answered)."""
     assert found([assistant("a"), HI]) == [("MSG-03", "messages.0", "warning")]
-    assert found([assistant({"type": "compaction", "content": "so far", "signature": "s"}), HI]) == []
+    block = {"type": "compaction", "content": "so far", "signature": "s"}
+    assert found([assistant(block), HI], betas=ON_DEMAND) == []
 
 
 def test_msg_04() -> None:
@@ -57,7 +59,7 @@ def test_msg_04() -> None:
     assert found([HI, assistant("a", SEARCH, search_result(encrypted_content="e"))]) == []
     continued: dict[str, Any] = {"fallback_credit_token": "t"}
     assert found([HI, assistant("a")], **continued) == []
-    assert found([HI, assistant("a")], compaction={"type": "summarize"}) == []
+    assert found([HI, assistant("a")], compaction={"type": "summarize"}, betas=ON_DEMAND) == []
 
 
 def test_msg_04_says_what_the_api_says() -> None:

@@ -66,10 +66,12 @@ def test_ver_03() -> None:
 @pytest.mark.parametrize(("field", "value"), [("temperature", 1), ("top_p", 0.9), ("top_k", 5)])
 def test_ver_04(field: str, value: float) -> None:
     """Since 2026-10-21 temperature, top_p and top_k are rejected on all models."""
+    given: dict[str, Any] = {field: value}
+    absent: dict[str, Any] = {field: None}
     for model in (BOUND, SAMPLED):
-        assert found(HI, model=model, **{field: value}) == [("VER-04", field)]
-        assert found(HI, model=model, **{field: None}) == []
-    assert found(HI, model=SAMPLED, version=OLD, **{field: value}) == []
+        assert found(HI, model=model, **given) == [("VER-04", field)]
+        assert found(HI, model=model, **absent) == []
+    assert found(HI, model=SAMPLED, version=OLD, **given) == []
 
 
 def test_ver_06() -> None:

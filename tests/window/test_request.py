@@ -52,7 +52,10 @@ def test_a_null_compaction_block_is_a_no_op() -> None:
     """CMP-04: content null means the summary failed; it is a no-op."""
     null = {"role": "assistant", "content": [{"type": "compaction", "content": None}, {"type": "text", "text": "Hi."}]}
     window = ctxwindow.count({"model": "claude-opus-5", "messages": [*HELLO, null]})
-    assert all(block.disposition == "counted" for block in window.blocks)
+    assert [(block.disposition, block.rule) for block in window.blocks] == [
+        ("counted", "CTX-01"), ("ignored", "CMP-04"), ("counted", "CTX-01"),
+    ]  # fmt: skip
+    assert window.not_counted == {}
 
 
 def test_an_unknown_model_is_refused() -> None:

@@ -1,7 +1,7 @@
-"""Cache breakpoints: where a request has them.
+"""Cache markers: every `cache_control` of a request that is not null, each of which asks for a breakpoint.
 
-A breakpoint is a `cache_control` that is not null, on a tool, a block of `system` or a block of a message, blocks
-inside results and documents included. A top-level `cache_control` sets one more by itself (CACHE-03).
+They stand on tools, blocks of `system` and blocks of messages, blocks inside results and documents included. A top-level
+`cache_control` sets one more by itself (CACHE-03).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 
 from ctxwindow.record.blocks import blocks_of, is_thinking
-from ctxwindow.rules.nested import all_blocks
+from ctxwindow.rules.nested import notable
 from ctxwindow.rules.view import View, plain
 
-__all__ = ["Breakpoint", "automatic", "breakpoints", "last_cacheable"]
+__all__ = ["Marker", "automatic", "last_cacheable", "markers"]
 
 
-class Breakpoint(msgspec.Struct, frozen=True):
+class Marker(msgspec.Struct, frozen=True):
     """One `cache_control` in its place."""
 
     path: str
@@ -36,20 +36,26 @@ class Breakpoint(msgspec.Struct, frozen=True):
         return f"{self.path}.cache_control" if self.path else "cache_control"
 
 
-def breakpoints(view: View) -> list[Breakpoint]:
-    """The explicit breakpoints of a request in the order in which it is rendered: tools, system, messages (CACHE-01)."""
+def markers(view: View) -> list[Marker]:
+    """The explicit markers of a request in the order in which it is rendered: tools, system, messages (CACHE-01)."""
     places: list[tuple[str, Mapping[str, Any]]] = [(f"tools.{index}", tool) for index, tool in view.frame.tool_list]
     system = view.frame.system
     if isinstance(system, list):
         places += [(f"system.{place}", block) for place, block in enumerate(system) if isinstance(block, Mapping)]
-    found = [*places, *all_blocks(view)]
-    return [Breakpoint(path, block["cache_control"]) for path, block in found if block.get("cache_control") is not None]
+    found: list[Marker] = []
+    for path, block in [*places, *notable(view)]:
+        if block.get("cache_control") is not None:
+            found.append(Marker(path, block["cache_control"]))
+        if block.get("type") == "tool_addition":  # its definition may carry the marker instead (SYS-12)
+            control = plain(plain(block.get("tool")).get("definition")).get("cache_control")
+            found += [] if control is None else [Marker(f"{path}.tool.definition", control)]
+    return found
 
 
-def automatic(view: View) -> Breakpoint | None:
+def automatic(view: View) -> Marker | None:
     """The top-level `cache_control` (CACHE-03); None when there is none."""
     control = view.frame.settings.get("cache_control")
-    return None if control is None else Breakpoint("", control)
+    return None if control is None else Marker("", control)
 
 
 def last_cacheable(view: View) -> Mapping[str, Any]:
