@@ -119,9 +119,8 @@ def alone(view: View) -> Iterator[Finding]:
 
 def one_kind(view: View) -> Iterator[Finding]:
     """CMP-32."""
-    block = _signed_block(view)
     for path, _, _ in edits_of(view, COMPACT):
-        if block is not None:
+        if _signed_block(view) is not None:
             yield Finding(
                 path=path,
                 message=f"{path}: a compact_* edit and a signed `compaction` block cannot meet in one request.",

@@ -54,7 +54,7 @@ class Compaction(msgspec.Struct, frozen=True, kw_only=True):
 def compaction_of(messages: Sequence[Mapping[str, Any]]) -> Compaction | None:
     """The last compaction block with content; None when there is none."""
     for index in range(len(messages) - 1, -1, -1):
-        content = messages[index].get("content")
+        content: Any = messages[index].get("content")
         for place in range(len(content) - 1, -1, -1) if isinstance(content, list) else ():
             block = plain(content[place])
             if block.get("type") == "compaction" and block.get("content"):

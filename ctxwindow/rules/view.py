@@ -220,6 +220,7 @@ class View:
         history: the messages of both.
         enforcement: what the API does about thinking that fails the prefix check (BIND-04).
         thinking: the state of each thinking block, once `ctxwindow.rules.binding` has asked for it.
+        notable: the blocks that rules count, once `ctxwindow.rules.nested` has looked for them.
         final: False while more messages will be appended before anything is sent.
     """
 
@@ -257,6 +258,7 @@ class View:
         self.history = [] if self.exchange is None else self.exchange.history
         self.enforcement: Enforcement = enforcement
         self.thinking: Any = None
+        self.notable: Any = None
         self.final = final
         self._outline = outline
 

@@ -1,7 +1,8 @@
 """BIND-14: what the prefix check takes for equal, one property an equality.
 
-Each property makes one change before a thinking block of a bound model, and asks both who know the canonical form: the
-fingerprint chain (`record.Prefix`) and the prefix check (`rules.prefix_report`).
+Each property makes one change before a thinking block of a bound model, and asks all who know the canonical form: the
+fingerprint chain (`record.Prefix`), the prefix check (`rules.prefix_report`), and the emulator, which compares nothing
+but verifies what it signed.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxwindow.catalog import models, resolve
+from ctxwindow.emulator import Emulator
 from ctxwindow.record import Prefix
-from ctxwindow.rules import prefix_report
+from ctxwindow.rules import check, prefix_report
+from tests.emulated import ask
 
 Body = dict[str, Any]
 
@@ -78,7 +81,14 @@ def scenes(draw: st.DrawFn) -> Scene:
         {"name": "asleep", "description": draw(words), "input_schema": draw(schemas), "defer_loading": True},
     ]
     system = [{"type": "text", "text": draw(words)}]
-    before = {"model": draw(st.sampled_from(BOUND)), "system": system, "tools": tools, "messages": _messages(draw)}
+    before = {
+        "model": draw(st.sampled_from(BOUND)),
+        "max_tokens": 1_000,
+        "system": system,
+        "tools": tools,
+        "messages": _messages(draw),
+        "betas": ["mid-conversation-system-clear-at-2026-08-21", "mid-conversation-output-config-2026-07-01"],
+    }
     thought = {"type": "thinking", "thinking": draw(words), "signature": "last".ljust(40, "s")}
     reply = {"role": "assistant", "content": [thought, {"type": "text", "text": draw(words)}]}
     now = {**before, "messages": [*before["messages"], reply, {"role": "user", "content": draw(words)}]}
@@ -92,16 +102,34 @@ def chain(body: Body) -> str:
     return prefix.last
 
 
+def sign(scene: Scene) -> Emulator:
+    """Let an emulator say both replies, so that their thinking carries its signatures."""
+    said = [scene.now["messages"][index]["content"] for index in (CALLS, -2)]
+    emulator = Emulator([*said, "Well."])
+    opening = {**scene.before, "messages": scene.before["messages"][:CALLS]}
+    for request, index in ((opening, CALLS), (scene.before, -2)):
+        signature = ask(emulator, request).body["content"][0]["signature"]
+        for body in (scene.before, scene.now) if index == CALLS else (scene.now,):
+            body["messages"][index]["content"][0]["signature"] = signature
+    return emulator
+
+
 def stays_valid(scene: Scene, edit: Callable[[Scene], object]) -> bool:
-    """Whether all thinking stays valid after an edit; both who know must say the same of the last block."""
+    """Whether all thinking stays valid after an edit; all who know must say the same."""
+    emulator, profile = sign(scene), resolve(scene.now["model"])
     original = copy.deepcopy(scene.now)
-    assert all(state.valid for state in prefix_report(scene.now, scene.before, resolve(scene.now["model"])))
+    assert all(state.valid for state in prefix_report(scene.now, scene.before, profile))
     edit(scene)
     assert json.dumps(scene.now) != json.dumps(original), "the edit changed nothing"
-    states = prefix_report(scene.now, scene.before, resolve(scene.now["model"]))
+    states = prefix_report(scene.now, scene.before, profile)
     assert len(states) == 2, "both thinking blocks are reported"
     assert states[-1].valid == (chain(scene.now) == chain(original))
-    return all(state.valid for state in states)
+    valid = all(state.valid for state in states)
+    if check(scene.now).ok:  # else the emulator rejects it for another reason
+        answer = ask(emulator, scene.now)
+        assert (answer.status == 200) == valid
+        assert valid or "bound to a different conversation" in answer.error
+    return valid
 
 
 def spots(value: Any) -> list[Body]:
