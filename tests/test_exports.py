@@ -7,7 +7,9 @@ import pytest
 
 import ctxwindow
 
-PACKAGES = ["record", "catalog", "rules", "window", "tiers", "summarize", "stores", "transcripts", "cli", "testing"]
+PACKAGES = [
+    "record", "catalog", "rules", "window", "tiers", "summarize", "stores", "transcripts", "emulator", "cli", "testing",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("package", ["ctxwindow", *(f"ctxwindow.{name}" for name in PACKAGES)])

@@ -32,3 +32,13 @@ def test_counting_and_planning_need_no_sdk() -> None:
 
 def test_importing_the_stores_does_not_import_sqlite3() -> None:
     assert "sqlite3" not in _modules_after("import ctxwindow.stores")
+
+
+def test_the_face_for_tests_is_light() -> None:
+    heavy = {"anthropic", "httpx2", "hypothesis", "starlette", "uvicorn"}
+    assert not heavy & _modules_after("import ctxwindow.testing, ctxwindow.emulator")
+
+
+def test_a_fake_claude_needs_no_strategies_and_no_server() -> None:
+    heavy = {"anthropic", "hypothesis", "starlette", "uvicorn"}
+    assert not heavy & _modules_after("from ctxwindow.testing import FakeClaude; FakeClaude()")

@@ -31,6 +31,7 @@ COMMANDS = {
     "check": "Check a request against the documented rules.",
     "inspect": "Show what a recorded session is made of, and what filled its window.",
     "replay": "Run a recorded session through the engine, in a window of your choice.",
+    "emulate": "Serve a Messages API on this machine that enforces the rules.",
     "demo": "Watch a real recorded session being managed. Needs no key and no network.",
 }
 

@@ -21,13 +21,14 @@ from ctxwindow.emulator.http import refusal
 from ctxwindow.emulator.signing import CompactionRecord, Signer, ThinkingRecord, digest
 from ctxwindow.errors import UnknownModel
 from ctxwindow.record import Fingerprint, Prefix, canonical_message, canonical_tools, fingerprint
-from ctxwindow.record.blocks import blocks_of
+from ctxwindow.record.blocks import blocks_of, seal
 from ctxwindow.record.canonical import canonical_system
 from ctxwindow.rules.prefix import compaction_of, key_of
-from ctxwindow.rules.replay import seal, thinking_of
+from ctxwindow.rules.reading import drop_reason, reads
+from ctxwindow.rules.replay import thinking_of
 from ctxwindow.rules.view import plain
 
-__all__ = ["Binder", "Chain", "Standing", "Thought", "may_read"]
+__all__ = ["Binder", "Chain", "Standing", "Thought"]
 
 _SYSTEM = "The `system` prompt differs from the one this block was created with."
 _TOOLS = "The `tools` list differs from the one this block was created with."
@@ -215,16 +216,21 @@ class Binder:
             raise refusal(f"{path}: Invalid `{field}` in `{block.get('type')}` block")
 
     def drop_reason(self, thought: Thought, profile: ModelProfile) -> str | None:
-        """Why a model may not read a block at all, in the precedence of BIND-18; None when it may."""
+        """Why a model is not shown a block at all (BIND-02, BIND-18, BIND-19); None when it is.
+
+        Where it is not stated who reads whom the block is shown, and so is that of a model that is not in the catalog.
+        """
         if thought.record is None:
             return None
         try:
             producer = resolve(thought.record.model)
-        except UnknownModel:  # a profile of one's own
-            return None if thought.record.model == profile.id else "model_binding_mismatch"
-        if (producer.account_bound or profile.account_bound) and thought.record.account != self.account:
-            return "organization_binding_mismatch"  # BIND-19
-        return None if may_read(profile, producer) else "model_binding_mismatch"
+        except UnknownModel:
+            return None
+        away = producer.account_bound and thought.record.account != self.account
+        reasons = ["organization_binding_mismatch"] if away else []
+        if reads(profile, producer) is False:
+            reasons.append("model_binding_mismatch")
+        return drop_reason(reasons)
 
 
 def _compare(record: ThinkingRecord | None, chain: Chain, entry: _Live, place: int, before: str | None) -> Thought:
@@ -247,13 +253,3 @@ def _compare(record: ThinkingRecord | None, chain: Chain, entry: _Live, place: i
         or (kept and chain.breaks_kept)
     )
     return Thought(path=path, record=record, stale=stale, diagnosis=diagnosis)
-
-
-def may_read(reader: ModelProfile, producer: ModelProfile) -> bool:
-    """BIND-20. What is not stated counts as readable, so that nothing is dropped for want of a document."""
-    return (
-        reader.id == producer.id
-        or producer.released is None
-        or reader.released is None
-        or (producer.released <= reader.released)
-    )

@@ -31,8 +31,14 @@ ERROR_TYPES = {
 }
 """Status -> `error.type` (ERR-02)."""
 
-_CODED = re.compile(r"([a-z]+(?:_[a-z]+)+): ", re.ASCII)
+_CODED = re.compile(
+    r"(compaction_[a-z_]+|thread_[a-z_]+|tool_reference_unresolved|tool_name_conflict|available_tools_limit_exceeded"
+    r"|file_expired): ",
+    re.ASCII,
+)
 """How a rule's message begins when the API gives the error a code of its own: `compaction_block_ambiguous: ...`."""
+
+_PIXELS = re.compile(r"dimensions exceed max allowed size.*: (\d+) pixels", re.ASCII)
 
 _STATUS_OF_CODE = {"thread_not_found": 404, "file_expired": 404, "compaction_unavailable": 529}
 """Codes that are not a 400 (THR-03, MEDIA-09, CMP-26)."""
@@ -87,13 +93,20 @@ class ApiError(Exception):
         super().__init__(message)
 
 
-def refusal(message: str, details: Mapping[str, Any] | None = None) -> ApiError:
-    """The error for what a rule said: a code in front of the text goes into the details (ERR-01)."""
-    coded = _CODED.match(message)
+def refusal(message: str, *, path: str = "") -> ApiError:
+    """The error for what a rule said: a code in front of the text goes into the details (ERR-01).
+
+    Args:
+        message: of the rule.
+        path: of what broke it.
+    """
+    coded, pixels = _CODED.match(message), _PIXELS.search(message)
+    if pixels is not None:  # MEDIA-04, MEDIA-05: types/image_dimensions_too_large_error_details.py
+        details = {"max_side_length_pixels": int(pixels[1]), "paths": [path]}
+        return ApiError(400, message, code="image_dimensions_too_large", details=details)
     if coded is None:
-        return ApiError(400, message, details=details)
-    code = coded[1]
-    return ApiError(_STATUS_OF_CODE.get(code, 400), message[coded.end() :], code=code, details=details)
+        return ApiError(400, message)
+    return ApiError(_STATUS_OF_CODE.get(coded[1], 400), message[coded.end() :], code=coded[1])
 
 
 def error_body(error: ApiError, request_id: str) -> dict[str, Any]:

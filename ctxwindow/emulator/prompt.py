@@ -8,8 +8,7 @@ from typing import Any
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.emulator.signing import Signer, ThinkingRecord
 from ctxwindow.emulator.verdict import Verdict
-from ctxwindow.record.blocks import blocks_of, is_thinking
-from ctxwindow.rules.replay import seal
+from ctxwindow.record.blocks import blocks_of, is_thinking, seal
 from ctxwindow.rules.view import plain
 from ctxwindow.window import Served, serve
 

@@ -72,7 +72,9 @@ def make_reply(given: object) -> Reply | Fault:
         return Fault.parse(given["fault"])
     said: dict[str, Any] = intake(given if isinstance(given, Mapping) else {"content": given})
     content = blocks_of(said)
-    if "content" not in said or not all(isinstance(plain(block).get("type"), str) for block in content):
+    if not isinstance(said.get("content"), (str, list)) or not all(
+        isinstance(plain(block).get("type"), str) for block in content
+    ):
         raise MisuseError(
             "this is no reply.",
             path="replies",

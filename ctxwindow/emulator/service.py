@@ -139,13 +139,14 @@ class Service:
         found = find_violations(body, profile=profile, betas=setting.betas, api_version=setting.version)
         for violation in found:
             if violation.severity == "error":
-                raise refusal(violation.message)
+                raise refusal(violation.message, path=violation.path)
         binder, betas = self._binder, frozenset(setting.betas)
         compaction.verify(body, binder.signer, accept_foreign=binder.accept_foreign)
         chain = Chain(body, binder.signer)
         thoughts = binder.examine(body, chain)
-        self._memory.check(View.of(body, profile=profile, betas=setting.betas, api_version=setting.version))
-        action = behavior(body, profile, new_account=self._new_account, batch=setting.batch)
+        view = View.of(body, profile=profile, enforcement="auto" if self._new_account else "off")
+        self._memory.check(view)
+        action = behavior(view, batch=setting.batch)
         verdict = judge(thoughts, binder, profile, action, betas)
         prompt = prompt_of(body, profile, verdict=verdict, signer=binder.signer)
         return _Accepted(body=body, profile=profile, chain=chain, prompt=prompt, verdict=verdict)
@@ -221,7 +222,8 @@ class Service:
                 usage = usage_of(Bill(), None, [compaction_entry(bill) for bill in opening.bills])
                 message = self._message(accepted, setting, opening.blocks, usage, stop_reason="compaction")
                 return _answer(message, opening.bills)
-        reply = self._ask(self._replies, accepted)
+        # MSG-17: with max_tokens 0 the model is not asked at all.
+        reply = self._ask(self._replies, accepted) if accepted.body["max_tokens"] else Reply(content=[])
         generated = generate(reply, accepted.body, accepted.profile, opening.prompt.window.tokens)
         content = self._binder.sign([*opening.blocks, *generated.content], opening.standing, accepted.profile)
         content = shown(content, accepted.body, accepted.profile)

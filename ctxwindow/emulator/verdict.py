@@ -13,6 +13,7 @@ from ctxwindow.emulator.binding import Binder, Thought
 from ctxwindow.emulator.http import refusal
 from ctxwindow.record import Fingerprint, canonical_message, fingerprint
 from ctxwindow.rules import View, rule
+from ctxwindow.rules.enforcement import enforced_as
 from ctxwindow.rules.replay import thinking_of
 from ctxwindow.rules.view import plain
 
@@ -38,21 +39,17 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     transformations: tuple[dict[str, str], ...] = ()
 
 
-def behavior(request: Mapping[str, Any], profile: ModelProfile, *, new_account: bool, batch: bool) -> Behavior:
-    """What a mismatch does in this request (BIND-03, BIND-04, BIND-25, BIND-27).
+def behavior(view: View, *, batch: bool) -> Behavior:
+    """What a mismatch does in this request (BIND-03, BIND-04, BIND-27).
 
-    Mythos 5.1, where sources disagree, is checked as the other bound models are.
+    In a batch blocks are dropped unless the request asks for errors (BIND-25). Mythos 5.1, where sources disagree, is
+    checked as the other bound models are.
     """
-    if not profile.bound:
+    if view.frame.profile is None or not view.frame.profile.bound:
         return "off"
-    match plain(plain(request.get("thinking")).get("block_binding")).get("prefix_mismatch_behavior"):
-        case "error":
-            return "error"
-        case "drop_block":
-            return "drop_block"
-    if profile.prefix_check != "all_accounts" and not new_account:
-        return "off"
-    return "drop_block" if batch else "error"
+    found = enforced_as(view)
+    asked = plain(plain(view.frame.settings.get("thinking")).get("block_binding")).get("prefix_mismatch_behavior")
+    return "drop_block" if found == "error" and batch and asked != "error" else found
 
 
 def judge(

@@ -79,6 +79,7 @@ RULES = (
         sentence="A replayed thinking block is checked for who may read it, and for system, tools and all messages before it.",
         source=_PAGE,
         date=_DATE,
+        modelled="rules.prefix.prefix_report",
     ),
     Rule(
         id="BIND-02",
@@ -94,6 +95,8 @@ RULES = (
         source=_PAGE,
         date=_DATE,
         models=_MODELS,
+        modelled="catalog.profile.ModelProfile.bound",
+        conflict="For Mythos 5.1 pages of October say no and a page of November yes: bound, which cannot break a request.",
     ),
     Rule(
         id="BIND-04",
@@ -101,6 +104,7 @@ RULES = (
         source=_PAGE,
         date=_DATE,
         models=_MODELS,
+        modelled="rules.enforcement.enforced_as",
     ),
     Rule(
         id="BIND-05",
@@ -116,7 +120,7 @@ RULES = (
         source="github.com/anomalyco/opencode/issues/48637; probes E1, E2",
         date="2026-10-08",
         models=_MODELS,
-        modelled="rules.prefix.prefix_report",
+        modelled="rules.diagnosis.Diagnosis",
     ),
     Rule(
         id="BIND-07",
@@ -124,7 +128,7 @@ RULES = (
         source=f"{_SKILL}; probe E3",
         date=_SKILL_DATE,
         models=_MODELS,
-        modelled="rules.prefix.prefix_report",
+        modelled="rules.diagnosis.Diagnosis",
     ),
     Rule(
         id="BIND-08",
@@ -133,6 +137,7 @@ RULES = (
         date=_DATE,
         models=_MODELS,
         severity="warning",
+        modelled="rules.enforcement.enforced_as",
     ),
     Rule(
         id="BIND-09",
@@ -141,6 +146,8 @@ RULES = (
         date="2026-11-20",
         models=_MODELS,
         severity="warning",
+        modelled="rules.enforcement.thinking_states",
+        conflict="Every later block, the rest of the run, or single blocks as probes saw: the most is taken, so that no plan counts on one.",
     ),
     Rule(
         id="BIND-10",
@@ -148,6 +155,7 @@ RULES = (
         source=f"{_PAGE}; probe E1",
         date="2026-10-08",
         models=_MODELS,
+        modelled="rules.prefix.prefix_report",
     ),
     Rule(
         id="BIND-11",
@@ -155,6 +163,7 @@ RULES = (
         source=_PAGE,
         date=_DATE,
         models=_MODELS,
+        modelled="rules.prefix.prefix_report",
     ),
     Rule(
         id="BIND-12",
@@ -162,6 +171,7 @@ RULES = (
         source=f"{_PAGE}; probes E1, E2",
         date="2026-10-08",
         models=_MODELS,
+        modelled="rules.prefix.prefix_report",
     ),
     Rule(
         id="BIND-13",
@@ -169,6 +179,7 @@ RULES = (
         source=_PAGE,
         date=_DATE,
         models=_MODELS,
+        modelled="rules.prefix.prefix_report",
     ),
     Rule(
         id="BIND-14",
@@ -176,6 +187,7 @@ RULES = (
         source=f"{_SKILL}/prefix_diff.py",
         date=_SKILL_DATE,
         models=_MODELS,
+        modelled="record.canonical.canonical_message",
     ),
     Rule(
         id="BIND-15",
@@ -183,6 +195,7 @@ RULES = (
         source=f"{_PAGE}; {_SKILL}/prefix_diff.py",
         date=_SKILL_DATE,
         models=_MODELS,
+        modelled="rules.comparison.compaction_of",
     ),
     Rule(
         id="BIND-16",
@@ -190,6 +203,7 @@ RULES = (
         source=f"{_SKILL}/prefix_diff.py",
         date=_SKILL_DATE,
         models=_MODELS,
+        modelled="rules.prefix.prefix_report",
     ),
     Rule(
         id="BIND-17",
@@ -200,7 +214,7 @@ RULES = (
         source=f"{_PAGE}; anthropic 2.12.0 types/beta/beta_thinking_mismatch_allowed_input_transformation.py",
         date="2026-11-20",
         models=_MODELS,
-        modelled="rules.report.check",
+        modelled="rules.enforcement.enforced_as",
     ),
     Rule(
         id="BIND-18",
@@ -235,6 +249,7 @@ RULES = (
         sentence="Changing the model alone never fails the check; all blocks stay in the history.",
         source=_PAGE,
         date=_DATE,
+        modelled="rules.prefix.prefix_report",
     ),
     Rule(
         id="BIND-22",
@@ -242,6 +257,8 @@ RULES = (
         source=f"{_SKILL}/causes.md; anthropic 2.12.0",
         date="2026-11-20",
         models=_MODELS,
+        modelled="rules.prefix.prefix_report",
+        conflict="The skill says that edits before them do no harm, the newer SDK that a block without a record may fail: taken as bound.",
     ),
     Rule(
         id="BIND-23",
@@ -264,7 +281,7 @@ RULES = (
         source=f"{_PAGE}; {_SKILL}",
         date=_SKILL_DATE,
         models=_MODELS,
-        modelled="rules.report.check",
+        modelled="rules.enforcement.enforced_as",
     ),
     Rule(
         id="BIND-26",
@@ -272,6 +289,7 @@ RULES = (
         source=f"{_SKILL}/causes.md",
         date=_SKILL_DATE,
         models=_MODELS,
+        modelled="tiers.recovery.recover",
     ),
     Rule(
         id="BIND-27",
@@ -279,7 +297,7 @@ RULES = (
         source=_SKILL,
         date=_SKILL_DATE,
         models=_MODELS,
-        modelled="rules.report.check",
+        modelled="rules.enforcement.enforced_as",
     ),
     Rule(
         id="BIND-28",
@@ -287,6 +305,7 @@ RULES = (
         source=f"{_PAGE}; {_SKILL}",
         date=_SKILL_DATE,
         models=_MODELS,
+        modelled="tiers.summarize_keep_tail.propose",
     ),
     Rule(
         id="BIND-29",

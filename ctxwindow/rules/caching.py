@@ -7,8 +7,8 @@ from typing import Any
 
 from ctxwindow.catalog import document
 from ctxwindow.record.blocks import is_thinking
+from ctxwindow.rules.fields import extra
 from ctxwindow.rules.markers import Marker, automatic, last_cacheable, markers
-from ctxwindow.rules.nested import with_inner
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import Step, View, plain
 
@@ -40,12 +40,8 @@ def automatic_agrees(view: View) -> Iterator[Finding]:
             message="cache_control: the last block has a cache_control of its own with another ttl.",
             remedy="Leave out one of the two, or give both the same ttl.",
         )
-    if view.frame.platform == "bedrock":
-        yield Finding(
-            path="cache_control",
-            message="cache_control: Extra inputs are not permitted",
-            remedy="Bedrock's InvokeModel has no automatic breakpoint: set cache_control on a block.",
-        )
+    if view.frame.platform is not None:
+        yield extra("cache_control", "Bedrock and Google Cloud set no breakpoint by themselves: mark a block.")
 
 
 def longer_first(view: View) -> Iterator[Finding]:
@@ -85,36 +81,28 @@ def _malformed(control: Any) -> tuple[str, str] | None:
 def cacheable(step: Step) -> Iterator[Finding]:
     """CACHE-09. Turn-scoped system messages are SYS-08, deferred tools TOOL-19."""
     if step.message.get("cache_control") is not None:
-        path = f"{step.path}.cache_control"
-        yield Finding(
-            path=path,
-            message=f"{path}: Extra inputs are not permitted",
-            remedy="Put cache_control on a block of the message.",
-        )
-    for block in step.blocks:
-        for path, part in with_inner(block.path, block.data):
-            yield from _not_cacheable(path, part)
-
-
-def _not_cacheable(path: str, block: Mapping[str, Any]) -> Iterator[Finding]:
-    marked = block.get("cache_control") is not None
-    if marked and is_thinking(block):
-        yield Finding(
-            path=f"{path}.cache_control",
-            message=f"{path}.{block['type']}.cache_control: Extra inputs are not permitted",
-            remedy="Thinking is cached with what follows it: put the breakpoint on a later block (CACHE-10).",
-        )
-    elif marked and block.get("type") == "text" and block.get("text") == "":
-        yield _empty_text(path)
-    citations = block.get("citations")
-    for place, citation in enumerate(citations if isinstance(citations, list) else ()):
-        if plain(citation).get("cache_control") is not None:
-            field = f"{path}.citations.{place}.cache_control"
+        yield extra(f"{step.path}.cache_control", "Put cache_control on a block of the message.")
+    yield from _in_citations(step)
+    for path, block in step.notable:
+        if block.get("cache_control") is None:
+            continue
+        if is_thinking(block):
             yield Finding(
-                path=field,
-                message=f"{field}: Extra inputs are not permitted",
-                remedy="Put cache_control on the block that is cited from.",
+                path=f"{path}.cache_control",
+                message=f"{path}.{block['type']}.cache_control: Extra inputs are not permitted",
+                remedy="Thinking is cached with what follows it: put the breakpoint on a later block (CACHE-10).",
             )
+        elif block.get("type") == "text" and block.get("text") == "":
+            yield _empty_text(path)
+
+
+def _in_citations(step: Step) -> Iterator[Finding]:
+    for block in step.blocks:
+        citations = block.data.get("citations")
+        for place, citation in enumerate(citations if isinstance(citations, list) else ()):
+            if plain(citation).get("cache_control") is not None:
+                path = f"{block.path}.citations.{place}.cache_control"
+                yield extra(path, "Put cache_control on the block that is cited from.")
 
 
 def _empty_text(path: str) -> Finding:
@@ -163,7 +151,7 @@ RULES = (
         sentence="A request is rendered as tools, system, messages; a changed byte invalidates the cache from there on.",
         source=_PAGE,
         date=_READ,
-        modelled="window.cached",
+        modelled="window.rendered.render",
     ),
     Rule(
         id="CACHE-02",
@@ -176,9 +164,9 @@ RULES = (
         id="CACHE-03",
         sentence=(
             "A top-level cache_control puts a breakpoint on the last block that may carry one; a breakpoint of another ttl "
-            "there is rejected, and so is the field on Bedrock's InvokeModel."
+            "there is rejected, and so is the field on Bedrock and Google Cloud."
         ),
-        source=_PAGE,
+        source=f"{_PAGE}; for Google Cloud UKGovernmentBEIS/inspect_ai, stated by its maintainers",
         date=_READ,
         check=automatic_agrees,
     ),
@@ -194,21 +182,21 @@ RULES = (
         sentence="An entry lives from the start of the request that wrote or last read it; reading refreshes it for free.",
         source=_SKILL,
         date=_SKILL_DATE,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="CACHE-06",
         sentence="A breakpoint looks back over 20 positions; a run of calls, or of results, is one position.",
         source=f"{_PAGE}; {_SKILL}",
         date=_SKILL_DATE,
-        modelled="window.cached",
+        modelled="window.breakpoints.positions",
     ),
     Rule(
         id="CACHE-07",
         sentence="Entries are written at breakpoints only, and only entries that earlier requests wrote are read.",
         source=_PAGE,
         date=_READ,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="CACHE-08",
@@ -231,7 +219,7 @@ RULES = (
         sentence="Thinking of earlier turns is cached as part of the prefix, and counts as input when it is read.",
         source=_PAGE,
         date=_READ,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="CACHE-11",
@@ -241,7 +229,7 @@ RULES = (
         ),
         source=f"{_PAGE}; platform.claude.com/docs/en/agents-and-tools/tool-use/tool-use-with-prompt-caching",
         date=_READ,
-        modelled="window.cached",
+        modelled="window.rendered.settings_of",
     ),
     Rule(
         id="CACHE-12",
@@ -249,35 +237,35 @@ RULES = (
         source=f"{_PAGE}; {_SKILL}",
         date=_SKILL_DATE,
         models="Opus 4.1, Sonnet 4.5, Haiku 4.5 and earlier",
-        modelled="window.cached",
+        modelled="window.served.serve",
     ),
     Rule(
         id="CACHE-13",
         sentence="With both lifetimes: read up to the highest hit, 1h price up to the last 1h breakpoint, 5m price behind it.",
         source=_PAGE,
         date=_READ,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="CACHE-14",
         sentence="Where a request caches, the server sets a 5m breakpoint on each result of a server tool.",
         source="platform.claude.com/docs/en/agents-and-tools/tool-use/tool-use-with-prompt-caching",
         date=_READ,
-        modelled="window.cached",
+        modelled="window.breakpoints.breakpoints",
     ),
     Rule(
         id="CACHE-15",
         sentence="A cache belongs to one workspace (or organisation, on partner clouds), one model and one speed.",
         source=f"{_PAGE}; platform.claude.com/docs/en/build-with-claude/fast-mode",
         date=_READ,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="CACHE-16",
         sentence="An entry can be read as soon as the first response begins.",
         source=_PAGE,
         date=_READ,
-        modelled="window.cached",
+        modelled="window.cached.PromptCache",
     ),
     Rule(
         id="CACHE-17",
@@ -291,7 +279,7 @@ RULES = (
         sentence="Thinking that the server drops shifts the cached messages from its place on; tools and system stay cached.",
         source=_SKILL,
         date=_SKILL_DATE,
-        modelled="window.cached",
+        modelled="window.served.serve",
     ),
     Rule(
         id="CACHE-19",

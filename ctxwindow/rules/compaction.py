@@ -177,14 +177,14 @@ RULES = (
         sentence="Everything before the last compaction block with content is ignored, sent or not.",
         source=_THRESHOLD,
         date="2026-09-26",
-        modelled="rules.prefix.compaction_of",
+        modelled="rules.comparison.compaction_of",
     ),
     Rule(
         id="CMP-03",
         sentence="Blocks that the threshold edit left in replies go back; several may be present, the last counts.",
         source=_THRESHOLD,
         date="2026-08-22",
-        modelled="rules.prefix.compaction_of",
+        modelled="rules.comparison.compaction_of",
     ),
     Rule(
         id="CMP-04",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctxwindow.rules.fields import needs
 from ctxwindow.rules.compaction import blocks_in, is_signed
 from ctxwindow.rules.editing import COMPACT, edits_of, fault, number_of
+from ctxwindow.rules.fields import needs
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
 
@@ -119,9 +119,8 @@ def alone(view: View) -> Iterator[Finding]:
 
 def one_kind(view: View) -> Iterator[Finding]:
     """CMP-32."""
-    block = _signed_block(view)
     for path, _, _ in edits_of(view, COMPACT):
-        if block is not None:
+        if _signed_block(view) is not None:
             yield Finding(
                 path=path,
                 message=f"{path}: a compact_* edit and a signed `compaction` block cannot meet in one request.",
@@ -176,7 +175,7 @@ RULES = (
         sentence="The request's own model writes the summary; with tools it may call one instead, which leaves a null block.",
         source=_THRESHOLD,
         date=_READ,
-        modelled="rules.prefix.compaction_of",
+        modelled="rules.comparison.compaction_of",
     ),
     Rule(
         id="CMP-10",
@@ -197,14 +196,14 @@ RULES = (
         sentence="On a stream the summary of the threshold edit comes whole, in one compaction_delta.",
         source=f"{_THRESHOLD}; {_SDK}/beta_compaction_content_block_delta.py",
         date=_SDK_DATE,
-        out_of_scope="The SDK puts streams together; a request shows none.",
+        modelled="emulator.stream.events_of",
     ),
     Rule(
         id="CMP-15",
         sentence="A compaction closes a context of at least the trigger's size; how much more, its own counts do not say.",
         source=f"{_SDK}/beta_usage.py",
         date=_SDK_DATE,
-        modelled="window.usage.read_usage",
+        modelled="window.served.compaction_due",
     ),
     Rule(
         id="CMP-16",
@@ -246,13 +245,13 @@ RULES = (
         sentence="On a stream a signed block comes whole, in its content_block_start.",
         source=_ON_DEMAND,
         date=_NEWER,
-        out_of_scope="The SDK puts streams together; a request shows none.",
+        modelled="emulator.stream.events_of",
     ),
     Rule(
         id="CMP-35",
         sentence="The SDK's tool runner compacts by compact_before_next_turn; compaction_control is gone.",
         source="anthropic 2.12.0 lib/tools/_beta_runner.py, MIGRATION.md",
         date=_SDK_DATE,
-        out_of_scope="It tells how the SDK's runner is called, and no rule of a request; the requests that it makes are checked.",
+        modelled="rules.version.known_settings",
     ),
 )

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from ctxwindow.record import Fingerprint, Prefix, canonical_message, content_key, fingerprint, same_message
-from ctxwindow.record.blocks import blocks_of
+from ctxwindow.record.blocks import blocks_of, seal
 from ctxwindow.record.canonical import deferred_tools
 from ctxwindow.rules.diagnosis import Diagnosis, ThinkingState, of_head, of_messages, tools_of
 from ctxwindow.rules.exchange import Exchange, plain
-from ctxwindow.rules.replay import seal, thinking_of
+from ctxwindow.rules.replay import thinking_of
 
 __all__ = ["Compaction", "Comparison", "block_key", "compaction_of", "key_of"]
 
@@ -54,7 +54,7 @@ class Compaction(msgspec.Struct, frozen=True, kw_only=True):
 def compaction_of(messages: Sequence[Mapping[str, Any]]) -> Compaction | None:
     """The last compaction block with content; None when there is none."""
     for index in range(len(messages) - 1, -1, -1):
-        content = messages[index].get("content")
+        content: Any = messages[index].get("content")
         for place in range(len(content) - 1, -1, -1) if isinstance(content, list) else ():
             block = plain(content[place])
             if block.get("type") == "compaction" and block.get("content"):

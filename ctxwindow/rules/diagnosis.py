@@ -189,7 +189,7 @@ def _at(
         return "blocks_removed", "reminder_stripped" if reminders else "rolling_truncation" if start else "unknown"
     if was[0] in new[1:]:
         return "blocks_inserted", "block_inserted"
-    if any(new[at] != was[at : at + 1] and new[at] in was[at + 1 :] for at in range(1, min(_HEAD + 1, len(new)))):
+    if any([new[at]] != was[at : at + 1] and new[at] in was[at + 1 :] for at in range(1, min(_HEAD + 1, len(new)))):
         return "blocks_replaced", "tail_kept"
     if now[0].get("role") != old[0].get("role"):
         shared = not start or not set(new).isdisjoint(was)

@@ -91,7 +91,9 @@ def unanswered_at_end(view: View) -> Iterator[Finding]:
 
 
 def results_known(step: Step) -> Iterator[Finding]:
-    """TOOL-02."""
+    """TOOL-02. In a continued thread the server knows calls that are not in the request (THR-01)."""
+    if step.frame.continues:
+        return
     seen: set[str] = set()
     for block, identity in _results(step):
         if (
@@ -259,12 +261,14 @@ RULES = (
         source=f"{_USE}/parallel-tool-use",
         date=_READ,
         severity="warning",
+        modelled="rules.pairing.due_calls",
     ),
     Rule(
         id="TOOL-07",
         sentence="The whole loop of calls, results and final text is one assistant turn for the rules of thinking.",
         source="platform.claude.com/docs/en/build-with-claude/thinking",
         date=_READ,
+        modelled="record.turns.is_turn_start",
     ),
     Rule(
         id="TOOL-22",

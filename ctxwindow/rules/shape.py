@@ -20,8 +20,10 @@ _SCHEMA_DATE = "2026-11-20"
 
 
 def messages_list(view: View) -> Iterator[Finding]:
-    """SHAPE-01. An absent, empty or non-list `messages` all look like no message here."""
-    if not view.messages:
+    """SHAPE-01. An absent, empty or non-list `messages` all look like no message here. A paused turn of a thread goes on
+    without one (THR-08).
+    """
+    if not view.messages and not view.frame.continues:
         yield Finding(
             path="messages",
             message="messages: at least one message is required",

@@ -50,6 +50,8 @@ def ignored(step: Step) -> Iterator[Finding]:
 
 def follows_user(step: Step) -> Iterator[Finding]:
     """SYS-04, what stands before the section: a user message, or an assistant message that ends in a server tool result."""
+    if step.index == 0 and step.frame.continues:
+        return  # what stands before it only the server knows (THR-01)
     section = step.outline.section
     if is_effort_only(step.message) or section.role == "user" or (section.role == "assistant" and section.after_server):
         return

@@ -17,6 +17,7 @@ from ctxwindow.record import Family, Outline, block_type
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.rules.exchange import Exchange, Previous, plain
+from ctxwindow.rules.nested import Found, notable
 
 __all__ = [
     "API_VERSION",
@@ -115,6 +116,11 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         return self.thinking_type == "disabled"
 
     @property
+    def continues(self) -> bool:
+        """Whether this request continues a thread, so that the server knows messages before the first one (THR-01)."""
+        return plain(self.settings.get("thread")).get("type") == "continue"
+
+    @property
     def compacts(self) -> bool:
         """Whether this is a request for an on-demand compaction (CMP-16)."""
         return plain(self.settings.get("compaction")).get("type") == "summarize"
@@ -141,6 +147,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """The blocks that are objects. A string is one text block (MSG-08)."""
     families: frozenset[Family]
     """The families of `blocks`."""
+    notable: list[Found]
+    """Those that some rule counts or that carry a cache marker, blocks inside blocks included."""
     last: bool = False
     """Whether the request ends here and will not be appended to."""
     run_start: int = 0
@@ -179,6 +187,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
             frame=frame,
             blocks=blocks,
             families=frozenset([block.family for block in blocks]),
+            notable=notable(path, message.get("content")),
             last=last,
             run_start=run_start,
         )
@@ -252,6 +261,7 @@ class View:
         self.history = [] if self.exchange is None else self.exchange.history
         self.enforcement: Enforcement = enforcement
         self.thinking: Any = None
+        self._notable: list[Found] | None = None
         self.final = final
         self._outline = outline
 
@@ -272,11 +282,12 @@ class View:
         if isinstance(named, (list, tuple)):
             betas = [*(name for name in named if isinstance(name, str)), *(betas or ())]
         apart = ("messages", "system", "tools", "model", "betas")
+        threaded = plain(request.get("thread")).get("type") == "continue"  # its tools are not sent again (THR-02)
         return cls(
             messages if isinstance(messages, (list, tuple)) else (),
             profile=profile,
             system=request.get("system"),
-            tools=[] if request.get("tools") is None else request.get("tools"),
+            tools=[] if request.get("tools") is None and not threaded else request.get("tools"),
             settings={key: value for key, value in request.items() if key not in apart},
             betas=betas,
             api_version=api_version,
@@ -295,13 +306,24 @@ class View:
             self._outline = outline
         return self._outline
 
+    @property
+    def notable(self) -> list[Found]:
+        """The blocks of all messages that some rule counts or that carry a cache marker, in render order."""
+        if self._notable is None:
+            self._notable = [
+                entry
+                for index, message in enumerate(self.messages)
+                for entry in notable(f"messages.{index}.content", plain(message).get("content"))
+            ]
+        return self._notable
+
     def message(self, index: int) -> Mapping[str, Any]:
         """The message at `index`; an empty one where there is no object."""
         return plain(self.messages[index])
 
     def steps(self) -> Iterator[Step]:
         """Every message in its place, each with the outline as it is before it."""
-        outline = Outline()
+        outline, found = Outline(), []
         before: object = None
         run_start, in_run = 0, False
         final_index = len(self.messages) - 1 if self.final else -1
@@ -314,4 +336,5 @@ class View:
             in_run = assistant
             before = step.message
             outline.add(step.message)
-        self._outline = outline
+            found += step.notable
+        self._outline, self._notable = outline, found

@@ -8,8 +8,7 @@ from functools import partial
 from operator import delitem, setitem
 from typing import Any
 
-from ctxwindow.record.blocks import blocks_of, is_blank_text
-from ctxwindow.rules.replay import seal
+from ctxwindow.record.blocks import blocks_of, is_blank_text, seal
 from ctxwindow.testing.subject import Apply, Mutation, Place, Subject, breaks
 
 __all__ = ["HISTORY"]

@@ -9,7 +9,7 @@ from functools import partial
 from operator import delitem, setitem
 from typing import Any
 
-from ctxwindow.testing.requests import cacheable
+from ctxwindow.testing.bodies import cacheable
 from ctxwindow.testing.subject import Apply, Mutation, Subject, breaks
 
 __all__ = ["SETTINGS"]

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import UnknownModel
+from ctxwindow.testing.bodies import MODELS, exchanges, requests
 from ctxwindow.testing.breaking_history import HISTORY
 from ctxwindow.testing.breaking_messages import MESSAGES
 from ctxwindow.testing.breaking_settings import SETTINGS
-from ctxwindow.testing.requests import MODELS, exchanges, requests
 from ctxwindow.testing.subject import Mutation, Subject
 
 __all__ = ["ALL", "Broken", "broken_requests", "mutate", "mutations", "possible"]

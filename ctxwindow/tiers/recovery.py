@@ -20,6 +20,7 @@ _BOUND = "bound to a different conversation"
 _BINDING_BETA = "thinking-binding-controls-2026-08-01"
 _BINDABLE = ("adaptive", "enabled")
 """Values of `thinking.type` that take `block_binding` (THINK-01, THINK-12)."""
+_LIMITED, _SPENT = 429, "enforced_spend_limit_reached"
 _TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 
 
@@ -106,6 +107,14 @@ def recover(error: Any, *, dropping: bool = False, thinking: Any = None) -> Reco
                 "betas": [_BINDING_BETA],
             },
         )
+    if status == _LIMITED and _code(error) == _SPENT:
+        return _recovery(
+            common,
+            action="give_up",
+            rule="RATE-06",
+            why="the spend limit of the account is reached, and no waiting helps.",
+            remedy="Raise the limit, or wait until it starts anew.",
+        )
     if status in _TRANSIENT or (status is None and _is_transport(error)):
         return _recovery(
             common, action="send_again", rule="SDK-01", why="a passing fault: the same request may be sent again"
@@ -138,6 +147,14 @@ def _too_long(common: Mapping[str, Any], tokens: int, limit: int) -> Recovery:
         tokens=tokens,
         limit=limit,
     )
+
+
+def _code(error: Any) -> object:
+    """The machine-readable code of an error, on which to branch rather than on its text (ERR-01)."""
+    body = error if isinstance(error, Mapping) else getattr(error, "body", None)
+    inner = body.get("error", body) if isinstance(body, Mapping) else None
+    details = inner.get("details") if isinstance(inner, Mapping) else None
+    return details.get("error_code") if isinstance(details, Mapping) else None
 
 
 def _read(error: Any) -> tuple[int | None, str, str]:

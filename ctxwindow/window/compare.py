@@ -9,10 +9,9 @@ from typing import Any
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.record import content_key
-from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.record.blocks import blocks_of, is_thinking, seal
 from ctxwindow.rules.enforcement import STALE, enforced_as, thinking_states
 from ctxwindow.rules.exchange import Exchange, Previous
-from ctxwindow.rules.replay import seal
 from ctxwindow.rules.view import Enforcement, View, plain
 from ctxwindow.window.cached import PromptCache
 from ctxwindow.window.cost import bill

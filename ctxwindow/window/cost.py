@@ -47,10 +47,20 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def bill(profile: ModelProfile, tokens: Bill, at: float) -> float | None:
+def bill(
+    profile: ModelProfile, tokens: Bill, at: float, *, batch: bool = False, us: bool = False, fast: bool = False
+) -> float | None:
     """Dollars for one request at a time in seconds since the epoch; None where no price is known.
 
-    The tier of PRICE-03 is judged per request, on the whole prompt.
+    The tier of PRICE-03 is judged per request, on the whole prompt. The multipliers of PRICE-02 stack.
+
+    Args:
+        profile: the model.
+        tokens: as they are billed.
+        at: when the request is made.
+        batch: it is an item of a batch.
+        us: `inference_geo` is `us`.
+        fast: `speed` is `fast`.
     """
     day = datetime.datetime.fromtimestamp(at, tz=datetime.UTC).date()
     try:
@@ -58,6 +68,14 @@ def bill(profile: ModelProfile, tokens: Bill, at: float) -> float | None:
         into, out = 1.0, 1.0
         if price.tier is not None and tokens.prompt > price.tier.over_prompt_tokens:
             into, out = price.tier.input_x, price.tier.output_x
+        for asked, factor in ((batch, price.batch_multiplier), (us, price.us_multiplier)):
+            if asked and factor is None:
+                return None
+            into, out = (into * factor, out * factor) if asked and factor is not None else (into, out)
+        if fast:
+            if price.fast is None:
+                return None
+            into, out = into * price.fast.input / price.rate("input"), out * price.fast.output / price.rate("output")
         rates: tuple[tuple[RateName, int], ...] = (
             ("input", tokens.uncached),
             ("cache_read", tokens.read),

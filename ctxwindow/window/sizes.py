@@ -98,6 +98,8 @@ def size_message(message: Mapping[str, Any], profile: ModelProfile, *, thinking:
         if not isinstance(block, Mapping):
             sizes.append(_plain("other", roughly(0)))
             continue
+        if block.get("type") == "compaction" and block.get("content"):
+            texts = 0  # nothing before it is rendered (CMP-02)
         if block.get("type") == "text":
             texts += 1
         sizes.append(size_block(block, profile, first_text=texts <= 1))

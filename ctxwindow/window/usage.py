@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Usage", "read_usage"]
+__all__ = ["Usage", "latest", "read_usage"]
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,16 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _SIZED = ("message", "fallback_message")
+
+
+def latest(start: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """The usage of a stream after one more event: `message_delta` is cumulative, so its numbers replace (TOK-06).
+
+    Args:
+        start: the usage of `message_start`, or what came of it so far.
+        later: the usage of the event; fields that are null or missing say nothing.
+    """
+    return {**start, **{key: value for key, value in later.items() if value is not None}}
 
 
 def read_usage(usage: Mapping[str, Any] | None) -> Usage | None:

@@ -20,7 +20,7 @@ from ctxwindow.catalog import models, resolve
 from ctxwindow.emulator import Emulator
 from ctxwindow.record import Prefix
 from ctxwindow.rules import check, prefix_report
-from tests.property.emulated import ask
+from tests.emulated import ask
 
 Body = dict[str, Any]
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ctxwindow.emulator import Emulator
 from ctxwindow.rules import API_VERSION, check
 from ctxwindow.testing import Broken, broken_requests, mutations, requests
-from tests.property.emulated import ask
+from tests.emulated import ask
 
 SHIPPED = Path(__file__).parents[1] / "data" / "usage_pairs.jsonl.gz"
 Body = dict[str, Any]

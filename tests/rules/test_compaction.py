@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from ctxwindow.catalog import resolve
-from ctxwindow.rules import View, find_violations, may_cut
+from ctxwindow.rules import find_violations
+from ctxwindow.rules.prefix import compaction_of
 
 HI = {"role": "user", "content": "hi"}
 REPLY = {"role": "assistant", "content": "a"}
 MODEL = "claude-opus-5-5"
+BETAS = ["compact-2026-01-12", "compact-2026-09-04", "mid-conversation-output-config-2026-07-01"]
 SUMMARIZE = {"type": "summarize"}
 CALL: dict[str, Any] = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
 
@@ -28,8 +29,18 @@ TEXT = {"type": "text", "text": "a"}
 
 def found(*messages: Any, previous: list[Any] | None = None, **settings: Any) -> list[tuple[str, str, str]]:
     before = None if previous is None else {"model": MODEL, "messages": previous}
-    violations = find_violations({"model": MODEL, "messages": list(messages), **settings}, previous=before)
+    body = {"model": MODEL, "messages": list(messages), **settings}
+    violations = find_violations(body, previous=before, betas=BETAS)
     return [(violation.rule, violation.path, violation.severity) for violation in violations]
+
+
+def test_cmp_02() -> None:
+    """Everything before the last compaction block with content is ignored, sent or not."""
+    messages = [HI, assistant(block(None), TEXT), HI, assistant(block(None, None), TEXT)]
+    last = compaction_of(messages)
+    assert last is not None
+    assert (last.message, last.place) == (1, 0)
+    assert compaction_of([HI, assistant(block(None, None))]) is None
 
 
 def test_cmp_03() -> None:
@@ -44,6 +55,27 @@ def test_cmp_04() -> None:
     """A compaction block's content is a summary, or null for one that failed; never an empty string."""
     assert found(assistant(block(None, ""), TEXT), HI) == [("CMP-04", "messages.0.content.0.content", "error")]
     assert found(assistant(block(None, None), TEXT), HI) == []
+
+
+def test_cmp_05() -> None:
+    """encrypted_content and signature of a compaction block go back as they came."""
+    for signature in ("s", None):
+        old = [assistant(block(signature, encrypted_content="e"), TEXT), HI]
+        assert found(*old, REPLY, HI, previous=old) == []
+        path = "messages.0.content.0.encrypted_content"
+        assert found(assistant(block(signature), TEXT), HI, previous=old) == [("CMP-05", path, "warning")]
+        again = assistant(block(signature, encrypted_content="f"), TEXT)
+        assert found(again, HI, previous=old) == [("CMP-05", path, "warning")]
+
+
+def test_cmp_14() -> None:
+    """A compaction block goes back without the keys of other blocks, such as citations or text, even null."""
+    dumped = find_violations(  # V-VER-2
+        {"model": MODEL, "messages": [assistant(block(citations=None, text=None)), HI]}, betas=BETAS
+    )
+    path = "messages.0.content.0.compaction"
+    said = [f"{path}.citations: Extra inputs are not permitted", f"{path}.text: Extra inputs are not permitted"]
+    assert sorted(violation.message for violation in dumped) == said
 
 
 def test_cmp_19() -> None:
@@ -110,23 +142,6 @@ def test_cmp_26() -> None:
     assert found(effort, compaction=SUMMARIZE) == [("CMP-26", "messages", "error")]
     assert found(HI, compaction=SUMMARIZE) == []
     assert found(effort) == []
-
-
-def test_cmp_28() -> None:
-    """Adoption removes exactly the summarised messages from the front; the block stays first from then on."""
-    old = [HI, REPLY]
-    again = {"role": "user", "content": "and now?"}
-    assert found(assistant(block()), again, previous=old) == []  # V-CMP-3
-    assert found(assistant(block()), HI, REPLY, again, previous=old) == [("CMP-28", "messages.1", "warning")]  # V-CMP-3
-    assert found(again, previous=[assistant(block()), HI]) == [("CMP-28", "messages", "warning")]
-    assert found(assistant(block("newer")), again, previous=[assistant(block()), HI]) == []
-
-
-@pytest.mark.parametrize(("model", "allowed"), [("claude-opus-5-5", [1, 3, 4]), ("claude-opus-4-8", [1, 2, 3, 4])])
-def test_cmp_30(model: str, allowed: list[int]) -> None:
-    """Kept thinking stays valid only behind a role other than that of the last summarised message."""
-    view = View([HI, REPLY, REPLY, HI], profile=resolve(model))
-    assert [index for index in range(5) if may_cut(view, index)] == allowed
 
 
 @pytest.mark.parametrize("code", ["CMP-19", "CMP-20", "CMP-21", "CMP-23", "CMP-24", "CMP-25", "CMP-26"])

@@ -320,3 +320,70 @@ def test_any_edit_of_a_message_takes_all_later_thinking_and_nothing_earlier(turn
     for place, state in zip(places, report, strict=True):
         same_before = messages[:place] == old["messages"][:place] and messages[place] == old["messages"][place]
         assert state.valid == same_before
+
+
+# ---- the exchange with its reply
+
+
+def response(number: int, **fields: Any) -> dict[str, Any]:
+    return {"model": "claude-opus-5-5", "content": reply(number)["content"], "stop_reason": "end_turn", **fields}
+
+
+def test_with_the_reply_its_blocks_are_known_one_by_one() -> None:
+    old, new = conversation(2), conversation(3)
+    pair = (old, response(2))
+    assert [state.valid for state in prefix_report(new, pair, BOUND)] == [True, True, True]
+    foreign = copy.deepcopy(new)
+    foreign["messages"][5]["content"][0]["signature"] = "of another conversation"
+    assert [state.state for state in prefix_report(foreign, old, BOUND)] == ["valid", "valid", "valid"]
+    assert [state.state for state in prefix_report(foreign, pair, BOUND)] == ["valid", "valid", "unknown"]
+
+
+def test_a_reply_left_out_is_a_missing_predecessor_of_the_next() -> None:
+    old = conversation(2)
+    kept = without_thinking(conversation(4), 2)
+    states_now = prefix_report(kept, (old, response(2)), BOUND)
+    assert [(state.state, state.kind, state.rule) for state in states_now] == [
+        ("valid", None, None),
+        ("valid", None, None),
+        ("missing_predecessor", "predecessor_missing", "BIND-10"),
+    ]
+
+
+def test_an_edit_of_the_reply_is_seen_with_it_only() -> None:
+    old, new = conversation(2), conversation(3)
+    new["messages"][5]["content"].insert(0, {"type": "text", "text": "Thinking it over."})
+    assert [state.state for state in prefix_report(new, (old, response(2)), BOUND)] == ["valid", "valid", "stale"]
+    assert [state.state for state in prefix_report(new, old, BOUND)] == ["valid", "valid", "valid"]
+
+
+def test_a_tail_kept_behind_the_block_that_the_reply_brought() -> None:
+    """CMP-28: the reply to an on-demand compaction takes the place of the messages that it summarises."""
+    old = conversation(3)
+    asked = {**old, "compaction": {"type": "summarize"}}
+    answer = {"model": "claude-opus-5-5", "content": [block()], "stop_reason": "compaction"}
+    assert [state.state for state in prefix_report(adopted(old, 4), (asked, answer), BOUND)] == ["valid"]
+    assert [state.rule for state in prefix_report(adopted(old, 0), (asked, answer), BOUND)] == ["CMP-30"] * 3
+
+
+def test_what_the_model_cannot_read_is_dropped_and_not_stale() -> None:
+    """BIND-02 and BIND-18: the model check comes before the prefix check."""
+    old = {**conversation(1), "model": "claude-opus-5-5"}
+    new = {**conversation(2), "model": "claude-sonnet-5-5", "system": "Another."}
+    found = prefix_report(new, (old, response(1)), resolve("claude-sonnet-5-5"))
+    assert [(state.state, state.rule, state.valid) for state in found] == [("unreadable", "BIND-02", False)] * 2
+    assert found[0].reason == (
+        "model_binding_mismatch [BIND-02]: claude-sonnet-5-5 does not read the thinking of claude-opus-5-5."
+    )
+    # Of Opus 4.8 nothing is stated, and a gap is no claim.
+    assert [state.state for state in prefix_report(new, old, resolve("claude-opus-4-8"))] == ["valid", "valid"]
+
+
+def test_a_maker_that_is_not_known_is_not_judged() -> None:
+    new, sonnet = conversation(2), resolve("claude-sonnet-5-5")
+    for model in (None, "my-own-model"):
+        old = {**conversation(1), "model": model}
+        assert [state.state for state in prefix_report(new, old, sonnet)] == ["valid", "valid"]
+    other = {**conversation(1), "model": "claude-opus-5-5"}
+    states_now = prefix_report(without_thinking(new, 0), (other, response(1, model="my-own-model")), sonnet)
+    assert [state.state for state in states_now] == ["valid"]

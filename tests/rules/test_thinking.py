@@ -78,10 +78,11 @@ def test_think_07_looks_at_the_first_assistant_message_of_the_turn() -> None:
 
 def test_think_07_looks_past_a_compaction_block() -> None:
     block = {"type": "compaction", "content": "so far", "signature": "c"}
+    settings: dict[str, Any] = {"model": "claude-opus-4-6", "thinking": ENABLED, "betas": ["compact-2026-09-04"]}
     for start in (assistant(block), assistant(block, thought("r"), CALL)):
         rest = [assistant(thought(), CALL), ANSWER] if len(start["content"]) == 1 else [ANSWER]
-        assert found([start, *rest], "claude-opus-4-6", thinking=ENABLED, betas=["compact-2026-09-04"]) == []
-    assert found([assistant(block), assistant(CALL), ANSWER], "claude-opus-4-6", thinking=ENABLED) == [
+        assert found([start, *rest], **settings) == []
+    assert found([assistant(block), assistant(CALL), ANSWER], **settings) == [
         ("THINK-07", "messages.1.content.0", "error")
     ]
 

@@ -91,7 +91,8 @@ def test_sys_11_knows_the_tools_that_a_compaction_block_carries() -> None:
     }
     summary = {"role": "assistant", "content": [block]}
     assert found(summary, HI, change(by_reference("g", "tool_removal")), betas=None) == [
-        ("SYS-10", "messages.2.content.0", "warning")
+        ("CMP-16", "messages.0.content.0.signature", "warning"),
+        ("SYS-10", "messages.2.content.0", "warning"),
     ]
 
 

@@ -106,3 +106,14 @@ def test_headers_are_known_where_they_are_given() -> None:
 )
 def test_the_platform_is_told_by_the_version_in_the_body(version: Any, platform: str | None) -> None:
     assert View.of({"anthropic_version": version}).frame.platform == platform
+
+
+def test_notable_blocks_are_the_same_however_a_request_is_looked_at() -> None:
+    image = {"type": "image", "source": {"type": "url", "url": "u"}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [image]}
+    messages = [HI, "junk", {"role": "user", "content": [image, result]}]
+    by_step = [entry for step in View(messages).steps() for entry in step.notable]
+    walked = View(messages)
+    list(walked.steps())
+    assert View(messages).notable == walked.notable == by_step
+    assert [path for path, _ in by_step] == ["messages.2.content.0", "messages.2.content.1.content.0"]

@@ -54,6 +54,24 @@ def test_size_comes_from_the_last_message_iteration() -> None:
     assert sizes == [23_000, 1_760]
 
 
+def test_several_compactions_in_one_response() -> None:
+    """CMP-10, CMP-11: the prompt is that of the last message iteration, however many compactions were made before it."""
+    usage = read_usage(
+        {
+            "input_tokens": 46_000,
+            "output_tokens": 1_500,
+            "iterations": [
+                {"type": "compaction", "input_tokens": 3_000, "output_tokens": 2_000},
+                {"type": "message", "input_tokens": 21_000, "output_tokens": 500},
+                {"type": "compaction", "input_tokens": 4_000, "output_tokens": 2_500},
+                {"type": "message", "input_tokens": 25_000, "output_tokens": 1_000},
+            ],
+        }
+    )
+    assert usage is not None
+    assert (usage.prompt, usage.output) == (25_000, 1_500)
+
+
 def test_thinking_share() -> None:
     usage = read_usage({"input_tokens": 1, "output_tokens": 90, "output_tokens_details": {"thinking_tokens": 60}})
     assert usage is not None

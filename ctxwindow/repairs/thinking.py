@@ -1,0 +1,82 @@
+"""Thinking that cannot go back: unsigned, or in a place where it may not stand (REPLAY-04, MSG-09, MSG-10, THINK-08).
+
+On models that bind thinking to what stood before it, the blocks that stay must be one unbroken run of the original
+sequence (BIND-10). So where one in the middle has to go, all on one side of it go too: the longest run stays, and of
+two equally long ones the later, which the turn that is still open needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ctxwindow.repairs.history import Draft, History, Part
+from ctxwindow.rules import Violation
+
+__all__ = ["MANUAL", "THINKING", "leave_out_thinking", "stop_manual_thinking"]
+
+THINKING = frozenset({"MSG-09", "MSG-10", "REPLAY-04", "SHAPE-07", "THINK-08"})
+MANUAL = frozenset({"THINK-07"})
+
+_WHY = {
+    "MSG-09": "an assistant message may not end in thinking.",
+    "MSG-10": "with manual thinking it may stand only at the beginning of its message.",
+    "REPLAY-04": "it carries no signature, so the API did not write it, or it was cut short.",
+    "SHAPE-07": "thinking stands in assistant messages only.",
+    "THINK-08": "with thinking off, the message that the reply goes on from may hold none.",
+}
+
+
+def leave_out_thinking(history: History, found: Sequence[Violation]) -> None:
+    """Leave out the thinking that the violations name, and on bound models all on one side of it."""
+    doomed: dict[int, str] = {}
+    for violation in found:
+        draft, part, _ = history.at(violation.path)
+        for other in _named(violation.rule, draft, part):
+            doomed.setdefault(id(other), violation.rule)
+    sequence = [(draft, part) for draft in history.drafts for part in draft.of("thinking")]
+    bound = history.profile is not None and history.profile.bound
+    kept = _longest_run(sequence, doomed) if bound and doomed else range(len(sequence))
+    for number, (draft, part) in enumerate(sequence):
+        rule = doomed.get(id(part))
+        if rule is not None:
+            history.remove(draft, part)
+            history.note("thinking left out", rule, part.path, _WHY[rule])
+        elif number not in kept:
+            history.remove(draft, part)
+            why = "thinking that stays must be one unbroken run, and a block between it and the rest had to go."
+            history.note("thinking left out", "BIND-10", part.path, why)
+
+
+def _named(rule: str, draft: Draft | None, part: Part | None) -> list[Part]:
+    """The thinking blocks that a violation is about; some name the message, or the block beside."""
+    if draft is None:
+        return []
+    if rule == "MSG-09":
+        blocks = draft.blocks
+        end = len(blocks)
+        while end and blocks[end - 1].family == "thinking":
+            end -= 1
+        return blocks[end:]
+    if rule == "MSG-10":
+        return draft.of("thinking")
+    return [part] if part is not None and part.family == "thinking" else []
+
+
+def _longest_run(sequence: list[tuple[Draft, Part]], doomed: dict[int, str]) -> range:
+    """Indexes of the longest stretch without a doomed block, the last of several."""
+    longest, start = range(0), 0
+    for end in range(len(sequence) + 1):
+        if end < len(sequence) and id(sequence[end][1]) not in doomed:
+            continue
+        if end > start and end - start >= len(longest):
+            longest = range(start, end)
+        start = end + 1
+    return longest
+
+
+def stop_manual_thinking(history: History, found: Sequence[Violation]) -> None:
+    """Turn manual thinking off where the open turn does not begin with thinking; nothing can put that back."""
+    for violation in found[:1]:
+        history.request = {**history.request, "thinking": {"type": "disabled"}}
+        why = f"the turn that is open does not begin with thinking at {violation.path}, which manual thinking asks for."
+        history.note("thinking turned off for this request", "THINK-07", "thinking", why)
