@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ctxwindow import Conversation, Count, MisuseError, Policy, ProtocolError, Summarize
+from ctxwindow import Conversation, Count, MisuseError, Policy, ProtocolError, Summarize, WindowOverflow
 from ctxwindow.record import decode_event, encode_event
 from ctxwindow.record.events import Received
 from ctxwindow.rules import find_violations
@@ -216,3 +216,21 @@ def test_where_no_binding_can_be_set_all_thinking_goes_once() -> None:
     assert again.wire == conversation.wire
     with pytest.raises(MisuseError):
         conversation.fail(MISMATCH)
+
+
+def test_a_deferred_tool_counts_from_where_it_is_loaded() -> None:
+    """TOOL-20: its definition costs tokens as long as the reference is in the prompt. Law 3: what is sent fits."""
+    lazy = {"name": "lazy", "description": "word " * 9_000, "input_schema": {"type": "object"}, "defer_loading": True}
+    find = {"name": "find_tool", "input_schema": {"type": "object"}}
+    conversation = Conversation.start(model=BOUND, tools=[find, lazy], policy=Policy(budget=6_000, methods=("spill",)))
+    conversation.append(USER)
+    assert plan(conversation).window.tokens < 1_000
+    call = {"type": "tool_use", "id": "toolu_1", "name": "find_tool", "input": {}}
+    conversation.receive({"content": [call], "stop_reason": "tool_use"})
+    reference = {"type": "tool_reference", "tool_name": "lazy"}
+    found = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [reference]}
+    conversation.append({"role": "user", "content": [found]})
+    assert conversation.window.tokens > 6_000
+    with pytest.raises(WindowOverflow) as caught:
+        plan(conversation)
+    assert next(iter(caught.value.floor)) == "tools"

@@ -206,43 +206,28 @@ def tool_names_unique(view: View) -> Iterator[Finding]:
             seen.add(name)
 
 
-_SETTINGS: dict[str, type | tuple[type, ...]] = {
-    "max_tokens": int,
-    "stream": bool,
-    "temperature": (int, float),
-    "top_p": (int, float),
-    "top_k": int,
-    "stop_sequences": list,
-    "metadata": dict,
-    "thinking": dict,
-    "tool_choice": dict,
-    "output_config": dict,
-    "context_management": dict,
+_SETTINGS: dict[str, tuple[type, str]] = {
+    "max_tokens": (int, "integer"),
+    "stream": (bool, "boolean"),
+    "stop_sequences": (list, "list"),
+    "metadata": (Mapping, "object"),
+    "tool_choice": (Mapping, "object"),
+    "output_config": (Mapping, "object"),
 }
+"""Request fields that no other rule looks at as a whole: their type, and how the API names it. Null is absent."""
 
 
 def settings_types(view: View) -> Iterator[Finding]:
-    """SHAPE-12. Fields that are not listed here are not looked at; null is absent."""
-    for field, wanted in _SETTINGS.items():
+    """SHAPE-12."""
+    for field, (wanted, name) in _SETTINGS.items():
         value = view.frame.settings.get(field)
         flag = isinstance(value, bool) and wanted is not bool  # True is no number of tokens
-        if value is not None and (flag or not isinstance(value, Mapping if wanted is dict else wanted)):
+        if value is not None and (flag or not isinstance(value, wanted)):
             yield Finding(
                 path=field,
-                message=f"{field}: Input should be a valid {_KINDS.get(field, 'object')}",
+                message=f"{field}: Input should be a valid {name}",
                 remedy="Send the field as the API's reference gives it.",
             )
-
-
-_KINDS = {
-    "max_tokens": "integer",
-    "top_k": "integer",
-    "stream": "boolean",
-    "temperature": "number",
-    "top_p": "number",
-    "stop_sequences": "list",
-}
-"""How the API names the types of `_SETTINGS` that are no objects."""
 
 
 def is_misshapen(message: Mapping[str, Any]) -> bool:

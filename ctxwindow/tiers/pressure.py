@@ -106,7 +106,8 @@ def overflow(state: State, now: Situation, max_tokens: int) -> WindowOverflow:
     parts = {
         "max_tokens": max_tokens,
         "system": sum(count.tokens for count in fixed.system),
-        "tools": sum(count.tokens for count in fixed.tools),
+        # A new head names no deferred tool, so there only the others stand (TOOL-20).
+        "tools": state.wire.ledger.window().by["tools"] if whole else sum(count.tokens for count in fixed.tools),
         **{name: count.tokens for name, count in fixed.overheads},
         **(_on_wire(state) if whole else _repeated(now)),
     }
@@ -126,7 +127,6 @@ def _on_wire(state: State) -> dict[str, int]:
     return {
         "summary" if source is None else f"messages.{source}": entry.size.count.tokens
         for source, entry in zip(wire.sources, wire.ledger.entries, strict=True)
-        if entry.ignored is None
     }
 
 

@@ -191,7 +191,7 @@ def test_no_error_text_carries_content() -> None:
         ("max_tokens", "ten", "integer"),
         ("max_tokens", True, "integer"),
         ("stream", "maybe", "boolean"),
-        ("thinking", "on", "object"),
+        ("tool_choice", "auto", "object"),
         ("stop_sequences", "END", "list"),
     ],
 )
