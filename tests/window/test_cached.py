@@ -309,3 +309,20 @@ def test_an_appended_conversation_reads_its_last_prefix(pair: tuple[dict[str, An
     read = cache.use(_serve(second), at=1.0).read
     assert read <= shared
     assert read <= wrote.written_5m + wrote.written_1h
+
+
+def test_thinking_is_cached_with_what_follows_it() -> None:
+    """CACHE-10: a marker behind it writes it, and it is input when it is read."""
+    thought = {"type": "thinking", "thinking": "Why? " * 400, "signature": "s"}
+    end = {"role": "user", "content": [_marked("Go on.")]}
+
+    def read(*blocks: Message) -> Bill:
+        messages = [user("Hello."), assistant(*blocks, text("Well.")), end]
+        request = {"model": OPUS, "system": LONG * 5, "messages": messages}
+        cache = PromptCache()
+        cache.use(_serve(request), 0.0)
+        return cache.use(_serve(request), 1.0)
+
+    with_it, without = read(thought), read()
+    assert with_it.uncached == without.uncached
+    assert with_it.read > without.read + 300
