@@ -71,3 +71,13 @@ def test_pieces_add_up_to_what_counts(request: dict[str, Any]) -> None:
     weighed = sum(piece.tokens for piece in render(served.request, served.profile))
     empty = sum(not message["content"] for message in served.request["messages"])
     assert weighed <= served.window.tokens <= weighed + 3 * empty
+
+
+def test_a_first_image_is_another_setting_of_the_messages() -> None:
+    """MEDIA-08: a first image, or the last one gone, invalidates the cached messages; one more does not."""
+    image = {"type": "image", "source": {"type": "url", "url": "u"}}
+
+    def setting(*blocks: dict[str, Any]) -> Any:
+        return settings_of(body([{"role": "user", "content": [text("Hello."), *blocks]}]))["messages"]
+
+    assert setting() != setting(image) == setting(image, image)
