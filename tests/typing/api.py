@@ -10,6 +10,7 @@ from ctxwindow import (
     Count,
     Decision,
     Policy,
+    Repair,
     Report,
     Send,
     Spill,
@@ -64,6 +65,9 @@ def single(request: dict[str, Any]) -> None:
     assert_type(report.ok, bool)
     assert_type(report.violations, tuple[Violation, ...])
     assert_type(report.thinking, tuple[ThinkingState, ...])
+    assert_type(report.explain(), str)
+    assert_type(ctxwindow.check(request, previous=(request, {"content": []}), enforcement="drop_block"), Report)
+    assert_type(ctxwindow.repair(request, stop_reason="max_tokens"), tuple[dict[str, Any], list[Repair]])
     assert_type(resolve("claude-opus-5-5"), ModelProfile)
     assert_type(models(), tuple[ModelProfile, ...])
 
