@@ -120,6 +120,20 @@ def test_other_methods_and_paths_are_typed_errors_too() -> None:
         assert (response.status_code, response.json()["error"]["type"]) == (404, "not_found_error")
 
 
+def test_an_error_of_ours_is_typed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ERR-01"""
+    emulator = Emulator()
+    monkeypatch.setattr(emulator, "handle", None)
+
+    async def main() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=app(emulator), raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://emulator.invalid") as client:
+            return await client.get("/v1/models")
+
+    response = asyncio.run(main())
+    assert (response.status_code, response.json()["error"]["type"]) == (500, "api_error")
+
+
 def test_ctx_18_a_body_that_is_too_large_is_refused() -> None:
     response = in_process(Emulator(), method="POST", url="/v1/messages", content=b" " * (32 * 1024 * 1024 + 1))
     assert (response.status_code, response.json()["error"]["type"]) == (413, "request_too_large")
