@@ -11,7 +11,7 @@ from typing import Any
 
 from ctxwindow.record.blocks import call_id, result_id
 from ctxwindow.record.turns import is_turn_start
-from ctxwindow.repairs.history import Draft, History, Part
+from ctxwindow.repairs.history import Draft, History, Part, Place
 from ctxwindow.rules import Violation
 from ctxwindow.rules.view import plain
 
@@ -30,7 +30,7 @@ UNKNOWN_RESULT = (
 def rename_calls(history: History, found: Sequence[Violation]) -> None:
     """Give each call whose id another call waiting at the same time has an id of its own, and its result the same."""
     taken = {identity for draft in history.drafts for part in draft.blocks for identity in _ids(part)}
-    doubled = {id(part) for violation in found if (part := history.at(violation.path)[1]) is not None}
+    doubled = {id(place.part) for place in history.places(found)}
     for at, draft in enumerate(history.drafts):
         for part in draft.of("call"):
             identity = call_id(part.data)
@@ -136,7 +136,7 @@ class _Walk:
 
 def pair_results(history: History, found: Sequence[Violation]) -> None:
     """Move results to behind their calls, answer calls that have none, and leave out results that answer nothing."""
-    if not any(_is_about_results(history, violation) for violation in found):
+    if not any(_is_about_results(place) for place in history.places(found)):
         return
     walk = _Walk(history)
     for call, identity, run_end, answers in walk.missing:
@@ -159,10 +159,9 @@ def pair_results(history: History, found: Sequence[Violation]) -> None:
             history.note("result left out", rule, part.path, why)
 
 
-def _is_about_results(history: History, violation: Violation) -> bool:
+def _is_about_results(place: Place) -> bool:
     """SHAPE-07 speaks of calls and thinking too."""
-    part = history.at(violation.path)[1]
-    return violation.rule != "SHAPE-07" or (part is not None and part.family == "result")
+    return place.rule != "SHAPE-07" or (place.part is not None and place.part.family == "result")
 
 
 def _unknown(call: Part, identity: str) -> dict[str, Any]:

@@ -8,11 +8,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ctxwindow.catalog import models
 from ctxwindow.rules import check, find_violations, rule
 from ctxwindow.testing import Broken, broken_requests, exchanges, json_values, mutations, requests
 from ctxwindow.testing.broken import ALL, mutate, possible
 
 Body = dict[str, Any]
+BOUND = [profile.id for profile in models() if profile.bound]
 
 
 def flagged(broken: Broken) -> set[str]:
@@ -47,9 +49,9 @@ def test_every_mutation_is_flagged_wherever_it_is_made() -> None:
     """Each mutation is flagged with its rule at a place of each request that it can break; none is never tried."""
     tried: set[str] = set()
 
-    @given(exchanges(), st.data())
-    def each(pair: tuple[Body, Body], data: st.DataObject) -> None:
-        for request, previous in ((pair[1], pair[0]), (data.draw(requests()), None)):
+    @given(exchanges(models=BOUND), exchanges(), requests(), st.data())
+    def each(bound: tuple[Body, Body], pair: tuple[Body, Body], single: Body, data: st.DataObject) -> None:
+        for request, previous in ((bound[1], bound[0]), (pair[1], pair[0]), (single, None)):
             for mutation, places in possible(request, previous, ALL):
                 broken = mutate(request, previous, mutation, data.draw(st.integers(0, places - 1)))
                 assert flagged(broken) & broken.rules, broken.mutation
