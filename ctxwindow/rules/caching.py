@@ -9,7 +9,6 @@ from ctxwindow.catalog import document
 from ctxwindow.record.blocks import is_thinking
 from ctxwindow.rules.fields import extra
 from ctxwindow.rules.markers import Marker, automatic, last_cacheable, markers
-from ctxwindow.rules.nested import notable_in
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import Step, View, plain
 
@@ -84,7 +83,7 @@ def cacheable(step: Step) -> Iterator[Finding]:
     if step.message.get("cache_control") is not None:
         yield extra(f"{step.path}.cache_control", "Put cache_control on a block of the message.")
     yield from _in_citations(step)
-    for path, block in notable_in(step):
+    for path, block in step.notable:
         if block.get("cache_control") is None:
             continue
         if is_thinking(block):

@@ -13,9 +13,10 @@ from ctxwindow.record import Family
 from ctxwindow.record.images import image_size
 from ctxwindow.record.pdf import pdf_pages
 from ctxwindow.rules.fields import one_of
-from ctxwindow.rules.nested import Found, notable, notable_in
+from ctxwindow.rules.frame import Frame
+from ctxwindow.rules.nested import Found
 from ctxwindow.rules.rule import Finding, Rule
-from ctxwindow.rules.view import Frame, Step, View, plain
+from ctxwindow.rules.view import Step, View, plain
 
 __all__ = ["RULES"]
 
@@ -41,7 +42,7 @@ def small_enough(step: Step) -> Iterator[Finding]:
     """MEDIA-04, for one image."""
     limits = document().images
     most = limits.max_base64_mb["claude_api" if step.frame.platform is None else "bedrock_gcp"]
-    for path, image in _images(notable_in(step)):
+    for path, image in _images(step.notable):
         size, data = _size(image), plain(image.get("source")).get("data")
         if size is not None and max(size) > limits.max_side_px:
             yield Finding(
@@ -62,7 +63,7 @@ def few_enough(view: View) -> Iterator[Finding]:
     if view.frame.profile is None:
         return
     images = documents = 0
-    for _, block in notable(view):
+    for _, block in view.notable:
         images += block.get("type") == "image"
         documents += _is_file(block)
     most = _most(document().images.max_per_request, view.frame.profile)
@@ -82,8 +83,8 @@ def _is_file(block: Mapping[str, Any]) -> bool:
 def small_among_many(view: View) -> Iterator[Finding]:
     """MEDIA-05. On partner clouds documents count too. Images over the limit of a single one are MEDIA-04."""
     limits = document().images
-    images = _images(notable(view))
-    documents = sum(_is_file(block) for _, block in notable(view)) if view.frame.platform is not None else 0
+    images = _images(view.notable)
+    documents = sum(_is_file(block) for _, block in view.notable) if view.frame.platform is not None else 0
     if len(images) + documents <= limits.many_images:
         return
     for path, image in images:
@@ -101,7 +102,7 @@ def small_among_many(view: View) -> Iterator[Finding]:
 def not_resized(step: Step) -> Iterator[Finding]:
     """MEDIA-06."""
     toolset = [block.path for block in step.blocks if block.data.get("toolset_name") is not None]
-    for path, image in _images(notable_in(step)):
+    for path, image in _images(step.notable):
         given = image.get("transformations")
         wanted = plain(given).get("oversized_image")
         if given is not None and not (isinstance(given, Mapping) and wanted in (None, "downsize", "error")):
@@ -126,7 +127,7 @@ def few_pages(view: View) -> Iterator[Finding]:
     """MEDIA-07. PDFs whose pages cannot be told count as one page each."""
     if view.frame.profile is None:
         return
-    files = [plain(block["source"]) for _, block in notable(view) if _is_file(block) and "source" in block]
+    files = [plain(block["source"]) for _, block in view.notable if _is_file(block) and "source" in block]
     pages, most = sum(pdf_pages(source) or 1 for source in files), _most(document().pdf.max_pages, view.frame.profile)
     if pages > most:
         yield Finding(
@@ -212,6 +213,6 @@ RULES = (
         sentence="A file id that has expired is a 404 file_expired.",
         source="anthropic 2.12.0 types/file_expired_error.py",
         date="2026-11-20",
-        out_of_scope="How long a file lives is known to the Files API alone; no request shows it.",
+        modelled="tiers.recovery.recover",
     ),
 )

@@ -1,17 +1,17 @@
 """Blocks worth a second look wherever they stand, inside results and documents too: images, files, cache markers.
 
-Most blocks are none of these and hold none, and all of a request is looked through: this is done once per view, and
-without naming the places of what is passed over.
+Most blocks are none of these and hold none, and all of a request is looked through: so it is done once, and without
+naming the places of what is passed over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from ctxwindow.rules.view import Step, View, plain
+from ctxwindow.rules.exchange import plain
 
-__all__ = ["Found", "notable", "notable_in"]
+__all__ = ["Found", "notable"]
 
 Found = tuple[str, Mapping[str, Any]]
 """Path and block."""
@@ -19,31 +19,16 @@ Found = tuple[str, Mapping[str, Any]]
 _KINDS = ("image", "document", "tool_addition", "tool_removal", "advisor_tool_result")
 
 
-def notable(view: View) -> Sequence[Found]:
-    """All blocks of all messages that carry a cache marker or are of a kind that some rule counts, in render order."""
-    if view.notable is None:
-        found: list[Found] = []
-        for index, message in enumerate(view.messages):
-            content = plain(message).get("content")
-            if isinstance(content, list):
-                found += _walk(f"messages.{index}.content", content)
-        view.notable = found
-    known: Sequence[Found] = view.notable
-    return known
+def notable(path: str, content: Any) -> list[Found]:
+    """The blocks of a content at `path` that carry a cache marker or are of a kind that some rule counts, in render order.
 
-
-def notable_in(step: Step) -> list[Found]:
-    """The same of one message."""
-    content = step.message.get("content")
-    return _walk(f"{step.path}.content", content) if isinstance(content, list) else []
-
-
-def _walk(path: str, content: list[Any]) -> list[Found]:
+    Content that is no list holds none: a string is one text block.
+    """
     found: list[Found] = []
-    stack = [(path, content)]
+    stack: list[tuple[str, Any]] = [(path, content)]
     while stack:
         path, blocks = stack.pop()
-        for place, block in enumerate(blocks):
+        for place, block in enumerate(blocks if isinstance(blocks, list) else ()):
             if not isinstance(block, (dict, Mapping)):  # asking for dict first is ten times as fast
                 continue
             kind, inner = block.get("type"), block.get("content")
@@ -51,8 +36,8 @@ def _walk(path: str, content: list[Any]) -> list[Found]:
                 found.append((f"{path}.{place}", block))
             if isinstance(inner, list):
                 stack.append((f"{path}.{place}.content", inner))
-            elif kind == "document" and isinstance(plain(block.get("source")).get("content"), list):
-                stack.append((f"{path}.{place}.source.content", block["source"]["content"]))
+            elif kind == "document":
+                stack.append((f"{path}.{place}.source.content", plain(block.get("source")).get("content")))
     if len(found) > 1:
         found.sort(key=_order)  # what is inside was looked at last
     return found

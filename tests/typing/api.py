@@ -9,6 +9,7 @@ from ctxwindow import (
     Conversation,
     Count,
     Decision,
+    Effect,
     Policy,
     Repair,
     Report,
@@ -65,6 +66,11 @@ def single(request: dict[str, Any]) -> None:
     assert_type(report.ok, bool)
     assert_type(report.violations, tuple[Violation, ...])
     assert_type(report.thinking, tuple[ThinkingState, ...])
+    effect = ctxwindow.compare(request, request, age=60.0)
+    assert_type(effect, Effect)
+    assert_type(effect.cost_warm, float | None)
+    assert_type(effect.warm.read, int)
+    assert_type(effect.thinking, tuple[ThinkingState, ...])
     assert_type(report.explain(), str)
     assert_type(ctxwindow.check(request, previous=(request, {"content": []}), enforcement="drop_block"), Report)
     assert_type(ctxwindow.repair(request, stop_reason="max_tokens"), tuple[dict[str, Any], list[Repair]])
