@@ -25,12 +25,14 @@ _COUNT = {
     "by.documents": "of documents",
     "by.overhead": "of everything else: the sum of `overheads`. `input_tokens` is the sum of `by`",
     "overheads.{name}": "tokens of frames and hidden prompts, by name; `unseen`: system prompt and tools of a session, "
-    "which its file does not hold; `unexplained`: what the API reported beyond the parts",
+    "which its file does not hold; `placeholders`: what stands for cleared blocks; `unexplained`: what the API reported "
+    "beyond the parts",
     "not_counted.{rule}": "tokens that are sent and do not count, by the rule behind that",
     "blocks[].path": "with `--blocks`: where the block stands (`messages.3.content.1`)",
     "blocks[].kind": "its type",
     "blocks[].tokens": "tokens it has, whether or not they count",
-    "blocks[].disposition": "`counted`, `stripped`, `expired`, `compacted`, `dropped` or `deferred`",
+    "blocks[].disposition": "`counted`, or why it does not count: `stripped`, `cleared`, `expired`, `compacted`, `dropped`, "
+    "`unreadable`, `ignored`, `outside`, `deferred`",
     "blocks[].rule": "the rule behind that",
     "blocks[].exact": "whether its tokens are exact",
 }

@@ -14,6 +14,7 @@ __all__ = ["OVERHEADS", "command"]
 OVERHEADS = {
     "request": "frame of the request",
     "messages": "frames of the messages",
+    "placeholders": "what stands for cleared blocks",
     "unseen": "system prompt and tools, not in the file",
     "unexplained": "what the API reported beyond the parts",
 }

@@ -18,7 +18,8 @@ from ctxwindow.emulator.instances import instance_of
 from ctxwindow.errors import HistoryError, MisuseError
 from ctxwindow.record import intake, to_json
 from ctxwindow.record.blocks import blocks_of
-from ctxwindow.rules.view import Frame, plain
+from ctxwindow.rules.frame import Frame
+from ctxwindow.rules.view import plain
 from ctxwindow.transcripts import read
 
 __all__ = ["Default", "Recorded", "Replies", "Reply", "ReplyLike", "Scripted", "as_replies", "make_reply"]

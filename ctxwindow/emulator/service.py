@@ -30,6 +30,10 @@ __all__ = ["Answer", "Service", "Setting"]
 _OVER_WINDOW = "model-context-window-exceeded-2025-08-26"
 _COMPACT = "compact-2026-01-12"
 
+_SCHEMA = ("SHAPE-", "VER-08", "CACHE-09")
+"""Rules of the request's schema, which come before all others: an empty text block with a cache marker is refused for
+the marker (recorded: NousResearch/hermes-agent#1216)."""
+
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """Under what a body is judged.
@@ -137,9 +141,10 @@ class Service:
         """Judge a body by everything but its size."""
         profile = self.profile(body["model"])
         found = find_violations(body, profile=profile, betas=setting.betas, api_version=setting.version)
-        for violation in found:
-            if violation.severity == "error":
-                raise refusal(violation.message, path=violation.path)
+        errors = [violation for violation in found if violation.severity == "error"]
+        if errors:
+            first = min(errors, key=lambda violation: not violation.rule.startswith(_SCHEMA))
+            raise refusal(first.message, path=first.path)
         binder, betas = self._binder, frozenset(setting.betas)
         compaction.verify(body, binder.signer, accept_foreign=binder.accept_foreign)
         chain = Chain(body, binder.signer)

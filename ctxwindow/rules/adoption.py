@@ -8,7 +8,6 @@ from typing import Any
 
 from ctxwindow.record import same_message
 from ctxwindow.rules.compaction import is_signed
-from ctxwindow.rules.nested import all_blocks
 from ctxwindow.rules.prefix import compaction_of, key_of
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
@@ -57,7 +56,7 @@ def nothing_lost(view: View) -> Iterator[Finding]:
     """CMP-29. Tool changes come back with the block where the beta for inline tools was sent."""
     if not view.frame.compacts:
         return
-    found = Counter(_LOST[kind] for _, block in all_blocks(view) if (kind := str(block.get("type"))) in _LOST)
+    found = Counter(_LOST[kind] for _, block in view.notable if (kind := str(block.get("type"))) in _LOST)
     found["system messages"] = sum(bool(_instructs(plain(message))) for message in view.messages)
     if "inline-tools-2026-09-15" in view.frame.betas:
         del found["tool changes"]

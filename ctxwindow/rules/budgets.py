@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ctxwindow.rules.compaction import is_signed
-from ctxwindow.rules.comparison import compaction_of
 from ctxwindow.rules.fields import needs
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
@@ -64,19 +62,6 @@ def allowed(view: View) -> Iterator[Finding]:
             )
 
 
-def counted_by_the_server(view: View) -> Iterator[Finding]:
-    """TB-03."""
-    if plain(_budget(view.frame.settings)).get("remaining") is None:
-        return
-    compaction = compaction_of([plain(message) for message in view.messages])
-    if view.frame.settings.get("compaction") is not None or (compaction is not None and is_signed(compaction.block)):
-        yield Finding(
-            path=f"{_PATH}.remaining",
-            message=f"{_PATH}.remaining: not accepted together with on-demand compaction.",
-            remedy="Leave `remaining` out: the server knows what the compacted messages took.",
-        )
-
-
 def unchanged(view: View) -> Iterator[Finding]:
     """TB-04, against the request before."""
     if view.previous is not None and _budget(view.previous) != _budget(view.frame.settings):
@@ -112,7 +97,7 @@ RULES = (
         sentence="remaining is for histories that the client rewrote; with on-demand compaction it is rejected.",
         source=f"{_PAGE}; platform.claude.com/docs/en/build-with-claude/compaction-on-demand",
         date="2026-09-26",
-        check=counted_by_the_server,
+        modelled="rules.compaction_requests.alone",
     ),
     Rule(
         id="TB-04",

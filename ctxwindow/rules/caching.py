@@ -9,7 +9,6 @@ from ctxwindow.catalog import document
 from ctxwindow.record.blocks import is_thinking
 from ctxwindow.rules.fields import extra
 from ctxwindow.rules.markers import Marker, automatic, last_cacheable, markers
-from ctxwindow.rules.nested import with_inner
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import Step, View, plain
 
@@ -41,8 +40,8 @@ def automatic_agrees(view: View) -> Iterator[Finding]:
             message="cache_control: the last block has a cache_control of its own with another ttl.",
             remedy="Leave out one of the two, or give both the same ttl.",
         )
-    if view.frame.platform == "bedrock":
-        yield extra("cache_control", "Bedrock's InvokeModel has no automatic breakpoint: set cache_control on a block.")
+    if view.frame.platform is not None:
+        yield extra("cache_control", "Bedrock and Google Cloud set no breakpoint by themselves: mark a block.")
 
 
 def longer_first(view: View) -> Iterator[Finding]:
@@ -83,25 +82,27 @@ def cacheable(step: Step) -> Iterator[Finding]:
     """CACHE-09. Turn-scoped system messages are SYS-08, deferred tools TOOL-19."""
     if step.message.get("cache_control") is not None:
         yield extra(f"{step.path}.cache_control", "Put cache_control on a block of the message.")
+    yield from _in_citations(step)
+    for path, block in step.notable:
+        if block.get("cache_control") is None:
+            continue
+        if is_thinking(block):
+            yield Finding(
+                path=f"{path}.cache_control",
+                message=f"{path}.{block['type']}.cache_control: Extra inputs are not permitted",
+                remedy="Thinking is cached with what follows it: put the breakpoint on a later block (CACHE-10).",
+            )
+        elif block.get("type") == "text" and block.get("text") == "":
+            yield _empty_text(path)
+
+
+def _in_citations(step: Step) -> Iterator[Finding]:
     for block in step.blocks:
-        for path, part in with_inner(block.path, block.data):
-            yield from _not_cacheable(path, part)
-
-
-def _not_cacheable(path: str, block: Mapping[str, Any]) -> Iterator[Finding]:
-    marked = block.get("cache_control") is not None
-    if marked and is_thinking(block):
-        yield Finding(
-            path=f"{path}.cache_control",
-            message=f"{path}.{block['type']}.cache_control: Extra inputs are not permitted",
-            remedy="Thinking is cached with what follows it: put the breakpoint on a later block (CACHE-10).",
-        )
-    elif marked and block.get("type") == "text" and block.get("text") == "":
-        yield _empty_text(path)
-    citations = block.get("citations")
-    for place, citation in enumerate(citations if isinstance(citations, list) else ()):
-        if plain(citation).get("cache_control") is not None:
-            yield extra(f"{path}.citations.{place}.cache_control", "Put cache_control on the block that is cited from.")
+        citations = block.data.get("citations")
+        for place, citation in enumerate(citations if isinstance(citations, list) else ()):
+            if plain(citation).get("cache_control") is not None:
+                path = f"{block.path}.citations.{place}.cache_control"
+                yield extra(path, "Put cache_control on the block that is cited from.")
 
 
 def _empty_text(path: str) -> Finding:
@@ -163,9 +164,9 @@ RULES = (
         id="CACHE-03",
         sentence=(
             "A top-level cache_control puts a breakpoint on the last block that may carry one; a breakpoint of another ttl "
-            "there is rejected, and so is the field on Bedrock's InvokeModel."
+            "there is rejected, and so is the field on Bedrock and Google Cloud."
         ),
-        source=_PAGE,
+        source=f"{_PAGE}; for Google Cloud UKGovernmentBEIS/inspect_ai, stated by its maintainers",
         date=_READ,
         check=automatic_agrees,
     ),

@@ -119,9 +119,8 @@ def alone(view: View) -> Iterator[Finding]:
 
 def one_kind(view: View) -> Iterator[Finding]:
     """CMP-32."""
-    block = _signed_block(view)
     for path, _, _ in edits_of(view, COMPACT):
-        if block is not None:
+        if _signed_block(view) is not None:
             yield Finding(
                 path=path,
                 message=f"{path}: a compact_* edit and a signed `compaction` block cannot meet in one request.",
@@ -197,7 +196,7 @@ RULES = (
         sentence="On a stream the summary of the threshold edit comes whole, in one compaction_delta.",
         source=f"{_THRESHOLD}; {_SDK}/beta_compaction_content_block_delta.py",
         date=_SDK_DATE,
-        out_of_scope="The SDK puts streams together; a request shows none.",
+        modelled="emulator.stream.events_of",
     ),
     Rule(
         id="CMP-15",
@@ -246,13 +245,13 @@ RULES = (
         sentence="On a stream a signed block comes whole, in its content_block_start.",
         source=_ON_DEMAND,
         date=_NEWER,
-        out_of_scope="The SDK puts streams together; a request shows none.",
+        modelled="emulator.stream.events_of",
     ),
     Rule(
         id="CMP-35",
         sentence="The SDK's tool runner compacts by compact_before_next_turn; compaction_control is gone.",
         source="anthropic 2.12.0 lib/tools/_beta_runner.py, MIGRATION.md",
         date=_SDK_DATE,
-        out_of_scope="It tells how the SDK's runner is called, and no rule of a request; the requests that it makes are checked.",
+        modelled="rules.version.known_settings",
     ),
 )

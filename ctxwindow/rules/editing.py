@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ctxwindow.rules.fields import needs
-from ctxwindow.rules.nested import all_blocks
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
 
@@ -133,7 +132,7 @@ def no_advisor(view: View) -> Iterator[Finding]:
     if not clears:
         return
     offered = any(str(tool.get("type")).startswith("advisor_") for _, tool in view.frame.tool_list)
-    if offered or any(block.get("type") == "advisor_tool_result" for _, block in all_blocks(view)):
+    if offered or any(block.get("type") == "advisor_tool_result" for _, block in view.notable):
         yield Finding(
             path=clears[0],
             message=f"{clears[0]}: context editing is documented as not fully compatible with the advisor tool.",
@@ -211,7 +210,7 @@ RULES = (
         sentence="With the memory tool the model is warned before results are cleared.",
         source=_PAGE,
         date=_READ,
-        out_of_scope="The server writes the warning; neither its text nor its size is documented.",
+        modelled="window.ledger.Ledger",
     ),
     Rule(
         id="EDIT-10",

@@ -193,10 +193,10 @@ RULES = (
     ),
     Rule(
         id="FB-08",
-        sentence="For about an hour the same prefix goes to the fallback model at once, without a promise.",
+        sentence="For about an hour the same prefix goes to the fallback model at once, which only the usage tells.",
         source=_PAGE,
         date=_READ,
-        out_of_scope="Which model answers is the server's choice, and is read from the response.",
+        modelled="window.billing.shares",
     ),
     Rule(
         id="FB-09",

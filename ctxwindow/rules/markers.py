@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from ctxwindow.record.blocks import blocks_of, is_thinking
-from ctxwindow.rules.nested import all_blocks
 from ctxwindow.rules.view import View, plain
 
 __all__ = ["Marker", "automatic", "last_cacheable", "markers"]
@@ -43,7 +42,7 @@ def markers(view: View) -> list[Marker]:
     if isinstance(system, list):
         places += [(f"system.{place}", block) for place, block in enumerate(system) if isinstance(block, Mapping)]
     found: list[Marker] = []
-    for path, block in [*places, *all_blocks(view)]:
+    for path, block in [*places, *view.notable]:
         if block.get("cache_control") is not None:
             found.append(Marker(path, block["cache_control"]))
         if block.get("type") == "tool_addition":  # its definition may carry the marker instead (SYS-12)

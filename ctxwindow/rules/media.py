@@ -5,16 +5,18 @@ Sizes are read from base64 sources; an image or PDF by URL or file id is counted
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ctxwindow.catalog import ModelProfile, document
+from ctxwindow.record import Family
 from ctxwindow.record.images import image_size
 from ctxwindow.record.pdf import pdf_pages
 from ctxwindow.rules.fields import one_of
-from ctxwindow.rules.nested import all_blocks, with_inner
+from ctxwindow.rules.frame import Frame
+from ctxwindow.rules.nested import Found
 from ctxwindow.rules.rule import Finding, Rule
-from ctxwindow.rules.view import Block, Frame, Step, View, plain
+from ctxwindow.rules.view import Step, View, plain
 
 __all__ = ["RULES"]
 
@@ -22,9 +24,8 @@ _MEGABYTE = 1 << 20
 _SIDE = "At least one of the image dimensions exceed max allowed size"
 
 
-def _images(block: Block) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Path and block of every image in a block."""
-    return ((path, part) for path, part in with_inner(block.path, block.data) if part.get("type") == "image")
+def _images(found: Iterable[Found]) -> list[Found]:
+    return [entry for entry in found if entry[1].get("type") == "image"]
 
 
 def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -40,22 +41,21 @@ def _most(by_window: Mapping[int, int], profile: ModelProfile) -> int:
 def small_enough(step: Step) -> Iterator[Finding]:
     """MEDIA-04, for one image."""
     limits = document().images
-    for block in step.blocks:
-        for path, image in _images(block):
-            size, data = _size(image), plain(image.get("source")).get("data")
-            if size is not None and max(size) > limits.max_side_px:
-                yield Finding(
-                    path=path,
-                    message=f"{path}.image.source.base64.data: {_SIDE}: {limits.max_side_px} pixels",
-                    remedy="Scale the image down; above the model's own limit more pixels are not seen (MEDIA-02).",
-                )
-            most = limits.max_base64_mb["claude_api" if step.frame.platform is None else "bedrock_gcp"]
-            if isinstance(data, str) and len(data) > most * _MEGABYTE:
-                yield Finding(
-                    path=path,
-                    message=f"{path}.image.source.base64.data: image exceeds {most} MB of base64.",
-                    remedy="Scale the image down, or compress it more.",
-                )
+    most = limits.max_base64_mb["claude_api" if step.frame.platform is None else "bedrock_gcp"]
+    for path, image in _images(step.notable):
+        size, data = _size(image), plain(image.get("source")).get("data")
+        if size is not None and max(size) > limits.max_side_px:
+            yield Finding(
+                path=path,
+                message=f"{path}.image.source.base64.data: {_SIDE}: {limits.max_side_px} pixels",
+                remedy="Scale the image down; above the model's own limit more pixels are not seen (MEDIA-02).",
+            )
+        if isinstance(data, str) and len(data) > most * _MEGABYTE:
+            yield Finding(
+                path=path,
+                message=f"{path}.image.source.base64.data: image exceeds {most} MB of base64.",
+                remedy="Scale the image down, or compress it more.",
+            )
 
 
 def few_enough(view: View) -> Iterator[Finding]:
@@ -63,7 +63,7 @@ def few_enough(view: View) -> Iterator[Finding]:
     if view.frame.profile is None:
         return
     images = documents = 0
-    for _, block in all_blocks(view):
+    for _, block in view.notable:
         images += block.get("type") == "image"
         documents += _is_file(block)
     most = _most(document().images.max_per_request, view.frame.profile)
@@ -83,9 +83,8 @@ def _is_file(block: Mapping[str, Any]) -> bool:
 def small_among_many(view: View) -> Iterator[Finding]:
     """MEDIA-05. On partner clouds documents count too. Images over the limit of a single one are MEDIA-04."""
     limits = document().images
-    blocks = list(all_blocks(view))
-    images = [(path, block) for path, block in blocks if block.get("type") == "image"]
-    documents = sum(_is_file(block) for _, block in blocks) if view.frame.platform is not None else 0
+    images = _images(view.notable)
+    documents = sum(_is_file(block) for _, block in view.notable) if view.frame.platform is not None else 0
     if len(images) + documents <= limits.many_images:
         return
     for path, image in images:
@@ -102,19 +101,19 @@ def small_among_many(view: View) -> Iterator[Finding]:
 
 def not_resized(step: Step) -> Iterator[Finding]:
     """MEDIA-06."""
-    for block in step.blocks:
-        screenshots = block.family == "result" and block.data.get("toolset_name") is not None
-        for path, image in _images(block):
-            given = image.get("transformations")
-            wanted = plain(given).get("oversized_image")
-            if given is not None and not (isinstance(given, Mapping) and wanted in (None, "downsize", "error")):
-                yield one_of(f"{path}.transformations.oversized_image", ("downsize", "error"))
-            if (screenshots or wanted == "error") and _oversized(image, step.frame):
-                yield Finding(
-                    path=path,
-                    message=f"{path}: the image is larger than the model sees, and may not be scaled down.",
-                    remedy="Scale it down to the model's limit (MEDIA-02), coordinates with it.",
-                )
+    toolset = [block.path for block in step.blocks if block.data.get("toolset_name") is not None]
+    for path, image in _images(step.notable):
+        given = image.get("transformations")
+        wanted = plain(given).get("oversized_image")
+        if given is not None and not (isinstance(given, Mapping) and wanted in (None, "downsize", "error")):
+            yield one_of(f"{path}.transformations.oversized_image", ("downsize", "error"))
+        screenshot = any(path.startswith(f"{result}.content.") for result in toolset)
+        if (screenshot or wanted == "error") and _oversized(image, step.frame):
+            yield Finding(
+                path=path,
+                message=f"{path}: the image is larger than the model sees, and may not be scaled down.",
+                remedy="Scale it down to the model's limit (MEDIA-02), coordinates with it.",
+            )
 
 
 def _oversized(image: Mapping[str, Any], frame: Frame) -> bool:
@@ -128,7 +127,7 @@ def few_pages(view: View) -> Iterator[Finding]:
     """MEDIA-07. PDFs whose pages cannot be told count as one page each."""
     if view.frame.profile is None:
         return
-    files = [plain(block["source"]) for _, block in all_blocks(view) if _is_file(block) and "source" in block]
+    files = [plain(block["source"]) for _, block in view.notable if _is_file(block) and "source" in block]
     pages, most = sum(pdf_pages(source) or 1 for source in files), _most(document().pdf.max_pages, view.frame.profile)
     if pages > most:
         yield Finding(
@@ -141,7 +140,7 @@ def few_pages(view: View) -> Iterator[Finding]:
 _VISION = "platform.claude.com/docs/en/build-with-claude/vision"
 _PDF = "platform.claude.com/docs/en/build-with-claude/pdf-support"
 _READ = "2026-08-22"
-_HOLDING = frozenset({"image", "result", "document", "server_result"})
+_HOLDING: frozenset[Family] = frozenset({"image", "result", "document", "server_result"})
 
 RULES = (
     Rule(
@@ -214,6 +213,6 @@ RULES = (
         sentence="A file id that has expired is a 404 file_expired.",
         source="anthropic 2.12.0 types/file_expired_error.py",
         date="2026-11-20",
-        out_of_scope="How long a file lives is known to the Files API alone; no request shows it.",
+        modelled="tiers.recovery.recover",
     ),
 )

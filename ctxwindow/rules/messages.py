@@ -48,7 +48,7 @@ def no_prefill(view: View) -> Iterator[Finding]:
         return
     # FB-11: this token authorises the request. A paused turn is sent back as it is (MSG-13).
     paused = view.outline.open_server_calls or ends_in(message, "server_call", "server_result")
-    if "fallback_credit_token" in view.frame.settings or paused:
+    if view.frame.settings.get("fallback_credit_token") is not None or paused:
         return
     # A paused turn may also end in text after a server tool ran; the request alone does not tell it from a finished one.
     perhaps = "server_call" in families_of(message)
@@ -94,6 +94,8 @@ RULES = (
         source=f"{_MESSAGES}; recorded exchanges",
         date="2026-11-20",
         severity="warning",
+        modelled="record.turns.Outline",
+        conflict="One older page has a 400 for it; the SDK, generated from the API, and recorded answers do not.",
     ),
     Rule(
         id="MSG-03",
@@ -103,6 +105,7 @@ RULES = (
         severity="warning",
         on="assistant",
         check_message=first_is_user,
+        conflict="Undated texts have a 400 for it; recorded requests that begin with the assistant were answered: a warning.",
     ),
     Rule(
         id="MSG-04",
@@ -128,12 +131,14 @@ RULES = (
         sentence="A string as content equals one text block.",
         source=_MESSAGES,
         date="2026-11-20",
+        modelled="record.blocks.blocks_of",
     ),
     Rule(
         id="MSG-11",
         sentence="Assistant messages that Claude never wrote are allowed; they carry no thinking blocks.",
         source="platform.claude.com/docs/en/build-with-claude/working-with-messages",
         date="2026-08-22",
+        modelled="rules.replay.signed",
     ),
     Rule(
         id="MSG-12",
@@ -143,18 +148,21 @@ RULES = (
         ),
         source="anthropic 2.12.0 types/beta/beta_stop_reason.py",
         date="2026-11-20",
+        modelled="tiers.state.usable",
     ),
     Rule(
         id="MSG-13",
         sentence="After pause_turn the assistant content is appended unchanged and sent again with the same tools.",
         source=_STOPS,
         date="2026-08-22",
+        modelled="rules.messages.no_prefill",
     ),
     Rule(
         id="MSG-14",
         sentence="A reply cut by max_tokens inside a tool_use is discarded and asked for again with more room.",
         source=_STOPS,
         date="2026-08-22",
+        modelled="tiers.state.usable",
     ),
     Rule(
         id="MSG-15",
@@ -162,6 +170,7 @@ RULES = (
         source=_STOPS,
         date="2026-08-22",
         severity="warning",
+        modelled="tiers.state.usable",
     ),
     Rule(
         id="MSG-16",
@@ -169,5 +178,6 @@ RULES = (
         source="platform.claude.com/docs/en/build-with-claude/streaming",
         date="2026-08-22",
         severity="warning",
+        modelled="rules.messages.no_prefill",
     ),
 )

@@ -1,38 +1,47 @@
-"""Blocks inside blocks: what results, documents and search results hold."""
+"""Blocks worth a second look wherever they stand, inside results and documents too: images, files, cache markers.
+
+Most blocks are none of these and hold none, and all of a request is looked through: so it is done once, and without
+naming the places of what is passed over.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ctxwindow.record.blocks import blocks_of
-from ctxwindow.rules.view import View, plain
+from ctxwindow.rules.exchange import plain
 
-__all__ = ["all_blocks", "with_inner"]
+__all__ = ["Found", "notable"]
+
+Found = tuple[str, Mapping[str, Any]]
+"""Path and block."""
+
+_KINDS = ("image", "document", "tool_addition", "tool_removal", "advisor_tool_result")
 
 
-def with_inner(path: str, block: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Path and block of a block and of all inside it, in the order in which they are rendered."""
-    stack = [(path, block)]
+def notable(path: str, content: Any) -> list[Found]:
+    """The blocks of a content at `path` that carry a cache marker or are of a kind that some rule counts, in render order.
+
+    Content that is no list holds none: a string is one text block.
+    """
+    found: list[Found] = []
+    stack: list[tuple[str, Any]] = [(path, content)]
     while stack:
-        path, block = stack.pop()
-        yield path, block
-        inner, source = block.get("content"), block.get("source")
-        if isinstance(inner, list):
-            stack += _blocks(f"{path}.content", inner)
-        elif isinstance(source, Mapping) and isinstance(source.get("content"), list):
-            stack += _blocks(f"{path}.source.content", source["content"])
+        path, blocks = stack.pop()
+        for place, block in enumerate(blocks if isinstance(blocks, list) else ()):
+            if not isinstance(block, (dict, Mapping)):  # asking for dict first is ten times as fast
+                continue
+            kind, inner = block.get("type"), block.get("content")
+            if kind in _KINDS or block.get("cache_control") is not None:
+                found.append((f"{path}.{place}", block))
+            if isinstance(inner, list):
+                stack.append((f"{path}.{place}.content", inner))
+            elif kind == "document":
+                stack.append((f"{path}.{place}.source.content", plain(block.get("source")).get("content")))
+    if len(found) > 1:
+        found.sort(key=_order)  # what is inside was looked at last
+    return found
 
 
-def _blocks(path: str, inner: list[Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Last first, as a stack wants them."""
-    found = [(f"{path}.{place}", part) for place, part in enumerate(inner) if isinstance(part, Mapping)]
-    return found[::-1]
-
-
-def all_blocks(view: View) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Path and block of every block of every message, inner ones included."""
-    for index, message in enumerate(view.messages):
-        for place, block in enumerate(blocks_of(plain(message))):
-            if isinstance(block, Mapping):
-                yield from with_inner(f"messages.{index}.content.{place}", block)
+def _order(entry: Found) -> list[int]:
+    return [int(part) for part in entry[0].split(".") if part.isdecimal()]

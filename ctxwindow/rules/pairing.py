@@ -14,8 +14,9 @@ from typing import Any
 
 from ctxwindow.record import Outline
 from ctxwindow.record.blocks import blocks_of, call_id, result_id
+from ctxwindow.rules.frame import Frame
 from ctxwindow.rules.rule import Finding, Rule, Severity
-from ctxwindow.rules.view import Block, Frame, Step, View, ends_in, plain
+from ctxwindow.rules.view import Block, Step, View, ends_in, plain
 
 __all__ = ["RULES", "calls_before", "due_calls", "is_due"]
 
@@ -261,12 +262,14 @@ RULES = (
         source=f"{_USE}/parallel-tool-use",
         date=_READ,
         severity="warning",
+        modelled="rules.pairing.due_calls",
     ),
     Rule(
         id="TOOL-07",
         sentence="The whole loop of calls, results and final text is one assistant turn for the rules of thinking.",
         source="platform.claude.com/docs/en/build-with-claude/thinking",
         date=_READ,
+        modelled="record.turns.is_turn_start",
     ),
     Rule(
         id="TOOL-22",

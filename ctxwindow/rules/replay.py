@@ -166,6 +166,7 @@ RULES = (
         sentence="Outside tool use thinking of earlier turns may be left out or kept, on bound models as an unbroken run.",
         source="platform.claude.com/docs/en/build-with-claude/thinking",
         date="2026-09-26",
+        modelled="rules.replay.latest_unchanged",
     ),
     Rule(
         id="REPLAY-04",
@@ -189,6 +190,7 @@ RULES = (
         sentence="Thinking in the history never counts as output again; on keep-all models it counts as input.",
         source="platform.claude.com/docs/en/build-with-claude/thinking-steering-and-cost",
         date="2026-08-22",
+        modelled="window.ledger.Ledger",
     ),
     Rule(
         id="REPLAY-07",
@@ -196,5 +198,6 @@ RULES = (
         source="recorded probes E1, E2",
         date="2026-10-08",
         severity="warning",
+        modelled="window.compare.compare",
     ),
 )

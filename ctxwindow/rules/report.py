@@ -12,9 +12,10 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import MisuseError
 from ctxwindow.rules.diagnosis import ThinkingState
 from ctxwindow.rules.exchange import Previous
+from ctxwindow.rules.frame import API_VERSION
 from ctxwindow.rules.registry import named, violations_of
 from ctxwindow.rules.rule import Violation
-from ctxwindow.rules.view import API_VERSION, Enforcement, View, plain
+from ctxwindow.rules.view import Enforcement, View, plain
 
 __all__ = ["Report", "check"]
 

@@ -37,12 +37,11 @@ def allowed(step: Step) -> Iterator[Finding]:
                 remedy="Put the change into a system message behind this one.",
             )
         elif profile is not None and not profile.features.mid_conversation_tool_changes:
-            if profile.features.mid_conversation_system:  # else SYS-01 says it
-                yield Finding(
-                    path=block.path,
-                    message=f"{block.path}: tools cannot be changed inside `messages` on this model.",
-                    remedy="Declare all tools from the start, and defer those that are not needed yet.",
-                )
+            yield Finding(
+                path=block.path,
+                message="tool_addition/tool_removal is not supported on this model",
+                remedy="Declare all tools from the start, and defer those that are not needed yet.",
+            )
         elif plain(block.data.get("tool")).get("type") == "tool_definition":
             yield from needs(step.frame, f"{block.path}.{kind}.tool.definition", _BY_VALUE)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ctxwindow.record.blocks import result_id
+from ctxwindow.rules.fields import needs
 from ctxwindow.rules.pairing import calls_before
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import Step, View, plain
@@ -12,6 +13,7 @@ from ctxwindow.rules.view import Step, View, plain
 __all__ = ["RULES"]
 
 _INLINE_TOOLS = "inline-tools-2026-09-15"
+_ADVISOR = "advisor-tool-2026-03-01"
 
 
 def toolset_echoed(step: Step) -> Iterator[Finding]:
@@ -97,6 +99,13 @@ def deferred_not_cached(view: View) -> Iterator[Finding]:
             )
 
 
+def advice_has_its_beta(step: Step) -> Iterator[Finding]:
+    """TOOL-21."""
+    for block in step.blocks:
+        if block.data.get("type") == "advisor_tool_result":
+            yield from needs(step.frame, block.path, _ADVISOR)
+
+
 def toolset_streaming(view: View) -> Iterator[Finding]:
     """TOOL-23."""
     if "fine-grained-tool-streaming-2025-05-14" in view.frame.betas:
@@ -127,6 +136,7 @@ RULES = (
         sentence="The first tool adds a system prompt of a size known per model.",
         source="platform.claude.com/docs/en/about-claude/pricing",
         date=_READ,
+        modelled="window.sizes.fixed_sizes",
     ),
     Rule(
         id="TOOL-15",
@@ -141,6 +151,7 @@ RULES = (
         source="claude-api skill, causes.md",
         date="2026-10-06",
         severity="warning",
+        modelled="window.compare.compare",
     ),
     Rule(
         id="TOOL-17",
@@ -169,12 +180,16 @@ RULES = (
         sentence="tool_reference blocks are expanded anew on each request and cost their definitions each time.",
         source=f"{_USE}/tool-search-tool",
         date=_READ,
+        modelled="window.ledger.Ledger",
     ),
     Rule(
         id="TOOL-21",
         sentence="A history with advisor results needs the advisor's beta header, even without the advisor tool.",
         source="platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool",
         date=_READ,
+        on="assistant",
+        holding=frozenset({"server_result"}),
+        check_message=advice_has_its_beta,
     ),
     Rule(
         id="TOOL-23",

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ctxwindow.rules.fields import extra
+from ctxwindow.rules.frame import API_VERSION, Frame
 from ctxwindow.rules.rule import Finding, Rule
-from ctxwindow.rules.view import API_VERSION, Frame, Step, View, plain
+from ctxwindow.rules.view import Step, View, plain
 
 __all__ = ["RULES", "breaks"]
 

@@ -50,14 +50,14 @@ def test_cache_02() -> None:
 
 def test_cache_03() -> None:
     """A top-level cache_control puts a breakpoint on the last block that may carry one; a breakpoint of another ttl there
-    is rejected, and so is the field on Bedrock's InvokeModel."""
+    is rejected, and so is the field on Bedrock and Google Cloud."""
     assert rules(HI, cache_control=FIVE) == []
     assert rules(user(text(cache_control=HOUR)), cache_control=HOUR) == []
     assert rules(user(text(cache_control={**FIVE, "ttl": "5m"})), cache_control=FIVE) == []
     assert rules(user(text(cache_control=HOUR)), cache_control=FIVE) == [("CACHE-03", "cache_control")]
     assert rules(user(text(cache_control=HOUR), text()), cache_control=FIVE) == []
-    assert rules(HI, cache_control=FIVE, anthropic_version="bedrock-2023-05-31") == [("CACHE-03", "cache_control")]
-    assert rules(HI, cache_control=FIVE, anthropic_version="vertex-2023-10-16") == []
+    for version in ("bedrock-2023-05-31", "vertex-2023-10-16"):
+        assert rules(HI, cache_control=FIVE, anthropic_version=version) == [("CACHE-03", "cache_control")]
 
 
 def test_cache_04() -> None:

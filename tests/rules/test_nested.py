@@ -1,36 +1,47 @@
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
-from ctxwindow.rules import View
-from ctxwindow.rules.nested import all_blocks, with_inner
+from ctxwindow.rules.nested import notable
+
+IMAGE = {"type": "image", "source": {"type": "url", "url": "u"}}
+MARKED = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
 
 
-def paths(path: str, block: Any) -> list[tuple[str, Any]]:
-    return [(place, part.get("type")) for place, part in with_inner(path, block)]
+def result(*blocks: Any) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": "t", "content": list(blocks)}
 
 
-def test_inner_blocks_come_in_the_order_of_rendering() -> None:
-    image = {"type": "image", "source": {"type": "url", "url": "u"}}
-    document = {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "a"}, image]}}
-    result = {"type": "tool_result", "tool_use_id": "t", "content": [document, "junk", image]}
-    assert paths("p", result) == [
-        ("p", "tool_result"),
-        ("p.content.0", "document"),
-        ("p.content.0.source.content.0", "text"),
-        ("p.content.0.source.content.1", "image"),
-        ("p.content.2", "image"),
+def paths(*content: Any) -> list[str]:
+    return [path for path, _ in notable("p", list(content))]
+
+
+def test_blocks_come_in_the_order_of_rendering_wherever_they_stand() -> None:
+    document = {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "a"}, IMAGE]}}
+    assert paths(MARKED, result(document, "junk", MARKED), IMAGE) == [
+        "p.0",
+        "p.1.content.0",
+        "p.1.content.0.source.content.1",
+        "p.1.content.2",
+        "p.2",
     ]
 
 
-def test_what_is_no_block_is_passed_over() -> None:
-    messages = ["junk", {"role": "user", "content": "hi"}, {"role": "user", "content": [7, {"type": "text"}]}]
-    assert [path for path, _ in all_blocks(View(messages))] == ["messages.1.content.0", "messages.2.content.1"]
-    assert paths("p", {"content": {"content": []}, "source": 5}) == [("p", None)]
+def test_most_blocks_are_passed_over() -> None:
+    plain = {"type": "text", "text": "a", "cache_control": None}
+    data = {"type": "tool_use", "id": "t", "name": "f", "input": {"content": [IMAGE]}}
+    assert paths(7, plain, result(plain), data, {"type": ["image"]}) == []
+    assert notable("p", "hi") == notable("p", None) == []
+    assert paths({"type": "document", "source": 5}) == ["p.0"]
+
+
+def test_any_mapping_is_a_block() -> None:
+    assert paths(MappingProxyType(IMAGE)) == ["p.0"]
 
 
 def test_deep_nesting_is_walked() -> None:
-    deep: Any = {"type": "text", "text": "a"}
+    deep: Any = IMAGE
     for _ in range(5_000):
-        deep = {"type": "tool_result", "content": [deep]}
-    assert len(paths("p", deep)) == 5_001
+        deep = result(deep)
+    assert len(paths(deep)) == 1

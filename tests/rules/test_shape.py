@@ -50,7 +50,7 @@ def test_shape_04(content: Any) -> None:
     """`content` is a string or a list of blocks; only a system message may leave it out."""
     assert found(messages=[{"role": "user", "content": content}]) == {("SHAPE-04", "messages.0.content")}
     effort = {"role": "system", "output_config": {"effort": "low"}}
-    assert found(messages=[USER, effort]) == set()
+    assert found(messages=[USER, effort], betas=["mid-conversation-output-config-2026-07-01"]) == set()
 
 
 @pytest.mark.parametrize("block", ["hi", None, {}, {"type": 7}, {"text": "hi"}])

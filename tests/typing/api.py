@@ -9,6 +9,7 @@ from ctxwindow import (
     Conversation,
     Count,
     Decision,
+    Effect,
     Policy,
     Report,
     Send,
@@ -64,6 +65,11 @@ def single(request: dict[str, Any]) -> None:
     assert_type(report.ok, bool)
     assert_type(report.violations, tuple[Violation, ...])
     assert_type(report.thinking, tuple[ThinkingState, ...])
+    effect = ctxwindow.compare(request, request, age=60.0)
+    assert_type(effect, Effect)
+    assert_type(effect.cost_warm, float | None)
+    assert_type(effect.warm.read, int)
+    assert_type(effect.thinking, tuple[ThinkingState, ...])
     assert_type(resolve("claude-opus-5-5"), ModelProfile)
     assert_type(models(), tuple[ModelProfile, ...])
 

@@ -192,7 +192,9 @@ _WEB = {"type": "web_search_20260209", "name": "web_search"}
     ],
 )
 def test_what_a_changed_setting_invalidates(change: dict[str, Any], kept: str | None) -> None:
-    """CACHE-11, CACHE-15, TB-04: what each setting invalidates; saying a default aloud changes nothing (THINK-13)."""
+    """CACHE-11, CACHE-15, MEDIA-08, TB-04: what each setting invalidates; saying a default aloud changes nothing
+    (THINK-13).
+    """
     request = body([user([_DOCUMENT, _marked(LONG)])], tools=[_tool("search", cache_control=CONTROL)], system=_system())
     assert _second(request, {**request, **change}).read == (_upto(request, kept) if kept is not None else 0)
 
@@ -228,6 +230,15 @@ def test_a_stripped_turn_ends_the_cached_prefix() -> None:
     assert _second(first, later).read == _upto(first, "messages.0.content.0")
     kept = _second({**first, "model": OPUS}, {**later, "model": OPUS})
     assert kept.read == _serve({**first, "model": OPUS}).window.tokens
+
+
+def test_earlier_thinking_is_read_as_input() -> None:
+    """CACHE-10: thinking of earlier turns is cached as part of the prefix, and counts as input when it is read."""
+    turn = [user([_marked(LONG)]), assistant(thinking("a"), text("Yes?")), user([_marked("Go on.")])]
+    bare = [turn[0], assistant(text("Yes?")), turn[2]]
+    first, without = body(turn), body(bare)
+    again = body([*turn, assistant(text("Done.")), user("And now?")])
+    assert _second(first, again).read == _upto(first, "messages.2.content.0") > _upto(without, "messages.2.content.0")
 
 
 def test_dropped_thinking_shifts_the_messages() -> None:
@@ -298,3 +309,20 @@ def test_an_appended_conversation_reads_its_last_prefix(pair: tuple[dict[str, An
     read = cache.use(_serve(second), at=1.0).read
     assert read <= shared
     assert read <= wrote.written_5m + wrote.written_1h
+
+
+def test_thinking_is_cached_with_what_follows_it() -> None:
+    """CACHE-10: a marker behind it writes it, and it is input when it is read."""
+    thought = {"type": "thinking", "thinking": "Why? " * 400, "signature": "s"}
+    end = {"role": "user", "content": [_marked("Go on.")]}
+
+    def read(*blocks: Message) -> Bill:
+        messages = [user("Hello."), assistant(*blocks, text("Well.")), end]
+        request = {"model": OPUS, "system": LONG * 5, "messages": messages}
+        cache = PromptCache()
+        cache.use(_serve(request), 0.0)
+        return cache.use(_serve(request), 1.0)
+
+    with_it, without = read(thought), read()
+    assert with_it.uncached == without.uncached
+    assert with_it.read > without.read + 300

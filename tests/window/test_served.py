@@ -133,7 +133,7 @@ def test_a_compaction_is_judged_after_the_other_edits() -> None:
 
 def test_deferred_tools_wait_until_they_are_named() -> None:
     """TOOL-17, TOOL-20, TOK-22: deferred tools cost 0 until referenced, and then as long as the reference is there."""
-    tools = {"tools": [READ, DEFERRED]}
+    tools: dict[str, Any] = {"tools": [READ, DEFERRED]}
     waiting = _serve(body(TURN, **tools))
     assert waiting.request["tools"] == [READ]
     assert _fates(waiting)["tools.1"] == ("deferred", "TOK-22")

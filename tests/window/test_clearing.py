@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctxwindow.catalog import resolve
+from ctxwindow.testing import requests
+from ctxwindow.window import Ledger, entry_for, open_ledger
+from ctxwindow.window.clearing import Clearing
+from tests.window.scenes import OPUS, Message, assistant, body, clear_uses, keep, rounds, text, thinking, user
+
+CLEAR_THINKING = {"type": "clear_thinking_20251015", "keep": keep(1, "thinking_turns")}
+
+
+def _ledger(request: dict[str, Any], messages: list[Message]) -> Ledger:
+    ledger = open_ledger(resolve(request["model"]), request)
+    for message in messages:
+        ledger.add(entry_for(message, ledger.profile))
+    return ledger
+
+
+def test_nothing_is_followed_unless_it_is_asked_for() -> None:
+    profile = resolve(OPUS)
+    assert not Clearing({}, profile)
+    assert not Clearing({"context_management": {"edits": [{"type": "compact_20260112"}]}}, profile)
+    both = Clearing({"context_management": {"edits": [CLEAR_THINKING, clear_uses()]}}, profile)
+    assert both
+    assert both.rules_thinking
+
+
+def test_malformed_edits_clear_nothing() -> None:
+    """What an edit makes of nonsense the API answers with an error (EDIT-02); counting goes on."""
+    for management in ("x", {"edits": "x"}, {"edits": [1, {"type": 2}]}, {"edits": [clear_uses(keep="x", trigger=3)]}):
+        request = {**body(rounds(2)), "context_management": management}
+        assert _ledger(request, request["messages"]).window().not_counted == {}
+
+
+def test_thinking_goes_first_and_the_trigger_sees_what_it_left() -> None:
+    """EDIT-07: thinking is listed first; the trigger of the other is judged on what is left (the safe reading)."""
+    messages = [
+        user("One."),
+        assistant(thinking("a", 300), text("1")),
+        user("Two."),
+        assistant(thinking("b"), text("2")),
+    ]
+    messages += rounds(5)
+    whole = _ledger(body(messages), messages).total.tokens
+    uses = clear_uses(trigger=keep(whole - 1, "input_tokens"))
+    alone = body(messages, uses)
+    both = body(messages, CLEAR_THINKING, uses)
+    assert [edit.type for edit in _ledger(alone, messages).cleared] == ["clear_tool_uses_20250919"]
+    assert [edit.type for edit in _ledger(both, messages).cleared] == ["clear_thinking_20251015"]
+
+
+_EDITS = st.sampled_from(
+    [
+        [clear_uses(keep=keep(1))],
+        [CLEAR_THINKING],
+        [CLEAR_THINKING, clear_uses(trigger=keep(1), clear_tool_inputs=True)],
+    ]
+)
+
+
+@given(requests(), _EDITS, st.data())
+def test_rollback_returns_to_the_mark(request: dict[str, Any], edits: list[Message], data: st.DataObject) -> None:
+    """After a rollback everything is as it was at the mark, and adding the same again gives the same again."""
+    request = {**request, "context_management": {"edits": edits}}
+    messages = request["messages"]
+    at = data.draw(st.integers(0, len(messages)))
+    ledger = _ledger(request, messages[:at])
+    mark, before = ledger.mark(), ledger.window()
+    listed = before.blocks
+    for _ in range(2):
+        for message in messages[at:]:
+            ledger.add(entry_for(message, ledger.profile))
+        assert ledger.window() == _ledger(request, messages).window()
+        ledger.rollback(mark)
+        assert (ledger.window(), ledger.window().blocks) == (before, listed)
+
+
+@given(requests(), _EDITS, st.data())
+def test_the_books_balance_with_context_management(
+    request: dict[str, Any], edits: list[Message], data: st.DataObject
+) -> None:
+    """window = the sum over counted blocks + named overheads, before and after an exact size is known (law 9)."""
+    request = {**request, "context_management": {"edits": edits}}
+    messages = request["messages"]
+    at = data.draw(st.integers(0, len(messages)))
+    ledger = _ledger(request, messages[:at])
+    ledger.anchor(5_000)
+    pinned = ledger.window()
+    assert pinned.tokens == 5_000
+    assert pinned.source == "exact"
+    for message in messages[at:]:
+        ledger.add(entry_for(message, ledger.profile))
+    for window in (pinned, ledger.window()):
+        assert window.tokens == sum(window.by.values())
+        assert window.low <= window.tokens <= window.high
+        assert window.by["overhead"] == sum(window.overheads.values())
+    counted = [block for block in ledger.window().blocks if block.disposition == "counted"]
+    assert ledger.window().tokens == sum(block.tokens for block in counted) + ledger.window().by["overhead"]
+
+
+@given(requests(), _EDITS)
+def test_every_block_that_does_not_count_is_listed_under_its_rule(
+    request: dict[str, Any], edits: list[Message]
+) -> None:
+    """Every block has exactly one disposition, with the id of the rule behind it; not_counted is their sum."""
+    request = {**request, "context_management": {"edits": edits}}
+    window = _ledger(request, request["messages"]).window()
+    found: dict[str, int] = {}
+    for block in window.blocks:
+        if block.disposition not in ("counted", "deferred") and block.tokens:
+            found[block.rule] = found.get(block.rule, 0) + block.tokens
+    # Before a compaction block the frames of messages are left out too.
+    frames = window.not_counted.get("CMP-02", 0) - found.get("CMP-02", 0)
+    assert frames >= 0
+    assert {**window.not_counted, "CMP-02": found.get("CMP-02")} == {**found, "CMP-02": found.get("CMP-02")}
+
+
+def _calls(request: dict[str, Any], history: int) -> int:
+    """Calls of functions that one more round costs behind so many rounds."""
+    messages, calls = rounds(history + 1, words=5), 0
+    ledger = _ledger(request, messages[:-2])
+
+    def profiled(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(profiled)
+    try:
+        for message in messages[-2:]:
+            ledger.add(entry_for(message, ledger.profile))
+            ledger.window()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_a_message_costs_the_message() -> None:
+    """What one more message costs does not grow with the history."""
+    request = body([], CLEAR_THINKING, clear_uses(clear_tool_inputs=True))
+    few, many = ([_calls(request, history) for _ in range(2)][1] for history in (20, 400))  # counts are remembered
+    assert few == many
