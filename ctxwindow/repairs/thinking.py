@@ -29,18 +29,17 @@ _WHY = {
 def leave_out_thinking(history: History, found: Sequence[Violation]) -> None:
     """Leave out the thinking that the violations name, and on bound models all on one side of it."""
     doomed: dict[int, str] = {}
-    for violation in found:
-        draft, part, _ = history.at(violation.path)
-        for other in _named(violation.rule, draft, part):
-            doomed.setdefault(id(other), violation.rule)
+    for rule, _, draft, part, _ in history.places(found):
+        for other in _named(rule, draft, part):
+            doomed.setdefault(id(other), rule)
     sequence = [(draft, part) for draft in history.drafts for part in draft.of("thinking")]
     bound = history.profile is not None and history.profile.bound
     kept = _longest_run(sequence, doomed) if bound and doomed else range(len(sequence))
     for number, (draft, part) in enumerate(sequence):
-        rule = doomed.get(id(part))
-        if rule is not None:
+        cause = doomed.get(id(part))
+        if cause is not None:
             history.remove(draft, part)
-            history.note("thinking left out", rule, part.path, _WHY[rule])
+            history.note("thinking left out", cause, part.path, _WHY[cause])
         elif number not in kept:
             history.remove(draft, part)
             why = "thinking that stays must be one unbroken run, and a block between it and the rest had to go."

@@ -11,6 +11,7 @@ from ctxwindow import (
     Decision,
     Effect,
     Policy,
+    Repair,
     Report,
     Send,
     Spill,
@@ -70,6 +71,9 @@ def single(request: dict[str, Any]) -> None:
     assert_type(effect.cost_warm, float | None)
     assert_type(effect.warm.read, int)
     assert_type(effect.thinking, tuple[ThinkingState, ...])
+    assert_type(report.explain(), str)
+    assert_type(ctxwindow.check(request, previous=(request, {"content": []}), enforcement="drop_block"), Report)
+    assert_type(ctxwindow.repair(request, stop_reason="max_tokens"), tuple[dict[str, Any], list[Repair]])
     assert_type(resolve("claude-opus-5-5"), ModelProfile)
     assert_type(models(), tuple[ModelProfile, ...])
 
