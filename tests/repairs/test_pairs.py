@@ -49,8 +49,17 @@ def test_a_call_without_a_result_is_answered_and_never_erased() -> None:
     assert mended(GO, asked("a", "b"), answered(result("b")), DONE, NEXT)[0][2] == answered(result("b"), unknown("a"))
     assert mended(GO, asked("a"))[0] == [GO, asked("a"), answered(unknown("a"))]
     assert mended(GO, asked("a"), asked("b"), answered(result("b")))[0][3] == answered(result("b"), unknown("a"))
-    between = {"role": "assistant", "content": "Then."}
-    assert mended(GO, asked("a"), NEXT, between, NEXT)[0][2] == answered(unknown("a"), "Next.")
+    assert mended(GO, asked("a"), NEXT, DONE, NEXT)[0][2] == answered(unknown("a"), "Next.")
+
+
+def test_a_result_stands_before_what_was_said_after_it() -> None:
+    """Assistant messages in a row are one turn (MSG-02), but the words after the calls came after their results."""
+    assert mended(GO, asked("a"), DONE, NEXT)[0] == [GO, asked("a"), answered(unknown("a")), DONE, NEXT]
+    assert mended(GO, asked("a"), DONE)[0][:4] == [GO, asked("a"), answered(unknown("a")), DONE]
+    begun = [GO, asked("a"), asked("b"), DONE, answered(result("b"))]
+    assert mended(*begun)[0] == [*begun[:4], answered(result("b"), unknown("a"))]
+    behind = mended(GO, asked("a"), DONE, answered("Here:", result("a")))[0]
+    assert behind == [GO, asked("a"), DONE, answered(result("a"), "Here:")]
 
 
 def test_an_answer_to_a_toolset_call_names_the_toolset() -> None:
