@@ -104,8 +104,9 @@ def test_any_method_path_and_headers(method: str, path: str, headers: dict[str, 
 
 @given(st.text(max_size=30), st.text(max_size=40), st.text(max_size=40))
 def test_any_value_of_the_headers_that_are_read(fault: str, betas: str, version: str) -> None:
-    for headers in ({"x_emulate": fault}, {"anthropic_beta": betas}, {"anthropic_version": version}):
-        response = post(Emulator(), body(), **headers)
+    for headers in ({"x-emulate": fault}, {"anthropic-beta": betas}, {"anthropic-version": version}):
+        request = Request(method="POST", path="/v1/messages", headers={**HEADERS, **headers}, body=to_json(body()))
+        response = Emulator().handle(request, at=0.0)
         if not fault.partition(";")[0].strip().isdecimal():
             typed(response.status, response.body)
 
