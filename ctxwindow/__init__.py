@@ -1,7 +1,7 @@
 """ctxwindow manages the context window of conversations with Claude.
 
 Start with `Conversation`: it takes messages in and decides what the next request sends. `count` and `check` work on
-single request bodies, `compare` on a request and the one before it. Stores are in `ctxwindow.stores`, summarisers in
+single request bodies, `compare` on a request and the one before it; `repair` makes broken histories sendable. Stores are in `ctxwindow.stores`, summarisers in
 `ctxwindow.summarize`, models and prices in `ctxwindow.catalog`, readers of recorded sessions in
 `ctxwindow.transcripts`.
 """
@@ -21,6 +21,7 @@ from ctxwindow.errors import (
     UnknownModel,
     WindowOverflow,
 )
+from ctxwindow.repairs import Repair, repair
 from ctxwindow.rules import Report, ThinkingState, Violation, check
 from ctxwindow.tiers import Count, Decision, Edit, Forecast, Policy, Recovery, Segment, Send, Spill, Summarize
 from ctxwindow.window import BlockCount, Effect, Window, compare, count
@@ -44,6 +45,7 @@ __all__ = [
     "PolicyError",
     "ProtocolError",
     "Recovery",
+    "Repair",
     "Report",
     "Segment",
     "Send",
@@ -60,4 +62,5 @@ __all__ = [
     "check",
     "compare",
     "count",
+    "repair",
 ]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import click
 import msgspec
 
+from ctxwindow.cli.fix import Fixed, fix
 from ctxwindow.cli.options import file_argument, json_option, load, model_option, thread_option
 from ctxwindow.cli.output import few, print_json
-from ctxwindow.rules import Report, Violation, check
+from ctxwindow.errors import HistoryError, MisuseError
+from ctxwindow.rules import Enforcement, Report, Violation, check
 from ctxwindow.transcripts.occupancy import request_of
 from ctxwindow.transcripts.session import Session, Thread
+from ctxwindow.transcripts.source import decode, open_lines, parse
 
 __all__ = ["command"]
 
@@ -28,44 +32,58 @@ _SESSION_NOTE = "system prompt, tools and settings are not in a session file, so
 
 @click.command(
     "check",
-    epilog="\b\nExamples:\n  ctxwindow check request.json\n  ctxwindow check request-8.json --previous request-7.json",
+    epilog=(
+        "\b\nExamples:\n  ctxwindow check request.json\n  ctxwindow check request-8.json --previous request-7.json --reply "
+        "reply-7.json\n  ctxwindow check request.json --fix mended.json"
+    ),
 )
 @file_argument
 @click.option("--previous", metavar="FILE", type=click.Path(), help="The request before, for the prefix check.")
+@click.option("--reply", metavar="FILE", type=click.Path(), help="The API's response to it: its blocks are then known.")
+@click.option(
+    "--enforcement",
+    type=click.Choice(get_args(Enforcement)),
+    default="auto",
+    show_default=True,
+    help="What the API does about stale thinking. auto: what the request asks for, else error. off: an account of before "
+    "2026-08-31.",
+)
+@click.option("--fix", "out", metavar="OUT", type=click.Path(), help="Repair the history, and write the body to OUT.")
 @model_option("Check as a request to this model.")
 @thread_option
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, file: str, previous: str | None, model: str | None, thread_id: str | None, *, as_json: bool
+    ctx: click.Context,
+    *,
+    file: str,
+    previous: str | None,
+    reply: str | None,
+    enforcement: Enforcement,
+    out: str | None,
+    model: str | None,
+    thread_id: str | None,
+    as_json: bool,
 ) -> None:
     """Check the request in FILE against the documented rules of the API.
 
     Of a session it is the last request. With --previous, each thinking block is also checked for standing behind the
-    same conversation as when it was created. Exit code 1 when a rule is broken.
+    same conversation as when it was created. Exit code 1 when a rule is broken; with --fix, when one still is in OUT.
     """
     session, request = _read(file, thread_id, model)
-    earlier = _read(previous, None, model)[1] if previous is not None else None
-    report = check(request, model=request["model"], previous=earlier)
+    before = _before(previous, reply, model)
+    report = check(request, model=request["model"], previous=before, enforcement=enforcement)
     report = msgspec.structs.replace(report, violations=(*_recorded(session), *report.violations))
+    fixed = fix(request, Path(out)) if out is not None else None
     notes = [str(note) for note in session.all_notes if note.rule is None]
     if session.format == "claude_code":
         notes.append(_SESSION_NOTE)
     if as_json:
-        print_json(
-            {
-                "ok": report.ok,
-                "violations": [_row(violation) for violation in report.violations],
-                "warnings": [_row(violation) for violation in report.warnings],
-                "thinking": [msgspec.to_builtins(state) for state in report.thinking],
-                "model": report.model,
-                "messages": len(request["messages"]),
-                "notes": notes,
-            }
-        )
+        form = {**report.as_dict(), "messages": len(request["messages"]), "notes": notes}
+        print_json({**form, "fix": None if fixed is None else fixed.as_dict()})
     else:
-        _show(report, messages=len(request["messages"]), notes=notes)
-    ctx.exit(0 if report.ok else 1)
+        _show(report, fixed, messages=len(request["messages"]), notes=notes)
+    ctx.exit(0 if (report.ok if fixed is None else fixed.ok) else 1)
 
 
 def _read(file: str, thread_id: str | None, model: str | None) -> tuple[Session, dict[str, Any]]:
@@ -94,19 +112,43 @@ def _recorded(session: Session) -> list[Violation]:
     ]
 
 
-def _row(violation: Violation) -> dict[str, str]:
-    return {
-        "rule": violation.rule,
-        "path": violation.path,
-        "message": violation.message,
-        "remedy": violation.remedy,
-    }
+def _before(
+    previous: str | None, reply: str | None, model: str | None
+) -> dict[str, Any] | tuple[dict[str, Any], Any] | None:
+    """The exchange before, as far as it is given. It keeps the model that it names: `--model` is of the request now.
+
+    Raises:
+        MisuseError: a reply is given, and not what it answers.
+    """
+    if previous is None:
+        if reply is not None:
+            raise MisuseError("a reply is read next to its request.", path="--reply", remedy="Add --previous FILE.")
+        return None
+    session, request = _read(previous, None, model)
+    named = (session.request or {}).get("model")
+    request = {**request, "model": named} if isinstance(named, str) else request
+    return request if reply is None else (request, _response(reply))
 
 
-def _show(report: Report, *, messages: int, notes: Sequence[str]) -> None:
+def _response(file: str) -> dict[str, Any]:
+    """The API's message in a file.
+
+    Raises:
+        HistoryError: the file cannot be read, or is no message of the API's.
+    """
+    with open_lines(file) as lines:
+        response = parse(decode(b"".join(line for _, line in lines), file, first=True), file)
+    if not isinstance(response, dict) or not isinstance(response.get("content"), list):
+        raise HistoryError(
+            "it is no response of the API.", path=file, remedy="Give the JSON of a message, with its `content`."
+        )
+    return response
+
+
+def _show(report: Report, fixed: Fixed | None, *, messages: int, notes: Sequence[str]) -> None:
     from ctxwindow.cli.terminal import Screen  # noqa: PLC0415 - only people's output needs rich
 
-    errors, warnings, thinking = report.violations, report.warnings, report.thinking
+    errors, warnings = report.violations, report.warnings
     screen = Screen()
     for violation in (*errors, *warnings)[:_LISTED]:
         style = "bold red" if violation.severity == "error" else "bold yellow"
@@ -119,13 +161,19 @@ def _show(report: Report, *, messages: int, notes: Sequence[str]) -> None:
         screen.say(f"... and {left_out:,} more: --json lists them all")
     for note in notes:
         screen.say(f"note: {note}", indent="  ", style="dim")
-    if thinking:
-        valid = sum(state.valid for state in thinking)
-        screen.say(f"thinking: {valid} of {len(thinking)} blocks are valid behind this conversation")
+    if report.thinking:
+        valid = sum(state.valid for state in report.thinking)
+        screen.say(f"thinking: {valid} of {len(report.thinking)} blocks are valid behind this conversation")
     verdict = "no rule broken" if not errors else f"{_many(len(errors), 'rule')} broken"
     screen.say(
         f"{verdict}: {_many(messages, 'message')} for {report.model}, {_many(len(warnings), 'warning')}", style="bold"
     )
+    for one in fixed.repairs[:_LISTED] if fixed is not None else ():
+        screen.say(f"fixed {one.rule} at {one.path}: {one.what}", style="bold green")
+        screen.say(f"  {few(one.why)}", indent="  ")
+    if fixed is not None:
+        left = "no rule broken any more" if fixed.ok else f"{_many(len(fixed.left), 'rule')} still broken: check it"
+        screen.say(f"{_many(len(fixed.repairs), 'repair')}, written to {fixed.path}; {left}", style="bold")
 
 
 def _many(number: int, name: str) -> str:

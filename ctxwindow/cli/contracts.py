@@ -51,9 +51,22 @@ _CHECK = {
     "thinking[].path": "with `--previous`: a thinking block",
     "thinking[].valid": "whether it stands behind the same conversation as when it was created",
     "thinking[].reason": "why not, or a remark, or null",
+    "thinking[].state": "`valid`, `stale` (what stands before it changed), `missing_predecessor` (the thinking before it was "
+    "left out), `unreadable` (by this model), `unknown` (the request before does not tell) or `ignored` (a compaction "
+    "block follows)",
+    "thinking[].kind": "what changed before it, in the API's words (BIND-07), or null",
+    "thinking[].pattern": "how, as far as one look tells, or null",
+    "thinking[].rule": "the rule behind `state`, or null",
     "model": "the model checked for",
     "messages": "messages in the request",
     "notes[]": "what the reader mended, left out or could not know",
+    "fix.path": "with `--fix`, else `fix` is null: where the repaired body was written",
+    "fix.ok": "whether it breaks no rule",
+    "fix.repairs[].what": "one change, in the order in which they were made",
+    "fix.repairs[].rule": "the rule that asked for it",
+    "fix.repairs[].path": "where it stood in FILE",
+    "fix.repairs[].why": "why it had to be done",
+    **{f"fix.violations[].{key}": f"still wrong: {text}" for key, text in _FINDING.items()},
 }
 
 _ROW = {

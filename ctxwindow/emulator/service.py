@@ -20,7 +20,7 @@ from ctxwindow.emulator.prompt import prompt_of
 from ctxwindow.emulator.replies import Replies, Reply, make_reply
 from ctxwindow.emulator.schema import check_types, only_for_create
 from ctxwindow.emulator.usage import compaction_entry, message_entry, usage_of
-from ctxwindow.emulator.verdict import BINDING_BETA, ReplyMemory, Verdict, behavior, judge
+from ctxwindow.emulator.verdict import BINDING_BETA, ReplyMemory, Verdict, behavior, finding_of, judge
 from ctxwindow.rules import View, find_violations
 from ctxwindow.rules.view import plain
 from ctxwindow.window import Bill, PromptCache, Served
@@ -29,6 +29,10 @@ __all__ = ["Answer", "Service", "Setting"]
 
 _OVER_WINDOW = "model-context-window-exceeded-2025-08-26"
 _COMPACT = "compact-2026-01-12"
+
+_SCHEMA = ("SHAPE-", "VER-08", "CACHE-09")
+"""Rules of the request's schema, which come before all others: an empty text block with a cache marker is refused for
+the marker (recorded: NousResearch/hermes-agent#1216)."""
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,15 +140,19 @@ class Service:
     def _accept(self, body: dict[str, Any], setting: Setting) -> _Accepted:
         """Judge a body by everything but its size."""
         profile = self.profile(body["model"])
+        view = View.of(body, profile=profile, enforcement="auto" if self._new_account else "off")
+        too_many = finding_of("CTX-19", view)
+        if too_many is not None:  # before everything that takes as long as the request is
+            raise refusal(too_many)
         found = find_violations(body, profile=profile, betas=setting.betas, api_version=setting.version)
-        for violation in found:
-            if violation.severity == "error":
-                raise refusal(violation.message, path=violation.path)
+        errors = [violation for violation in found if violation.severity == "error"]
+        if errors:
+            first = min(errors, key=lambda violation: not violation.rule.startswith(_SCHEMA))
+            raise refusal(first.message, path=first.path)
         binder, betas = self._binder, frozenset(setting.betas)
         compaction.verify(body, binder.signer, accept_foreign=binder.accept_foreign)
         chain = Chain(body, binder.signer)
         thoughts = binder.examine(body, chain)
-        view = View.of(body, profile=profile, enforcement="auto" if self._new_account else "off")
         self._memory.check(view)
         action = behavior(view, batch=setting.batch)
         verdict = judge(thoughts, binder, profile, action, betas)

@@ -1,4 +1,4 @@
-"""Fields that may not stand where they stand, cache breakpoints among them (CACHE-02 to CACHE-09, VER-08, ...)."""
+"""Fields that may not stand where they stand, cache markers among them (CACHE-02 to CACHE-09, VER-08, ...)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Any
 from ctxwindow.catalog import document
 from ctxwindow.repairs.history import History
 from ctxwindow.rules import View, Violation
-from ctxwindow.rules.breakpoints import Breakpoint, automatic, breakpoints
+from ctxwindow.rules.markers import Marker, automatic, markers
 
-__all__ = ["BREAKPOINTS", "FIELDS", "keep_four_breakpoints", "leave_out_fields"]
+__all__ = ["FIELDS", "MARKERS", "keep_four_markers", "leave_out_fields"]
 
-BREAKPOINTS = frozenset({"CACHE-02"})
+MARKERS = frozenset({"CACHE-02"})
 
 FIELDS = {
-    "CACHE-03": "the automatic cache breakpoint disagrees with that of the last block.",
-    "CACHE-04": "a breakpoint of 1h may not stand behind one of 5m.",
-    "CACHE-09": "no cache breakpoint may stand there.",
+    "CACHE-03": "the automatic cache marker disagrees with that of the last block.",
+    "CACHE-04": "a marker of 1h may not stand behind one of 5m.",
+    "CACHE-09": "no cache marker may stand there.",
     "SHAPE-08": "a result that holds nothing has no content.",
-    "TOOL-19": "a deferred tool carries no cache breakpoint.",
+    "SYS-08": "it may not stand on this message.",
+    "TOOL-19": "a deferred tool carries no cache marker.",
     "VER-03": "text that is not a reply's may not carry citations.",
+    "VER-07": "only a system message sets anything of its own, and that is the effort.",
     "VER-08": "the API does not know this field here.",
 }
 """Rules that name one field, and are kept by leaving it out: rule -> why."""
@@ -38,17 +40,17 @@ def leave_out_fields(history: History, found: Sequence[Violation]) -> None:
         _leave_out(history, path, violation.rule, FIELDS[violation.rule])
 
 
-def keep_four_breakpoints(history: History, found: Sequence[Violation]) -> None:
-    """Leave out the oldest breakpoints of the messages: those on tools, on `system` and on the latest save the most."""
+def keep_four_markers(history: History, found: Sequence[Violation]) -> None:
+    """Leave out the oldest cache markers of the messages: those on tools, on `system` and on the latest save the most."""
     view = View.of(history.body(), profile=history.profile)
-    points = breakpoints(view)
+    points = markers(view)
     excess = len(points) + (automatic(view) is not None) - document().limits.cache_breakpoints
     points.sort(key=_spared)
     for point in points[: max(excess, 0)] if found else ():
-        _leave_out(history, point.field, "CACHE-02", "a request has at most four cache breakpoints.")
+        _leave_out(history, point.field, "CACHE-02", "a request has at most four cache markers.")
 
 
-def _spared(point: Breakpoint) -> bool:
+def _spared(point: Marker) -> bool:
     return not point.path.startswith("messages.")
 
 

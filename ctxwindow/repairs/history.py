@@ -6,16 +6,17 @@ a message that loses its last block is left out, because the API takes no empty 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Family, block_type
+from ctxwindow.rules import Violation
 from ctxwindow.rules.view import plain
 
-__all__ = ["Draft", "History", "Part", "Repair"]
+__all__ = ["Draft", "History", "Part", "Place", "Repair"]
 
 
 class Repair(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +105,18 @@ class Draft:
         return None if self.parts is None else [part.block for part in self.parts]
 
 
+class Place(NamedTuple):
+    """Where a violation is, in the history as it was when it was found."""
+
+    rule: str
+    path: str
+    draft: Draft | None
+    """None: not in the messages."""
+    part: Part | None
+    rest: list[str]
+    """What of the path is left behind the message or the block."""
+
+
 class History:
     """The messages of a request while they are repaired.
 
@@ -153,6 +166,10 @@ class History:
             return draft, draft.blocks[int(steps[3])], steps[4:]
         whole = isinstance(plain(draft.raw).get("content"), str) and len(draft.blocks) == 1
         return draft, draft.blocks[0] if whole else None, steps[3:]
+
+    def places(self, found: Iterable[Violation]) -> list[Place]:
+        """Where the violations are: looked up at once, because paths shift with the first block that is left out."""
+        return [Place(violation.rule, violation.path, *self.at(violation.path)) for violation in found]
 
     def remove(self, draft: Draft, part: Part) -> None:
         """Leave a block out of its message."""

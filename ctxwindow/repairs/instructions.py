@@ -20,8 +20,7 @@ _NOT_THERE = "a system message stands behind a user message, and before an assis
 
 def remind_instead(history: History, found: Sequence[Violation]) -> None:
     """Turn system messages into `<system-reminder>` texts of the user message beside them."""
-    for violation in found:
-        draft, _, _ = history.at(violation.path)
+    for _, _, draft, _, _ in history.places(found):
         if draft is None or draft.role != "system":
             continue
         at = history.drafts.index(draft)
@@ -67,7 +66,7 @@ def _reminder(text: str) -> dict[str, Any]:
 
 def place_instructions(history: History, found: Sequence[Violation]) -> None:
     """Move system messages to behind the user message that follows; make one that nothing follows a reminder."""
-    moved = {id(draft): draft for violation in found if (draft := history.at(violation.path)[0]) is not None}
+    moved = {id(place.draft) for place in history.places(found)}
     drafts = list(history.drafts)
     for at, draft in enumerate(drafts):
         if id(draft) not in moved or draft.role != "system":

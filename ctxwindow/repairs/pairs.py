@@ -7,11 +7,11 @@ results, or the next assistant message; what it lacks then is looked for among t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ctxwindow.record.blocks import call_id, result_id
 from ctxwindow.record.turns import is_turn_start
-from ctxwindow.repairs.history import Draft, History, Part
+from ctxwindow.repairs.history import Draft, History, Part, Place
 from ctxwindow.rules import Violation
 from ctxwindow.rules.view import plain
 
@@ -30,7 +30,7 @@ UNKNOWN_RESULT = (
 def rename_calls(history: History, found: Sequence[Violation]) -> None:
     """Give each call whose id another call waiting at the same time has an id of its own, and its result the same."""
     taken = {identity for draft in history.drafts for part in draft.blocks for identity in _ids(part)}
-    doubled = {id(part) for violation in found if (part := history.at(violation.path)[1]) is not None}
+    doubled = {id(place.part) for place in history.places(found)}
     for at, draft in enumerate(history.drafts):
         for part in draft.of("call"):
             identity = call_id(part.data)
@@ -77,18 +77,34 @@ def _result_of(drafts: list[Draft], at: int, part: Part, identity: str) -> Part 
     return results[place] if place < len(results) else None
 
 
+class _Missing(NamedTuple):
+    """A call that lacks its result, and where the result may be put."""
+
+    call: Part
+    identity: str
+    calling: Draft
+    """The last message with calls in the run of assistant messages that it stands in."""
+    run_end: Draft
+    """The last message of that run. All its calls may be answered behind it (MSG-02)."""
+    answers: Draft | None
+    """The user message behind that; None where there is none."""
+    alone: bool
+    """Whether no call of the run has its result there: then what follows the calls was said after their results."""
+
+
 class _Walk:
     """One walk over the history: which results answer which calls, what is missing, and what is astray."""
 
     def __init__(self, history: History) -> None:
         self.astray: dict[str, list[tuple[Draft, Part]]] = {}
         self.answered: set[str] = set()
-        self.missing: list[tuple[Part, str, Draft, Draft | None]] = []
-        """Call, id, the last assistant message of its run, and the user message behind that."""
+        self.missing: list[_Missing] = []
         self.due: dict[str, Part] = {}
         self.in_run = False
+        self.calling: Draft | None = None
         self.run_end: Draft | None = None
         self.answers: Draft | None = None
+        self.begun = False
         for draft in history.drafts:
             if draft.role == "assistant":
                 self._assistant(draft)
@@ -99,11 +115,13 @@ class _Walk:
     def _assistant(self, draft: Draft) -> None:
         if not self.in_run:
             self._give_up()
+            self.calling, self.begun = None, False
         self.in_run, self.run_end, self.answers = True, draft, None
         for part in draft.blocks:
             identity = call_id(part.data) if part.family == "call" else None
             if identity is not None:
                 self.due.setdefault(identity, part)
+                self.calling = draft
             self._stray(draft, part)
 
     def _other(self, draft: Draft) -> None:
@@ -117,6 +135,7 @@ class _Walk:
             if leading and identity in self.due:
                 del self.due[identity]
                 self.answered.add(identity)
+                self.begun = True
             else:
                 self._stray(draft, part)
         if is_turn_start(plain(draft.form())):
@@ -129,29 +148,37 @@ class _Walk:
 
     def _give_up(self) -> None:
         """The calls that are due can no longer be answered from here on."""
-        if self.run_end is not None:
-            self.missing += [(part, identity, self.run_end, self.answers) for identity, part in self.due.items()]
+        for identity, part in self.due.items():
+            if self.calling is not None and self.run_end is not None:
+                places = (self.calling, self.run_end, self.answers)
+                self.missing.append(_Missing(part, identity, *places, alone=not self.begun))
         self.due = {}
 
 
 def pair_results(history: History, found: Sequence[Violation]) -> None:
     """Move results to behind their calls, answer calls that have none, and leave out results that answer nothing."""
-    if not any(_is_about_results(history, violation) for violation in found):
+    if not any(_is_about_results(place) for place in history.places(found)):
         return
     walk = _Walk(history)
-    for call, identity, run_end, answers in walk.missing:
+    for missing in walk.missing:
+        call, identity = missing.call, missing.identity
         others = walk.astray.get(identity, [])
+        draft: Draft | None = None
         if others:
             draft, part = others.pop(0)
             history.remove(draft, part)
-            rule = "TOOL-05" if draft is answers else "TOOL-01"
+            rule = "TOOL-05" if draft is missing.answers else "TOOL-01"
             history.note("result moved", rule, part.path, f"it answers {identity} and must stand directly behind it.")
         else:
             part = Part(call.path, _unknown(call, identity))
             why = f"{identity} has no result. Whether the call ran is not known, so it is not left out."
             history.note("result added", "TOOL-01", call.path, why)
         walk.answered.add(identity)
-        _answer(run_end, answers, part)
+        from_there = draft is not None and draft is missing.answers
+        if missing.alone and missing.calling is not missing.run_end and not from_there:
+            _answer(missing.calling, None, part)
+        else:
+            _answer(missing.run_end, missing.answers, part)
     for identity, others in walk.astray.items():
         for draft, part in others:
             history.remove(draft, part)
@@ -159,10 +186,9 @@ def pair_results(history: History, found: Sequence[Violation]) -> None:
             history.note("result left out", rule, part.path, why)
 
 
-def _is_about_results(history: History, violation: Violation) -> bool:
+def _is_about_results(place: Place) -> bool:
     """SHAPE-07 speaks of calls and thinking too."""
-    part = history.at(violation.path)[1]
-    return violation.rule != "SHAPE-07" or (part is not None and part.family == "result")
+    return place.rule != "SHAPE-07" or (place.part is not None and place.part.family == "result")
 
 
 def _unknown(call: Part, identity: str) -> dict[str, Any]:

@@ -22,12 +22,18 @@ _WHY = {
 
 def leave_out_pairs(history: History, found: Sequence[Violation]) -> None:
     """Leave out each server call that has no result, and each result that has no call, with its other half."""
-    for violation in found:
-        draft, part, _ = history.at(violation.path)
-        if draft is None:
-            continue
-        for identity in _unanswered(draft, history) if part is None else [_id(part)]:
-            _leave_out(history, identity, violation.rule)
+    doomed: dict[str | None, str] = {}
+    for rule, _, draft, part, _ in history.places(found):
+        if draft is not None:
+            ids = _unanswered(draft, history) if part is None else [_id(part)]
+            doomed |= {identity: rule for identity in ids if identity is not None}
+    for draft in history.drafts:
+        for part in draft.of("server_call", "server_result"):
+            cause = doomed.get(_id(part))
+            if cause is not None:
+                history.remove(draft, part)
+                what = "call left out" if part.family == "server_call" else "result left out"
+                history.note(f"server {what}", cause, part.path, f"{_id(part)}: {_WHY[cause]}")
 
 
 def _id(part: Part) -> str | None:
@@ -43,15 +49,3 @@ def _unanswered(draft: Draft, history: History) -> list[str]:
         for part in later.of("server_result"):
             calls.pop(result_id(part.data) or "", None)
     return list(calls)
-
-
-def _leave_out(history: History, identity: str | None, rule: str) -> None:
-    """Leave out the server call of that id and its result."""
-    if identity is None:
-        return
-    for draft in history.drafts:
-        for part in draft.of("server_call", "server_result"):
-            if _id(part) == identity:
-                history.remove(draft, part)
-                what = "call left out" if part.family == "server_call" else "result left out"
-                history.note(f"server {what}", rule, part.path, f"{identity}: {_WHY[rule]}")

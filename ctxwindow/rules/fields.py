@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ctxwindow.rules.frame import Frame
 from ctxwindow.rules.rule import Finding
-from ctxwindow.rules.view import Frame
 
 __all__ = ["extra", "needs", "one_of"]
 

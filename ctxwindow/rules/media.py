@@ -13,9 +13,10 @@ from ctxwindow.record import Family
 from ctxwindow.record.images import image_size
 from ctxwindow.record.pdf import pdf_pages
 from ctxwindow.rules.fields import one_of
+from ctxwindow.rules.frame import Frame
 from ctxwindow.rules.nested import Found
 from ctxwindow.rules.rule import Finding, Rule
-from ctxwindow.rules.view import Frame, Step, View, plain
+from ctxwindow.rules.view import Step, View, plain
 
 __all__ = ["RULES"]
 

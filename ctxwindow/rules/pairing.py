@@ -14,8 +14,9 @@ from typing import Any
 
 from ctxwindow.record import Outline
 from ctxwindow.record.blocks import blocks_of, call_id, result_id
+from ctxwindow.rules.frame import Frame
 from ctxwindow.rules.rule import Finding, Rule, Severity
-from ctxwindow.rules.view import Block, Frame, Step, View, ends_in, plain
+from ctxwindow.rules.view import Block, Step, View, ends_in, plain
 
 __all__ = ["RULES", "calls_before", "due_calls", "is_due"]
 

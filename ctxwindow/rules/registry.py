@@ -47,8 +47,9 @@ from ctxwindow.rules import (
     version,
 )
 from ctxwindow.rules.exchange import Previous
+from ctxwindow.rules.frame import API_VERSION, Frame
 from ctxwindow.rules.rule import Check, Finding, MessageCheck, Role, Rule, Violation
-from ctxwindow.rules.view import API_VERSION, Enforcement, Frame, Step, View, plain
+from ctxwindow.rules.view import Enforcement, Step, View, plain
 
 __all__ = [
     "check_end",

@@ -12,11 +12,12 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import MisuseError
 from ctxwindow.rules.diagnosis import ThinkingState
 from ctxwindow.rules.exchange import Previous
+from ctxwindow.rules.frame import API_VERSION
 from ctxwindow.rules.registry import named, violations_of
 from ctxwindow.rules.rule import Violation
-from ctxwindow.rules.view import API_VERSION, Enforcement, View, plain
+from ctxwindow.rules.view import Enforcement, View, plain
 
-__all__ = ["Report", "check"]
+__all__ = ["Report", "check", "row"]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +41,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """The report for programs: `{"ok", "violations", "warnings", "thinking", "model"}`."""
         return {
             "ok": self.ok,
-            "violations": [_row(violation) for violation in self.violations],
-            "warnings": [_row(violation) for violation in self.warnings],
+            "violations": [row(violation) for violation in self.violations],
+            "warnings": [row(violation) for violation in self.warnings],
             "thinking": [msgspec.to_builtins(state) for state in self.thinking],
             "model": self.model,
         }
@@ -63,7 +64,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(lines)
 
 
-def _row(violation: Violation) -> dict[str, str]:
+def row(violation: Violation) -> dict[str, str]:
+    """One violation for programs."""
     return {
         "rule": violation.rule,
         "path": violation.path,

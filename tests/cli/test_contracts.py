@@ -41,9 +41,14 @@ def forms(tmp_path: Path) -> dict[str, list[Any]]:
     before = write(tmp_path / "before.json", body(model=BOUND, messages=thought, thinking=binding))
     edited = [{"role": "user", "content": "Uno."}, *thought[1:], {"role": "user", "content": [result("x")]}]
     now = write(tmp_path / "now.json", body(model=BOUND, messages=edited, thinking=binding))
+    hopeless = write(tmp_path / "hopeless.json", body(messages=edited, temperature=0.5))
     return {
         "count": [run("count", old, "--blocks", "--json").json],
-        "check": [run("check", now, "--previous", before, "--json").json, run("check", file, "--json").json],
+        "check": [
+            run("check", now, "--previous", before, "--json").json,
+            run("check", file, "--json").json,
+            run("check", hopeless, "--fix", tmp_path / "fixed.json", "--json").json,
+        ],
         "inspect": [run("inspect", file, "--forecast", "--json").json],
         "replay": [
             run("replay", file, "--window", "14000", "--json").json,

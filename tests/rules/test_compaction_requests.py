@@ -153,3 +153,8 @@ def test_cmp_32() -> None:
     assert found(SIGNED, HI, context_management=edit()) == [("CMP-32", EDIT, "error")]
     clears = {"edits": [{"type": "clear_tool_uses_20250919"}]}
     assert found(SIGNED, HI, context_management=clears, betas=[*BETAS, "context-management-2025-06-27"]) == []
+
+
+def test_the_runner_has_no_compaction_control() -> None:
+    """CMP-35: sent on as a field of the body, it would be refused."""
+    assert found(HI, compaction_control={"enabled": True}) == [("VER-08", "compaction_control", "error")]

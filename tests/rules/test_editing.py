@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from ctxwindow.catalog import resolve
 from ctxwindow.rules import find_violations
+from ctxwindow.window import entry_for, open_ledger
 
 MODEL, MANUAL = "claude-opus-5-5", "claude-sonnet-4-5"
 BETAS = ["context-management-2025-06-27", "compact-2026-01-12"]
@@ -118,3 +120,12 @@ def test_edit_10() -> None:
     reply = {"role": "assistant", "content": [call, advice, {"type": "text", "text": "a"}]}
     request = {"model": MODEL, "messages": [HI, reply, HI], "context_management": {"edits": [USES]}}
     assert "EDIT-10" in [violation.rule for violation in find_violations(request, betas=BETAS)]
+
+
+def test_what_the_server_adds_is_learnt_from_the_usage() -> None:
+    """EDIT-09: a warning whose size is not documented counts once a usage has told the whole."""
+    profile = resolve(MODEL)
+    followed = open_ledger(profile, {})
+    followed.add(entry_for(HI, profile))
+    followed.anchor(followed.total.tokens + 70)
+    assert followed.window().overheads["unexplained"] == 70

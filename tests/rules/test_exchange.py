@@ -61,6 +61,7 @@ def test_the_block_of_an_on_demand_compaction_is_not_appended() -> None:
 
 
 def test_nothing_is_raised_for_what_is_no_exchange() -> None:
+    odd: Any
     for odd in ("x", 7, [], [1], [REQUEST, 3], ([], {}), {"messages": 3, "model": 4}):
         found = exchange(odd)
         assert found.reply is None

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ctxwindow.rules import find_violations
+from ctxwindow.tiers.state import usable
 
 BOUND, MANUAL = "claude-opus-5-5", "claude-sonnet-4-5"
 HI = {"role": "user", "content": "hi"}
@@ -80,3 +83,40 @@ def test_msg_05() -> None:
     assert found([HI, {"role": "assistant", "content": "{\n"}], MANUAL) == [("MSG-05", "messages.1", "error")]
     assert found([HI, assistant("{")], MANUAL) == []
     assert found([HI, assistant("{ "), HI], MANUAL) == []
+
+
+def test_a_reply_that_claude_never_wrote_carries_no_thinking() -> None:
+    """MSG-11."""
+    assert found([HI, assistant("a"), HI]) == []
+    made_up = {"type": "thinking", "thinking": "I would say a.", "signature": ""}
+    assert found([HI, assistant(made_up, "a"), HI]) == [("REPLAY-04", "messages.1.content.0", "error")]
+
+
+@pytest.mark.parametrize(
+    ("stop_reason", "kept"),
+    [
+        ("end_turn", True),
+        ("max_tokens", False),
+        ("stop_sequence", True),
+        ("tool_use", True),
+        ("pause_turn", True),
+        ("compaction", True),
+        ("refusal", False),
+        ("model_context_window_exceeded", False),
+    ],
+)
+def test_what_a_stop_reason_makes_of_a_reply_with_a_call(stop_reason: str, kept: bool) -> None:
+    """MSG-12."""
+    assert usable(assistant("a", {"type": "tool_use", "id": "t", "name": "f", "input": {}}), stop_reason) == kept
+
+
+def test_an_empty_reply_is_not_sent_back() -> None:
+    """MSG-15."""
+    assert not usable({"role": "assistant", "content": []}, "end_turn")
+
+
+def test_a_cut_reply_goes_on_by_prefill_or_by_a_message() -> None:
+    """MSG-16: up to Claude 4.5 the partial text ends the request; later it is quoted to the model."""
+    assert found([HI, assistant("So")], MANUAL) == []
+    assert [rule for rule, _, _ in found([HI, assistant("So")])] == ["MSG-04"]
+    assert found([HI, assistant("So"), {"role": "user", "content": "You had got to: So. Go on."}]) == []

@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from ctxwindow.record import Outline
-from ctxwindow.rules import find_violations
+from ctxwindow.record.turns import is_turn_start
+from ctxwindow.rules import View, cuts, find_violations
 from ctxwindow.rules.pairing import due_calls, is_due
 
 HI = {"role": "user", "content": "hi"}
@@ -145,3 +146,14 @@ def test_due_calls_come_in_the_order_of_the_messages() -> None:
         outline.add(message)
     assert list(due_calls(outline).items()) == [("b", 1), ("a", 1), ("c", 2)]
     assert due_calls(outline, since=2) == {"c": 2}
+
+
+def test_a_loop_of_calls_is_one_turn() -> None:
+    """TOOL-07."""
+    loop = [HI, calls("a"), results("a"), {"role": "assistant", "content": "done"}, results("a", text="and?")]
+    assert [is_turn_start(message) for message in loop] == [True, False, False, False, True]
+
+
+def test_one_cuts_where_no_call_is_open() -> None:
+    """TOOL-22."""
+    assert cuts(View([HI, calls("a"), results("a"), {"role": "assistant", "content": "done"}, HI])) == [1, 3, 4, 5]

@@ -6,6 +6,7 @@ import pytest
 
 from ctxwindow.catalog import resolve
 from ctxwindow.rules import View, find_violations, may_cut
+from ctxwindow.window.compare import compare
 
 HI = {"role": "user", "content": "hi"}
 BOUND, KEEPS, MANUAL = "claude-opus-5-5", "claude-opus-4-8", "claude-sonnet-4-5"
@@ -135,3 +136,13 @@ def test_replay_01_says_where_an_open_turn_of_manual_thinking_may_be_cut() -> No
     assert [index for index in range(len(loop) + 1) if may_cut(manual, index)] == [1, 3, 7]
     adaptive = View(loop, profile=resolve(KEEPS))
     assert [index for index in range(len(loop) + 1) if may_cut(adaptive, index)] == [1, 3, 5, 7]
+
+
+def test_thinking_left_out_costs_the_cache_behind_it() -> None:
+    """REPLAY-07."""
+    end = {**TEXT, "text": "Go on. " * 400, "cache_control": {"type": "ephemeral"}}
+    history = [HI, assistant(thought("one", "Why? " * 200), TEXT), {"role": "user", "content": [end]}]
+    before = {"model": KEEPS, "system": "Be brief. " * 2_000, "messages": history}
+    kept = [*history, assistant(TEXT), HI]
+    assert compare(before, {**before, "messages": kept}).warm.read > 0
+    assert compare(before, {**before, "messages": [HI, assistant(TEXT), *kept[2:]]}).warm.read == 0

@@ -44,7 +44,7 @@ def test_the_thinking_is_reported_with_what_changed() -> None:
     assert {(state.kind, state.pattern) for state in report.thinking} == {("system_changed", "system_rerendered")}
     assert {violation.rule for violation in report.violations} == {"BIND-05"}
     for enforcement in ("drop_block", "off"):
-        allowed = check(edited, previous=old, enforcement=enforcement)  # type: ignore[arg-type]
+        allowed = check(edited, previous=old, enforcement=enforcement)
         assert allowed.ok
         assert len(allowed.warnings) == 3
         assert not any(state.valid for state in allowed.thinking)

@@ -8,6 +8,7 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.catalog.profile import ThinkingProfile
 from ctxwindow.record import Outline
 from ctxwindow.rules import stripped, stripped_before
+from ctxwindow.window import count, entry_for, open_ledger
 
 HI = {"role": "user", "content": "hi"}
 THOUGHT: dict[str, Any] = {"type": "thinking", "thinking": "", "signature": "s"}
@@ -60,3 +61,44 @@ def test_a_model_without_thinking_reads_none() -> None:
 
 def test_before_the_first_turn_nothing_is_stripped() -> None:
     assert stripped_before(resolve("claude-sonnet-4-5"), outline(REPLY)) == 0
+
+
+def long_thought(signature: str) -> dict[str, Any]:
+    return {**THOUGHT, "thinking": "Why? " * 200, "signature": signature}
+
+
+def size(model: str, *messages: dict[str, Any]) -> int:
+    return count({"model": model, "messages": list(messages)}).tokens
+
+
+@pytest.mark.parametrize(("model", "subtracted"), [("claude-haiku-4-5", True), ("claude-opus-4-6", False)])
+def test_the_window_is_the_input_and_the_current_turn(model: str, subtracted: bool) -> None:
+    """RET-05, RET-08: less what was thought before on last-turn-only models, where a new turn starts; elsewhere it stays."""
+    profile = resolve(model)
+    followed = open_ledger(profile, {})
+    for message in (HI, {"role": "assistant", "content": [long_thought("s"), CALL]}, RESULT):
+        followed.add(entry_for(message, profile))
+    followed.anchor(1_000)
+    thinking = followed.window().by["thinking"]
+    text = {"role": "assistant", "content": "a"}
+    for message in (HI, text):
+        followed.add(entry_for(message, profile))
+    added = size(model, HI, text) - size(model)
+    assert followed.total.tokens == 1_000 + added - (thinking if subtracted else 0)
+
+
+@pytest.mark.parametrize(("model", "kept"), [("claude-haiku-4-5", 1), ("claude-opus-4-6", 3)])
+def test_thinking_is_cleared_by_an_edit(model: str, kept: int) -> None:
+    """RET-07, RET-09: all but one turn's by default on last-turn-only models, none on keep-all models."""
+    text = {"type": "text", "text": "a"}
+    turns = [
+        message for name in "abc" for message in (HI, {"role": "assistant", "content": [long_thought(name), text]})
+    ]
+
+    def counted(**options: Any) -> int:
+        edits = {"edits": [{"type": "clear_thinking_20251015", **options}]}
+        window = count({"model": model, "messages": [*turns, HI], "context_management": edits})
+        return sum(block.kind == "thinking" and block.disposition == "counted" for block in window.blocks)
+
+    assert counted() == kept
+    assert counted(keep={"type": "thinking_turns", "value": 2}) == 2

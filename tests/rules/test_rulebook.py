@@ -38,7 +38,9 @@ def cited() -> frozenset[str]:
         text = file.read_text(encoding="utf-8")
         found.update(re.findall(r"\b[A-Z]+-\d\d\b", text))
         found.update(
-            name.upper().replace("_", "-") for name in re.findall(r"def test_([a-z]+_\d\d)\(", text) if "v_" not in name
+            name.upper().replace("_", "-")
+            for name in re.findall(r"def test_([a-z]+_\d\d)[_(]", text)
+            if "v_" not in name
         )
     return frozenset(found)
 

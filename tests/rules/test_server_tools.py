@@ -44,7 +44,8 @@ def test_tool_08() -> None:
 
 def test_tool_08_says_what_the_api_says() -> None:
     result = {"type": "advisor_tool_result", "tool_use_id": "srvtoolu_1", "content": {}}
-    (violation,) = find_violations({"model": "claude-opus-5-5", "messages": [HI, assistant(result), HI]})
+    request = {"model": "claude-opus-5-5", "messages": [HI, assistant(result), HI]}
+    (violation,) = find_violations(request, betas=["advisor-tool-2026-03-01"])
     assert violation.message == (
         "messages.1.content.0: unexpected `tool_use_id` found in `advisor_tool_result` blocks: srvtoolu_1. Each "
         "`advisor_tool_result` block must have a corresponding `server_tool_use` block before it."

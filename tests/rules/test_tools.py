@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from ctxwindow.rules import find_violations
+from ctxwindow.window import count
+from ctxwindow.window.compare import compare
 
 HI = {"role": "user", "content": "hi"}
 BOUND, MANUAL = "claude-opus-5-5", "claude-sonnet-4-5"
@@ -81,3 +83,46 @@ def test_tool_23() -> None:
     assert found([HI], tools=[toolset], betas=beta) == [("TOOL-23", "tools.0")]
     assert found([HI], tools=[toolset]) == []
     assert found([HI], tools=[TOOL], betas=beta) == []
+
+
+def test_tools_are_turned_off_by_tool_choice() -> None:
+    """TOOL-16: their definitions taken out cost thinking and cache, `tool_choice` none does not."""
+    thought = {"type": "thinking", "thinking": "", "signature": "s"}
+    reply = {"role": "assistant", "content": [thought, {"type": "text", "text": "a"}]}
+    system = [{"type": "text", "text": "Be brief. " * 600, "cache_control": {"type": "ephemeral"}}]
+    before = {"model": BOUND, "system": system, "tools": [TOOL], "messages": [HI, reply, HI]}
+    off = compare(before, {**before, "tool_choice": {"type": "none"}})
+    gone = compare(before, {key: value for key, value in before.items() if key != "tools"})
+    assert (off.rejected, off.thinking_lost) == (False, ())
+    assert off.warm.read > 0
+    assert (gone.rejected, gone.thinking_lost) == (True, ("messages.1.content.0",))
+    assert gone.warm.read == 0
+
+
+def test_a_reference_costs_the_definition() -> None:
+    """TOOL-20: as long as it is in the prompt."""
+    search = {"type": "tool_search_tool_bm25_20251119", "name": "tool_search_tool_bm25"}
+    deferred = {**TOOL, "description": "Looks. " * 400, "defer_loading": True}
+    call = {"type": "server_tool_use", "id": "s", "name": "tool_search_tool_bm25", "input": {}}
+
+    def window(*references: Any) -> int:
+        content = {"type": "tool_search_tool_search_result", "tool_references": list(references)}
+        result = {"type": "tool_search_tool_result", "tool_use_id": "s", "content": content}
+        messages = [HI, {"role": "assistant", "content": [call, result]}, HI]
+        return count({"model": BOUND, "messages": messages, "tools": [deferred, search]}).tokens
+
+    assert window({"type": "tool_reference", "tool_name": "f"}) > window() + 300
+
+
+def test_tool_21() -> None:
+    """A history with advisor results needs the advisor's beta header, even without the advisor tool."""
+    call = {"type": "server_tool_use", "id": "s", "name": "advisor", "input": {}}
+    advice = {"type": "advisor_tool_result", "tool_use_id": "s", "content": {"type": "advisor_result", "text": "a"}}
+    request = {"model": BOUND, "messages": [HI, {"role": "assistant", "content": [call, advice]}, HI]}
+
+    def judged(betas: Any) -> list[tuple[str, str, str]]:
+        return [(v.rule, v.path, v.severity) for v in find_violations(request, betas=betas)]
+
+    assert judged(None) == [("TOOL-21", "messages.1.content.1", "warning")]
+    assert judged([]) == [("TOOL-21", "messages.1.content.1", "error")]
+    assert judged(["advisor-tool-2026-03-01"]) == []

@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-
-from ctxwindow.catalog import resolve
 from ctxwindow.record import Outline
 from ctxwindow.rules import View
-from ctxwindow.rules.view import Frame, Step, ends_in, families_of, first_block, plain
+from ctxwindow.rules.frame import Frame
+from ctxwindow.rules.view import Step, ends_in, families_of, first_block, plain
 
 HI = {"role": "user", "content": "hi"}
 TEXT = {"type": "text", "text": "a"}
@@ -46,26 +42,6 @@ def test_a_string_is_one_text_block_of_the_content() -> None:
     assert (block.path, block.family, block.data) == ("messages.0.content", "text", {"type": "text", "text": "hi"})
 
 
-@pytest.mark.parametrize(
-    ("model", "thinking", "off", "manual"),
-    [
-        ("claude-sonnet-4-5", None, True, False),
-        ("claude-sonnet-4-5", {"type": "enabled", "budget_tokens": 1_024}, False, True),
-        ("claude-opus-5-5", None, False, False),
-        ("claude-opus-5", {"type": "disabled"}, True, False),
-        ("claude-opus-5", {"type": "adaptive"}, False, False),
-        ("claude-opus-5", "adaptive", False, False),
-    ],
-)
-def test_how_a_request_thinks(model: str, thinking: Any, off: bool, manual: bool) -> None:
-    frame = Frame(profile=resolve(model), settings={"thinking": thinking})
-    assert (frame.thinking_off, frame.manual_thinking) == (off, manual)
-
-
-def test_whether_an_unknown_model_thinks_is_not_known() -> None:
-    assert not Frame().thinking_off
-
-
 def test_a_view_takes_a_request_apart() -> None:
     request = {"model": "m", "system": "s", "messages": [HI], "max_tokens": 5, "betas": ["a", 7]}
     view = View.of(request, betas=["b"])
@@ -98,14 +74,6 @@ def test_the_outline_that_the_caller_keeps_is_used() -> None:
 def test_headers_are_known_where_they_are_given() -> None:
     views = [View.of({}), View.of({}, betas=[]), View.of({"betas": ["b"]}), View.of({"betas": 5})]
     assert [view.frame.betas_known for view in views] == [False, True, True, False]
-
-
-@pytest.mark.parametrize(
-    ("version", "platform"),
-    [("bedrock-2023-05-31", "bedrock"), ("vertex-2023-10-16", "vertex"), (None, None), (7, None)],
-)
-def test_the_platform_is_told_by_the_version_in_the_body(version: Any, platform: str | None) -> None:
-    assert View.of({"anthropic_version": version}).frame.platform == platform
 
 
 def test_notable_blocks_are_the_same_however_a_request_is_looked_at() -> None:

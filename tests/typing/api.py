@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, assert_never, assert_type
 
+from anthropic import Anthropic, AsyncAnthropic
+
 import ctxwindow
 from ctxwindow import (
     Conversation,
@@ -11,6 +13,7 @@ from ctxwindow import (
     Decision,
     Effect,
     Policy,
+    Repair,
     Report,
     Send,
     Spill,
@@ -20,8 +23,10 @@ from ctxwindow import (
     Window,
 )
 from ctxwindow.catalog import ModelProfile, models, resolve
+from ctxwindow.emulator import Emulator, Fault, Reply, Request, Response
 from ctxwindow.stores import Hit, MemoryStore, SqliteStore, Store, keep, load
 from ctxwindow.summarize import Extractive, Summarizer
+from ctxwindow.testing import FakeClaude
 
 
 def embed() -> None:
@@ -70,9 +75,21 @@ def single(request: dict[str, Any]) -> None:
     assert_type(effect.cost_warm, float | None)
     assert_type(effect.warm.read, int)
     assert_type(effect.thinking, tuple[ThinkingState, ...])
+    assert_type(report.explain(), str)
+    assert_type(ctxwindow.check(request, previous=(request, {"content": []}), enforcement="drop_block"), Report)
+    assert_type(ctxwindow.repair(request, stop_reason="max_tokens"), tuple[dict[str, Any], list[Repair]])
     assert_type(resolve("claude-opus-5-5"), ModelProfile)
     assert_type(models(), tuple[ModelProfile, ...])
 
 
 def summarizer() -> Summarizer:
     return Extractive()
+
+
+def emulate() -> None:
+    fake = FakeClaude(["Hello.", Reply(content=[]), Fault(status=529)], clock=lambda: 0.0, new_account=False)
+    assert_type(fake.client(max_retries=0), Anthropic)
+    assert_type(fake.async_client(), AsyncAnthropic)
+    assert_type(fake.emulator, Emulator)
+    assert_type(fake.requests, list[Request])
+    assert_type(fake.emulator.handle(Request(method="GET", path="/v1/models"), at=0.0), Response)

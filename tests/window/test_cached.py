@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ctxwindow.catalog import resolve
 from ctxwindow.testing import exchanges, requests
 from ctxwindow.window import Bill, PromptCache, Served, serve
+from ctxwindow.window.framing import FRAMES
 from ctxwindow.window.rendered import render
 from tests.window.scenes import (
     HAIKU,
@@ -29,6 +30,8 @@ from tests.window.scenes import (
 
 CONTROL = {"type": "ephemeral"}
 HOURLY = {"type": "ephemeral", "ttl": "1h"}
+_END = FRAMES["v4.8"].request
+"""Tokens behind the last block, which no breakpoint reaches."""
 LONG = "You answer questions about parts of machines. " * 100
 """Longer than every minimum below 1,024 tokens (CACHE-08)."""
 
@@ -157,7 +160,7 @@ def test_two_lifetimes_are_billed_apart() -> None:
     request = body([user([_marked(ten * 2, HOURLY), _marked(ten * 2)])], system=system)
     spent = _second(before, request)
     at = [_upto(request, path) for path in ("system.0", "messages.0.content.0", "messages.0.content.1")]
-    assert spent == Bill(read=at[0], written_1h=at[1] - at[0], written_5m=at[2] - at[1])
+    assert spent == Bill(read=at[0], written_1h=at[1] - at[0], written_5m=at[2] - at[1], uncached=_END)
     assert spent.written_1h == pytest.approx(2 * spent.read, rel=0.01)
     assert spent.as_usage()["cache_creation_input_tokens"] == spent.written_1h + spent.written_5m
 
@@ -229,7 +232,7 @@ def test_a_stripped_turn_ends_the_cached_prefix() -> None:
     later = body(then, model=HAIKU, cache_control=CONTROL)
     assert _second(first, later).read == _upto(first, "messages.0.content.0")
     kept = _second({**first, "model": OPUS}, {**later, "model": OPUS})
-    assert kept.read == _serve({**first, "model": OPUS}).window.tokens
+    assert kept.read == _serve({**first, "model": OPUS}).window.tokens - _END
 
 
 def test_earlier_thinking_is_read_as_input() -> None:
@@ -278,9 +281,10 @@ def test_deferred_tools_are_cached_where_they_are_named() -> None:
 
 def test_dead_entries_are_forgotten() -> None:
     cache = PromptCache()
-    for number in range(3_000):
-        cache.use(_serve(body([user([_marked(f"{number} {LONG}")])])), at=number)
-    assert len(cache._entries) < 1_500
+    cache._prune_at = 4
+    for number, at in enumerate((0.0, 0.0, 0.0, 2_000.0)):
+        cache.use(_serve(body([user([_marked(f"{number} {LONG}")])])), at=at)
+    assert len(cache._entries) == 1
 
 
 @given(requests(), st.floats(0, 300))
@@ -309,3 +313,20 @@ def test_an_appended_conversation_reads_its_last_prefix(pair: tuple[dict[str, An
     read = cache.use(_serve(second), at=1.0).read
     assert read <= shared
     assert read <= wrote.written_5m + wrote.written_1h
+
+
+def test_thinking_is_cached_with_what_follows_it() -> None:
+    """CACHE-10: a marker behind it writes it, and it is input when it is read."""
+    thought = {"type": "thinking", "thinking": "Why? " * 400, "signature": "s"}
+    end = {"role": "user", "content": [_marked("Go on.")]}
+
+    def read(*blocks: Message) -> Bill:
+        messages = [user("Hello."), assistant(*blocks, text("Well.")), end]
+        request = {"model": OPUS, "system": LONG * 5, "messages": messages}
+        cache = PromptCache()
+        cache.use(_serve(request), 0.0)
+        return cache.use(_serve(request), 1.0)
+
+    with_it, without = read(thought), read()
+    assert with_it.uncached == without.uncached
+    assert with_it.read > without.read + 300

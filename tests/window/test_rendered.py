@@ -66,8 +66,19 @@ def test_odd_content_can_be_rendered() -> None:
 
 @given(requests())
 def test_pieces_add_up_to_what_counts(request: dict[str, Any]) -> None:
-    """The pieces of what is served weigh what counts, but for the frames of messages that hold nothing."""
+    """The pieces of what is served weigh what counts, but for frames: of the request, of messages that hold nothing."""
     served = serve(request, resolve(request["model"]))
     weighed = sum(piece.tokens for piece in render(served.request, served.profile))
     empty = sum(not message["content"] for message in served.request["messages"])
+    weighed += served.window.overheads["request"]
     assert weighed <= served.window.tokens <= weighed + 3 * empty
+
+
+def test_a_first_image_is_another_setting_of_the_messages() -> None:
+    """MEDIA-08: a first image, or the last one gone, invalidates the cached messages; one more does not."""
+    image = {"type": "image", "source": {"type": "url", "url": "u"}}
+
+    def setting(*blocks: dict[str, Any]) -> Any:
+        return settings_of(body([{"role": "user", "content": [text("Hello."), *blocks]}]))["messages"]
+
+    assert setting() != setting(image) == setting(image, image)

@@ -7,6 +7,7 @@ from hypothesis import given
 
 from ctxwindow.testing import json_values
 from ctxwindow.window import read_usage
+from ctxwindow.window.usage import latest
 
 
 def test_the_prompt_is_the_sum_of_three_fields() -> None:
@@ -101,3 +102,11 @@ def test_nothing_is_learnt_from_nonsense(usage: dict[str, Any]) -> None:
 def test_any_json_is_read_without_an_error(value: Any) -> None:
     read_usage(value)
     read_usage({"input_tokens": value, "iterations": value, "cache_creation": value, "output_tokens_details": value})
+
+
+def test_the_usage_of_a_stream_is_cumulative() -> None:
+    """TOK-06."""
+    usage: dict[str, Any] = {"input_tokens": 25, "cache_read_input_tokens": 7, "output_tokens": 1}
+    for output in (15, 40):
+        usage = latest(usage, {"input_tokens": None, "output_tokens": output})
+    assert usage == {"input_tokens": 25, "cache_read_input_tokens": 7, "output_tokens": 40}

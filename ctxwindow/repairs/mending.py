@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ctxwindow.catalog import ModelProfile, resolve
-from ctxwindow.repairs.blank import NOTHING, leave_out_nothing
+from ctxwindow.repairs.blank import BLANK, NOTHING, leave_out_blank, leave_out_nothing
+from ctxwindow.repairs.echoes import LEFT_BEHIND, TOOLSETS, leave_behind, name_toolsets
 from ctxwindow.repairs.ending import ENDING, TRAILING, discard_reply, go_on, strip_end
-from ctxwindow.repairs.fields import BREAKPOINTS, FIELDS, keep_four_breakpoints, leave_out_fields
+from ctxwindow.repairs.fields import FIELDS, MARKERS, keep_four_markers, leave_out_fields
 from ctxwindow.repairs.history import History, Repair
 from ctxwindow.repairs.instructions import PLACES, UNSUPPORTED, place_instructions, remind_instead
 from ctxwindow.repairs.pairs import IDS, PAIRS, pair_results, rename_calls
@@ -23,24 +24,30 @@ from ctxwindow.rules import API_VERSION, Violation, find_violations
 from ctxwindow.rules.registry import named
 from ctxwindow.rules.view import plain
 
-__all__ = ["repair"]
+__all__ = ["MENDED", "repair"]
 
 _Fix = Callable[[History, Sequence[Violation]], None]
 
 _FIXES: tuple[tuple[frozenset[str], _Fix], ...] = (
     (frozenset(FIELDS), leave_out_fields),
-    (NOTHING, leave_out_nothing),
+    (BLANK, leave_out_blank),
+    (LEFT_BEHIND, leave_behind),
     (IDS, rename_calls),
     (PAIRS, pair_results),
+    (TOOLSETS, name_toolsets),
     (SERVER_CALLS, leave_out_pairs),
+    (NOTHING, leave_out_nothing),
     (THINKING, leave_out_thinking),
     (UNSUPPORTED, remind_instead),
     (PLACES, place_instructions),
     (MANUAL, stop_manual_thinking),
     (ENDING, go_on),
     (TRAILING, strip_end),
-    (BREAKPOINTS, keep_four_breakpoints),
+    (MARKERS, keep_four_markers),
 )
+
+MENDED = frozenset[str]().union(*(mended for mended, _ in _FIXES))
+"""Ids of the rules whose violations are mended, as far as they are about the history."""
 
 _MOST_PASSES = 40
 """A bound on mending one mistake after another; no history found so far needed a dozen."""
