@@ -79,7 +79,8 @@ def check_fixed(
     Raises:
         InvalidRequest: a rule is broken that no later message can mend.
     """
-    request: dict[str, Any] = {**settings, "model": profile.id, "max_tokens": 1}
+    # No max_tokens: it comes with each plan, and rules that compare with it (THINK-04) wait for it.
+    request: dict[str, Any] = {**settings, "model": profile.id}
     request["messages"] = list(messages) or [{"role": "user", "content": "."}]
     request |= {key: value for key, value in (("system", system), ("tools", tools)) if value is not None}
     raise_errors(find_violations(request, profile=profile, betas=settings.get("betas"), final=False))
