@@ -82,9 +82,10 @@ def _emulator(script: Path | None, session: str | None) -> Emulator:
     if not isinstance(said, dict) or not {"replies", "summaries"} >= said.keys():
         raise HistoryError("this is no script.", path=str(script), remedy=_SCRIPT)
     try:
-        return Emulator(**{key: Scripted(value) for key, value in said.items()})
+        spoken = {key: Scripted(value) for key, value in said.items()}
     except (MisuseError, TypeError):
         raise HistoryError("a reply in it is of no form that is known.", path=str(script), remedy=_SCRIPT) from None
+    return Emulator(spoken.get("replies"), summaries=spoken.get("summaries"))
 
 
 def _read(path: Path) -> Any:

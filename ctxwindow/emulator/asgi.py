@@ -16,7 +16,8 @@ from starlette.routing import Route
 
 from ctxwindow.emulator.admission import BATCH_BYTES
 from ctxwindow.emulator.engine import Emulator
-from ctxwindow.emulator.http import Cut, Request, Response, Unanswered
+from ctxwindow.emulator.http import ApiError, Cut, Request, Response, Unanswered, error_body
+from ctxwindow.record import to_json
 
 if TYPE_CHECKING:
     from starlette.requests import Request as Incoming
@@ -54,7 +55,15 @@ def app(emulator: Emulator, clock: Callable[[], float] = time.time) -> Starlette
             return Plain(response.body, status_code=response.status, headers=response.headers)
         return StreamingResponse(_chunks(response), status_code=response.status, headers=response.headers)
 
-    return Starlette(routes=[Route("/{path:path}", endpoint, methods=_METHODS)])
+    routes = [Route("/{path:path}", endpoint, methods=_METHODS)]
+    return Starlette(routes=routes, exception_handlers={Exception: _fault_of_ours})
+
+
+async def _fault_of_ours(incoming: Incoming, error: Exception) -> Plain:
+    """What a client sees of an error in the emulator itself; Starlette raises it again, for the log of the server."""
+    del incoming, error
+    body = error_body(ApiError(500, "Internal server error"), "")
+    return Plain(to_json(body), status_code=500, media_type="application/json")
 
 
 async def _read(incoming: Incoming) -> bytes:

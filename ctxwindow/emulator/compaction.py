@@ -11,8 +11,8 @@ from ctxwindow.emulator.http import refusal
 from ctxwindow.emulator.replies import Reply
 from ctxwindow.emulator.signing import CompactionRecord, Signer, digest
 from ctxwindow.record.blocks import blocks_of
+from ctxwindow.rules.editing import COMPACT
 from ctxwindow.rules.view import plain
-from ctxwindow.window.served import COMPACT
 
 __all__ = ["DefaultSummary", "pauses", "signed_block", "summary_text", "threshold_block", "verify"]
 

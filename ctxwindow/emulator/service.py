@@ -20,7 +20,7 @@ from ctxwindow.emulator.prompt import prompt_of
 from ctxwindow.emulator.replies import Replies, Reply, make_reply
 from ctxwindow.emulator.schema import check_types, only_for_create
 from ctxwindow.emulator.usage import compaction_entry, message_entry, usage_of
-from ctxwindow.emulator.verdict import BINDING_BETA, ReplyMemory, Verdict, behavior, judge
+from ctxwindow.emulator.verdict import BINDING_BETA, ReplyMemory, Verdict, behavior, finding_of, judge
 from ctxwindow.rules import View, find_violations
 from ctxwindow.rules.view import plain
 from ctxwindow.window import Bill, PromptCache, Served
@@ -140,6 +140,10 @@ class Service:
     def _accept(self, body: dict[str, Any], setting: Setting) -> _Accepted:
         """Judge a body by everything but its size."""
         profile = self.profile(body["model"])
+        view = View.of(body, profile=profile, enforcement="auto" if self._new_account else "off")
+        too_many = finding_of("CTX-19", view)
+        if too_many is not None:  # before everything that takes as long as the request is
+            raise refusal(too_many)
         found = find_violations(body, profile=profile, betas=setting.betas, api_version=setting.version)
         errors = [violation for violation in found if violation.severity == "error"]
         if errors:
@@ -149,7 +153,6 @@ class Service:
         compaction.verify(body, binder.signer, accept_foreign=binder.accept_foreign)
         chain = Chain(body, binder.signer)
         thoughts = binder.examine(body, chain)
-        view = View.of(body, profile=profile, enforcement="auto" if self._new_account else "off")
         self._memory.check(view)
         action = behavior(view, batch=setting.batch)
         verdict = judge(thoughts, binder, profile, action, betas)

@@ -17,7 +17,7 @@ from ctxwindow.rules.enforcement import enforced_as
 from ctxwindow.rules.replay import thinking_of
 from ctxwindow.rules.view import plain
 
-__all__ = ["BINDING_BETA", "Behavior", "ReplyMemory", "Verdict", "behavior", "judge"]
+__all__ = ["BINDING_BETA", "Behavior", "ReplyMemory", "Verdict", "behavior", "finding_of", "judge"]
 
 BINDING_BETA = "thinking-binding-controls-2026-08-01"
 
@@ -98,6 +98,12 @@ def _mismatch(thought: Thought, betas: frozenset[str]) -> str:
     return f"{text} {thought.diagnosis}".strip()
 
 
+def finding_of(identity: str, view: View) -> str | None:
+    """What one rule says of a request as a whole; None when it is not broken."""
+    check = rule(identity).check
+    return next((finding.message for finding in (check(view) if check else ())), None)
+
+
 _REMEMBERED = 4_096
 """Replies; the oldest are forgotten."""
 
@@ -146,7 +152,6 @@ class ReplyMemory:
     @staticmethod
     def _difference(view: View, index: int, original: Mapping[str, Any]) -> str | None:
         """What the API says of the message at `index` when the reply was `original`."""
-        check = rule("REPLAY-02").check
         seen = View(
             view.messages,
             outline=view.outline,
@@ -154,4 +159,4 @@ class ReplyMemory:
             settings=view.frame.settings,
             previous={"messages": [*view.messages[:index], original]},
         )
-        return next((finding.message for finding in (check(seen) if check else ())), None)
+        return finding_of("REPLAY-02", seen)

@@ -31,10 +31,6 @@ def _budget(request: Mapping[str, Any]) -> Any:
     return plain(request.get("output_config")).get("task_budget")
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def allowed(view: View) -> Iterator[Finding]:
     """TB-01. The API's own texts are not known. A model of which it is not known is not judged."""
     given, profile = _budget(view.frame.settings), view.frame.profile
@@ -50,8 +46,8 @@ def allowed(view: View) -> Iterator[Finding]:
     total, left = budget.get("total"), budget.get("remaining")
     wrong = {
         "type": None if budget.get("type") == "tokens" else "Input should be 'tokens'",
-        "total": None if _is_count(total) and total >= _LEAST else f"Input should be at least {_LEAST}",
-        "remaining": None if left is None or _is_count(left) else "Input should be a valid integer",
+        "total": None if type(total) is int and total >= _LEAST else f"Input should be at least {_LEAST}",
+        "remaining": None if left is None or type(left) is int else "Input should be a valid integer",
     }
     for field, text in wrong.items():
         if text is not None:

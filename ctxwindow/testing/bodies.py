@@ -265,9 +265,10 @@ def _one_off(draw: st.DrawFn, draft: _Draft, messages: list[dict[str, Any]]) -> 
             {"role": "assistant", "content": draw(st.sampled_from(["As", [{"type": "text", "text": "{"}]]))}
         )
     elif kind == "compaction" and draft.profile.features.compaction_on_demand and bare:
-        if "context_management" not in body and "stop_sequences" not in body and len(messages) > 1:
-            body["compaction"] = {"type": "summarize"}
-            draft.betas.add("compact-2026-09-04")
+        for field in ("context_management", "stop_sequences"):  # CMP-18
+            body.pop(field, None)
+        body["compaction"] = {"type": "summarize"}
+        draft.betas.add("compact-2026-09-04")
     elif kind == "warming" and bare and draft.thinking_type != "enabled" and "stream" not in body:
         body["max_tokens"] = 0
 

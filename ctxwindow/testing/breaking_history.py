@@ -86,9 +86,9 @@ def _insert_a_text(subject: Subject) -> Iterator[Apply]:
 
 
 @breaks(HISTORY, "BIND-05")
-def _drop_an_image(subject: Subject) -> Iterator[Apply]:
-    for place in _checked(subject, "user", "image"):
-        if len(place.content) > 1:
+def _drop_a_block(subject: Subject) -> Iterator[Apply]:
+    for place in _checked(subject, "user", "text", "image", "document"):
+        if len(place.content) > 1 and not is_blank_text(place.block):
             yield partial(delitem, place.content, place.at)
 
 

@@ -40,13 +40,13 @@ def _result_messages(subject: Subject) -> list[int]:
     return found
 
 
-@breaks(MESSAGES, "TOOL-01")
+@breaks(MESSAGES, "TOOL-01", "CMP-19")
 def _drop_a_message_of_results(subject: Subject) -> Iterator[Apply]:
     for index in _result_messages(subject):
         yield partial(delitem, subject.messages, index)
 
 
-@breaks(MESSAGES, "TOOL-01")
+@breaks(MESSAGES, "TOOL-01", "CMP-19")
 def _drop_a_result(subject: Subject) -> Iterator[Apply]:
     for place in subject.results():
         yield partial(delitem, place.content, place.at)

@@ -90,9 +90,13 @@ def _warm_a_stream(subject: Subject) -> Iterator[Apply]:
 
 @breaks(SETTINGS, "MSG-19")
 def _cite_in_structured_output(subject: Subject) -> Iterator[Apply]:
-    if (subject.body.get("output_config") or {}).get("format") is not None:
-        for place in subject.places("user", "document"):
-            yield partial(setitem, place.block, "citations", {"enabled": True})
+    for place in subject.places("user", "document"):
+        yield partial(_cite, subject, place.block)
+
+
+def _cite(subject: Subject, document: dict[str, Any]) -> None:
+    document["citations"] = {"enabled": True}
+    _config(subject, "format", {"type": "json_schema", "schema": {"type": "object"}})
 
 
 # ---- tools

@@ -14,10 +14,10 @@ from ctxwindow.rules.enforcement import STALE, enforced_as, thinking_states
 from ctxwindow.rules.exchange import Exchange, Previous
 from ctxwindow.rules.replay import seal
 from ctxwindow.rules.view import Enforcement, View, plain
-from ctxwindow.window.cached import PromptCache
+from ctxwindow.window.cached import Prompt, PromptCache
 from ctxwindow.window.cost import bill
 from ctxwindow.window.effect import Change, Effect
-from ctxwindow.window.rendered import SECTIONS, Piece, Section, render, settings_of
+from ctxwindow.window.rendered import SECTIONS, Piece, Section, settings_of
 from ctxwindow.window.served import Served, serve
 from ctxwindow.window.window import BlockCount, Disposition
 
@@ -55,9 +55,9 @@ def compare(
     stale = [state.path for state in states if state.state in STALE] if enforced != "off" else []
     unreadable = [state.path for state in states if state.state == "unreadable"]
     was, now = serve(sent_before, earlier), serve(after, profile, dropped=stale, unreadable=unreadable)
-    cache = PromptCache()
-    first = cache.use(was, 0.0)
-    warm, cold = cache.use(now, max(0.0, age)), PromptCache().use(now, 0.0)
+    cache, prompt, old_prompt = PromptCache(), Prompt.of(now), Prompt.of(was)
+    first = cache.use(old_prompt, 0.0)
+    warm, cold = cache.use(prompt, max(0.0, age)), PromptCache().use(prompt, 0.0)
     when = _latest_price(profile) if at is None else at
     counted, sent = _blocks(sent_before, was), _blocks(after, now)
     return Effect(
@@ -75,7 +75,7 @@ def compare(
         cold=cold,
         cost_warm=bill(profile, warm, when),
         cost_cold=bill(profile, cold, when),
-        change=_first_change(was, now, {key: block for key, block in reversed(sent) if block.disposition in _WHY}),
+        change=_first_change(was, now, prompt.pieces, old_prompt.pieces, sent),
     )
 
 
@@ -138,31 +138,31 @@ _WHY: dict[Disposition, str] = {
 }
 
 
-def _first_change(was: Served, now: Served, fates: Mapping[str, BlockCount]) -> Change | None:
+def _first_change(
+    was: Served, now: Served, pieces: list[Piece], old_pieces: list[Piece], sent: Sequence[tuple[str, BlockCount]]
+) -> Change | None:
     """The first difference in what is rendered; None where the earlier prompt is a beginning of the later one."""
     settings, old_settings = (settings_of(served.request, served.profile) for served in (now, was))
-    pieces, old_pieces = render(now.request, now.profile), render(was.request, was.profile)
     for section in SECTIONS:
         for name, value in settings[section].items():
             if value != old_settings[section][name]:
-                reason = f"setting_changed [{_SETTING_RULES[section]}]: The cache of {section} and all behind it depends on it."
-                return Change(path=name, reason=reason)
+                reason = f"The cache of {section} and of all behind it depends on it."
+                return Change(path=name, reason=f"setting_changed [{_SETTING_RULES[section]}]: {reason}")
         new, old = ([piece for piece in side if piece.section == section] for side in (pieces, old_pieces))
         at = next((index for index, (a, b) in enumerate(zip(new, old, strict=False)) if a.key != b.key), None)
-        if at is None and len(old) > len(new):
-            at = len(new)
-        if at is None and section != "messages" and len(new) > len(old):
-            at = len(old)
+        if at is None and (len(old) > len(new) or (len(new) > len(old) and section != "messages")):
+            at = min(len(new), len(old))
         if at is not None:
-            return _change(section, new[at:], old[at:], now, fates)
+            return _change(section, new[at:], old[at:], now, sent)
     return None
 
 
 def _change(
-    section: Section, new: list[Piece], old: list[Piece], now: Served, fates: Mapping[str, BlockCount]
+    section: Section, new: list[Piece], old: list[Piece], now: Served, sent: Sequence[tuple[str, BlockCount]]
 ) -> Change:
     """What happened where two prompts part, `new` and `old` being what follows in either."""
-    fate = fates.get(_content(old[0].block)) if old else None
+    key = _content(old[0].block) if old else None
+    fate = next((block for content, block in sent if content == key and block.disposition in _WHY), None)
     if fate is not None:
         return Change(path=fate.path, reason=f"{fate.disposition} [{fate.rule}]: {_WHY[fate.disposition]}")
     path = _sent_path(new[0].path, now) if new else _end(section, now)

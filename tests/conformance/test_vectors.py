@@ -15,8 +15,10 @@ import ctxwindow
 from ctxwindow.catalog import resolve
 from ctxwindow.emulator import Emulator
 from ctxwindow.rules import check, prefix_report
+from ctxwindow.rules.budgets import remaining
 from ctxwindow.testing.fake import FakeClaude
 from ctxwindow.window import Bill, PromptCache, bill, read_usage, serve
+from ctxwindow.window.billing import shares
 from ctxwindow.window.media import image_tokens, resized
 from ctxwindow.window.tokens import have_exact
 from tests.emulated import ask
@@ -111,7 +113,9 @@ def test_v_tok_2() -> None:
     assert usage is not None
     assert (usage.prompt, usage.output) == (23_000, 1_000)
     assert (usage.prompt or 0) + (usage.output or 0) == 24_000
-    assert sum(entry["input_tokens"] for entry in entries) == 203_000  # type: ignore[misc]
+    billed = shares({"input_tokens": 23_000, "output_tokens": 1_000, "iterations": entries})
+    assert sum(share.tokens.prompt for share in billed) == 203_000
+    assert sum(share.tokens.output for share in billed) == 4_500
 
 
 def test_v_tok_3() -> None:
@@ -126,6 +130,13 @@ def test_v_tok_3() -> None:
     assert usage is not None
     assert (usage.prompt, usage.uncached, usage.read) == (1_760, 1_348, 412)
     assert (usage.prompt or 0) + 442 == 2_202
+    assert [
+        (share.kind, share.tokens.prompt, share.tokens.output) for share in shares({**top, "iterations": entries})
+    ] == [
+        ("message", 412, 89),
+        ("advisor_message", 823, 1_612),
+        ("message", 1_760, 442),
+    ]
 
 
 def test_v_tok_5() -> None:
@@ -168,12 +179,12 @@ def test_v_ctx_1() -> None:
         assert usage.prompt == read + 50
 
 
-LONG = "alpha beta gamma delta " * 10_000
+WORDS = "alpha beta gamma delta "
 
 
 def test_v_ctx_2() -> None:
     """V-CTX-2: total input > window: 400 `prompt is too long: N tokens > M maximum`."""
-    request = body({"role": "user", "content": LONG * 6}, model="claude-sonnet-4-5")
+    request = body({"role": "user", "content": WORDS * 60_000}, model="claude-sonnet-4-5")
     counted = ctxwindow.count(request)
     answer = ask(Emulator(), request)
     assert answer.status == 400
@@ -182,10 +193,10 @@ def test_v_ctx_2() -> None:
 
 def test_v_ctx_3() -> None:
     """V-CTX-3: input near 150k of a 200k window, max_tokens 64k: accepted, cut at the edge of the window."""
-    request = body({"role": "user", "content": LONG * 3}, model="claude-sonnet-4-5", max_tokens=64_000)
+    request = body({"role": "user", "content": WORDS * 22_000}, model="claude-sonnet-4-5", max_tokens=64_000)
     prompt = ctxwindow.count(request).tokens
-    assert 136_000 < prompt < 200_000
-    answer = ask(Emulator([LONG * 2]), request)
+    assert 136_000 < prompt < 160_000
+    answer = ask(Emulator([WORDS * 20_000]), request)
     assert answer.status == 200
     assert answer.body["stop_reason"] == "model_context_window_exceeded"
     assert answer.body["usage"]["output_tokens"] == 200_000 - prompt < 64_000
@@ -440,7 +451,13 @@ def test_v_cache_4() -> None:
     assert 0 < a < b < c
 
 
-# ---- prices, versions, the SDK
+# ---- budgets, prices, versions, the SDK
+
+
+def test_v_tb_1() -> None:
+    """V-TB-1: of 100,000, turns of 5,000, 2,800 + 4,000 and 1,200 + 6,000 leave 95,000, 88,200 and 81,000."""
+    turns = [(0, 5_000), (2_800, 4_000), (1_200, 6_000)]
+    assert [remaining(100_000, turns[: number + 1]) for number in range(3)] == [95_000, 88_200, 81_000]
 
 
 def test_v_price_1() -> None:

@@ -50,10 +50,8 @@ def test_the_sdk_over_http(url: str) -> None:
         plain = client.messages.create(model=BOUND, max_tokens=100, messages=HELLO)
         with client.messages.stream(model=BOUND, max_tokens=100, messages=HELLO) as stream:
             streamed = stream.get_final_message()
-        assert plain.to_dict()["content"] == [
-            {key: value for key, value in block.items() if key != "parsed_output"}
-            for block in streamed.to_dict(exclude_unset=True)["content"]  # type: ignore[attr-defined]
-        ] or [block.type for block in plain.content] == [block.type for block in streamed.content]
+        assert [block.type for block in plain.content] == [block.type for block in streamed.content]
+        assert plain.usage.output_tokens == streamed.usage.output_tokens
         with pytest.raises(anthropic.NotFoundError):
             client.messages.create(model="nope", max_tokens=100, messages=HELLO)
         assert client.messages.count_tokens(model=BOUND, messages=HELLO).input_tokens == plain.usage.input_tokens
@@ -120,6 +118,20 @@ def test_other_methods_and_paths_are_typed_errors_too() -> None:
     for method, url in (("DELETE", "/v1/messages"), ("GET", "/"), ("PUT", "/v1/models/%2e%2e/x")):
         response = in_process(Emulator(), method=method, url=url)
         assert (response.status_code, response.json()["error"]["type"]) == (404, "not_found_error")
+
+
+def test_an_error_of_ours_is_typed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ERR-01"""
+    emulator = Emulator()
+    monkeypatch.setattr(emulator, "handle", None)
+
+    async def main() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=app(emulator), raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://emulator.invalid") as client:
+            return await client.get("/v1/models")
+
+    response = asyncio.run(main())
+    assert (response.status_code, response.json()["error"]["type"]) == (500, "api_error")
 
 
 def test_ctx_18_a_body_that_is_too_large_is_refused() -> None:

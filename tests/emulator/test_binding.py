@@ -208,8 +208,9 @@ def test_bind_03_other_models_are_not_checked() -> None:
 @pytest.mark.parametrize("place", [5, -5])
 def test_replay_04_corrupted_signatures_are_refused_on_every_model(model: str, place: int) -> None:
     """REPLAY-04, BIND-23: also with drop_block."""
-    fields = {"thinking": {"type": "enabled", "budget_tokens": 1_024}, "max_tokens": 2_000} if "haiku" in model else {}
-    made = chat(model, turns=2, **(fields or {"thinking": {"type": "adaptive"}}))
+    manual = "haiku" in model
+    thinks = {"type": "enabled", "budget_tokens": 1_024} if manual else {"type": "adaptive"}
+    made = chat(model, turns=2, thinking=thinks, max_tokens=2_000)
     request = made.copy()
     block = request["messages"][1]["content"][0]
     old = block["signature"][place]

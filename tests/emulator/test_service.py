@@ -248,7 +248,7 @@ def test_cmp_23_to_25_a_changed_block(edit: dict[str, Any], code: str) -> None:
 
 
 def test_cmp_29_tool_changes_come_back_with_the_block() -> None:
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "user", "content": "One."},
         {
             "role": "system",

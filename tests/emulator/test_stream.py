@@ -59,8 +59,8 @@ def gathered(events: tuple[Event, ...]) -> list[dict[str, Any]]:
                     blocks[-1]["signature"] = text
                 case {"type": "input_json_delta", "partial_json": text}:
                     written += text
-                case {"type": "compaction_delta", **fields}:
-                    blocks[-1].update(fields)
+                case {"type": "compaction_delta"}:
+                    blocks[-1].update(data["delta"], type="compaction")
         elif event.name == "content_block_stop" and written:
             blocks[-1]["input"] = from_json(written.encode())
     return blocks

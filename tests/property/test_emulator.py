@@ -49,8 +49,8 @@ def test_what_is_flagged_is_rejected(broken: Broken) -> None:
     agree(broken.request)
 
 
-SCRUBBED = ["compact-2026-01-12", "mid-conversation-tool-changes-2026-07-01"]
-"""Betas that two recorded bodies cannot do without: their recordings hold no headers."""
+SCRUBBED = ["compact-2026-01-12", "mid-conversation-tool-changes-2026-07-01", "advisor-tool-2026-03-01"]
+"""Betas that three recorded bodies cannot do without: their recordings hold no headers."""
 
 VERSION = "2023-06-01"
 """Of all recordings; later versions refuse their sampling parameters (VER-04)."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
+from ctxwindow.catalog import models
 from ctxwindow.rules import check, find_violations, rule
 from ctxwindow.testing import Broken, broken_requests, exchanges, json_values, mutations, requests
+from ctxwindow.testing.breaking_history import HISTORY
 from ctxwindow.testing.broken import ALL, mutate, possible
+from ctxwindow.testing.subject import Mutation
 
 Body = dict[str, Any]
+BOUND = [profile.id for profile in models() if profile.bound]
 
 
 def flagged(broken: Broken) -> set[str]:
@@ -36,27 +41,33 @@ def test_the_next_request_is_clean(pair: tuple[Body, Body]) -> None:
     assert [state for state in report.thinking if not state.valid] == []
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(broken_requests())
 def test_a_broken_request_is_flagged(broken: Broken) -> None:
     """Every example of `broken_requests()` is flagged with one of the rules that it names."""
     assert flagged(broken) & broken.rules, broken.mutation
 
 
-def test_every_mutation_is_flagged_wherever_it_is_made() -> None:
-    """Each mutation is flagged with its rule at a place of each request that it can break; none is never tried."""
-    tried: set[str] = set()
+@settings(max_examples=20)
+@given(exchanges(models=BOUND), requests(), st.data())
+def test_every_mutation_is_flagged_wherever_it_is_made(
+    pair: tuple[Body, Body], single: Body, data: st.DataObject
+) -> None:
+    """Each mutation that can break a request is flagged with its rule, at any place."""
+    for request, previous in ((pair[1], pair[0]), (single, None)):
+        for mutation, places in possible(request, previous, ALL):
+            broken = mutate(request, previous, mutation, data.draw(st.integers(0, places - 1)))
+            assert flagged(broken) & broken.rules, broken.mutation
 
-    @given(exchanges(), st.data())
-    def each(pair: tuple[Body, Body], data: st.DataObject) -> None:
-        for request, previous in ((pair[1], pair[0]), (data.draw(requests()), None)):
-            for mutation, places in possible(request, previous, ALL):
-                broken = mutate(request, previous, mutation, data.draw(st.integers(0, places - 1)))
-                assert flagged(broken) & broken.rules, broken.mutation
-                tried.add(mutation.name)
 
-    each()
-    assert {mutation.name for mutation in ALL} - tried == set()
+@pytest.mark.parametrize("mutation", ALL, ids=lambda mutation: mutation.name)
+def test_each_mutation_finds_a_request_to_break(mutation: Mutation) -> None:
+    """None is never made: some generated request has a place for it."""
+    pairs = exchanges(models=BOUND) if mutation in HISTORY else requests().map(lambda request: (None, request))
+    once = settings(max_examples=2_000, phases=[Phase.generate])
+    previous, request = find(pairs, lambda pair: bool(possible(pair[1], pair[0], [mutation])), settings=once)
+    broken = mutate(request, previous, mutation, 0)
+    assert flagged(broken) & broken.rules
 
 
 @given(requests(), st.data())

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from anthropic import _base_client, _constants
+from anthropic import Anthropic, _constants
 
 from ctxwindow.emulator.batches import Batches
 from ctxwindow.emulator.http import ApiError
@@ -46,11 +46,11 @@ def test_sdk_02() -> None:
 
 def test_v_sdk_1() -> None:
     """SDK-02: the SDK itself draws the line where it is drawn here."""
-    client = _base_client.BaseClient
-    timeout = client._calculate_nonstreaming_timeout
-    assert timeout(client, _UNSTREAMED, None)  # type: ignore[arg-type] # it looks at nothing of a client's own
+    with Anthropic(api_key="k") as client:
+        timeout = client._calculate_nonstreaming_timeout
+    timeout(_UNSTREAMED, None)
     with pytest.raises(ValueError, match="Streaming is required"):
-        timeout(client, _UNSTREAMED + 1, None)  # type: ignore[arg-type]
+        timeout(_UNSTREAMED + 1, None)
     assert all(_constants.MODEL_NONSTREAMING_TOKENS[model] == most for model, most in _UNSTREAMED_ON.items())
 
 

@@ -107,7 +107,7 @@ def turns(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], dict[str, An
     }
     more = [{"role": "user", "content": draw(texts)} for _ in range(draw(st.integers(0, 2)))]
     answered = [*messages, {"role": "assistant", "content": reply["content"]}]
-    kept = draw(st.sampled_from([answered, answered[1:], messages]))
+    kept: list[dict[str, Any]] = draw(st.sampled_from([answered, answered[1:], messages]))
     later = settings if draw(st.booleans()) else draw(settings_of)
     return (
         {"model": MODEL, "messages": messages, **settings},

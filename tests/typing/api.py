@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, assert_never, assert_type
 
+from anthropic import Anthropic, AsyncAnthropic
+
 import ctxwindow
 from ctxwindow import (
     Conversation,
@@ -21,8 +23,10 @@ from ctxwindow import (
     Window,
 )
 from ctxwindow.catalog import ModelProfile, models, resolve
+from ctxwindow.emulator import Emulator, Fault, Reply, Request, Response
 from ctxwindow.stores import Hit, MemoryStore, SqliteStore, Store, keep, load
 from ctxwindow.summarize import Extractive, Summarizer
+from ctxwindow.testing import FakeClaude
 
 
 def embed() -> None:
@@ -80,3 +84,12 @@ def single(request: dict[str, Any]) -> None:
 
 def summarizer() -> Summarizer:
     return Extractive()
+
+
+def emulate() -> None:
+    fake = FakeClaude(["Hello.", Reply(content=[]), Fault(status=529)], clock=lambda: 0.0, new_account=False)
+    assert_type(fake.client(max_retries=0), Anthropic)
+    assert_type(fake.async_client(), AsyncAnthropic)
+    assert_type(fake.emulator, Emulator)
+    assert_type(fake.requests, list[Request])
+    assert_type(fake.emulator.handle(Request(method="GET", path="/v1/models"), at=0.0), Response)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ctxwindow.catalog import resolve
 from ctxwindow.testing import exchanges, requests
 from ctxwindow.window import Bill, PromptCache, Served, serve
+from ctxwindow.window.framing import FRAMES
 from ctxwindow.window.rendered import render
 from tests.window.scenes import (
     HAIKU,
@@ -29,6 +30,8 @@ from tests.window.scenes import (
 
 CONTROL = {"type": "ephemeral"}
 HOURLY = {"type": "ephemeral", "ttl": "1h"}
+_END = FRAMES["v4.8"].request
+"""Tokens behind the last block, which no breakpoint reaches."""
 LONG = "You answer questions about parts of machines. " * 100
 """Longer than every minimum below 1,024 tokens (CACHE-08)."""
 
@@ -157,7 +160,7 @@ def test_two_lifetimes_are_billed_apart() -> None:
     request = body([user([_marked(ten * 2, HOURLY), _marked(ten * 2)])], system=system)
     spent = _second(before, request)
     at = [_upto(request, path) for path in ("system.0", "messages.0.content.0", "messages.0.content.1")]
-    assert spent == Bill(read=at[0], written_1h=at[1] - at[0], written_5m=at[2] - at[1])
+    assert spent == Bill(read=at[0], written_1h=at[1] - at[0], written_5m=at[2] - at[1], uncached=_END)
     assert spent.written_1h == pytest.approx(2 * spent.read, rel=0.01)
     assert spent.as_usage()["cache_creation_input_tokens"] == spent.written_1h + spent.written_5m
 
@@ -229,7 +232,7 @@ def test_a_stripped_turn_ends_the_cached_prefix() -> None:
     later = body(then, model=HAIKU, cache_control=CONTROL)
     assert _second(first, later).read == _upto(first, "messages.0.content.0")
     kept = _second({**first, "model": OPUS}, {**later, "model": OPUS})
-    assert kept.read == _serve({**first, "model": OPUS}).window.tokens
+    assert kept.read == _serve({**first, "model": OPUS}).window.tokens - _END
 
 
 def test_earlier_thinking_is_read_as_input() -> None:

@@ -66,10 +66,11 @@ def test_odd_content_can_be_rendered() -> None:
 
 @given(requests())
 def test_pieces_add_up_to_what_counts(request: dict[str, Any]) -> None:
-    """The pieces of what is served weigh what counts, but for the frames of messages that hold nothing."""
+    """The pieces of what is served weigh what counts, but for frames: of the request, of messages that hold nothing."""
     served = serve(request, resolve(request["model"]))
     weighed = sum(piece.tokens for piece in render(served.request, served.profile))
     empty = sum(not message["content"] for message in served.request["messages"])
+    weighed += served.window.overheads["request"]
     assert weighed <= served.window.tokens <= weighed + 3 * empty
 
 
