@@ -217,34 +217,6 @@ RULES = (
         modelled="rules.enforcement.enforced_as",
     ),
     Rule(
-        id="BIND-18",
-        sentence="A dropped block names one reason: organisation before end user before model before prefix.",
-        source="anthropic 2.12.0 types/beta/beta_thinking_dropped_input_transformation.py",
-        date="2026-11-20",
-        modelled="rules.reading.drop_reason",
-    ),
-    Rule(
-        id="BIND-19",
-        sentence="Thinking of account-bound models is dropped in other accounts, without an error.",
-        source=f"{_SKILL}/causes.md; platform.claude.com/docs/en/models/haiku-5-5/migration-guide",
-        date="2026-10-08",
-        models="Sonnet 5.5, Haiku 5.5",
-        severity="warning",
-        modelled="rules.reading.reads",
-    ),
-    Rule(
-        id="BIND-20",
-        sentence="Which model reads the thinking of which others is stated per model; what is not stated is unknown.",
-        source=f"{_PAGE}; {_SKILL}/causes.md",
-        date="2026-10-10",
-        severity="warning",
-        modelled="rules.reading.reads",
-        conflict=(
-            "The skill says that nobody else reads Sonnet 5.5, the newer page that Opus 5.5 does: the page is followed; that "
-            "Haiku 5.5 reads nobody else is said for Bedrock only."
-        ),
-    ),
-    Rule(
         id="BIND-21",
         sentence="Changing the model alone never fails the check; all blocks stay in the history.",
         source=_PAGE,

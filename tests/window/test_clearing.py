@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxwindow.catalog import resolve
+from ctxwindow.record.blocks import blocks_of
 from ctxwindow.testing import requests
-from ctxwindow.window import Ledger, entry_for, open_ledger
+from ctxwindow.window import Disposition, Ledger, entry_for, open_ledger
 from ctxwindow.window.clearing import Clearing
 from tests.window.scenes import OPUS, Message, assistant, body, clear_uses, keep, rounds, text, thinking, user
 
@@ -111,8 +112,14 @@ def test_every_block_that_does_not_count_is_listed_under_its_rule(
     """Every block has exactly one disposition, with the id of the rule behind it; not_counted is their sum."""
     request = {**request, "context_management": {"edits": edits}}
     window = _ledger(request, request["messages"]).window()
+    expected = [f"system.{place}" for place in range(len(blocks_of({"content": request.get("system")})))]
+    expected += [f"tools.{place}" for place in range(len(request.get("tools", ())))]
+    for index, message in enumerate(request["messages"]):
+        expected += [f"messages.{index}.content.{place}" for place in range(len(blocks_of(message)))]
+    assert [block.path for block in window.blocks] == expected
     found: dict[str, int] = {}
     for block in window.blocks:
+        assert block.disposition in get_args(Disposition)
         if block.disposition not in ("counted", "deferred") and block.tokens:
             found[block.rule] = found.get(block.rule, 0) + block.tokens
     # Before a compaction block the frames of messages are left out too.

@@ -64,3 +64,9 @@ def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(UnknownModel) as caught:
         ctxwindow.count({"model": "claude-opus-55", "messages": HELLO})
     assert "claude-opus-5-5" in caught.value.near
+
+
+def test_a_request_for_a_compaction_counts_like_any_other() -> None:
+    """TOK-15: count_tokens accepts and ignores `compaction`."""
+    request = {"model": "claude-opus-5-5", "messages": HELLO}
+    assert ctxwindow.count({**request, "compaction": {"type": "summarize"}}) == ctxwindow.count(request)
