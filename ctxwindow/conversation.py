@@ -424,13 +424,13 @@ class Conversation:
             )
         if not state.wire.messages:
             raise ProtocolError("the conversation is empty.", remedy="Append a user message first.")
-        for violation in check_end(self._view(state.wire.messages, state.wire.outline)):
+        for violation in check_end(self._view(state.wire.messages, state.wire.outline, max_tokens=max_tokens)):
             if violation.severity != "error" or (violation.rule == "MSG-04" and state.paused):
                 continue
             reason = violation.message.removeprefix(f"{violation.path}: ")
             raise ProtocolError(reason, rule=violation.rule, path=violation.path, remedy=violation.remedy)
 
-    def _view(self, messages: Sequence[Mapping[str, Any]], outline: Outline) -> View:
+    def _view(self, messages: Sequence[Mapping[str, Any]], outline: Outline, **more: Any) -> View:
         state = self._state
         return View(
             messages,
@@ -438,7 +438,7 @@ class Conversation:
             profile=state.profile,
             system=state.base.get("system"),
             tools=state.base.get("tools"),
-            settings=state.settings,
+            settings={**state.settings, **more},
             betas=state.settings.get("betas"),
         )
 

@@ -168,6 +168,17 @@ def test_max_tokens_that_cannot_be(max_tokens: int) -> None:
     assert caught.value.path == "max_tokens"
 
 
+def test_max_tokens_that_leave_no_room_beside_the_thinking_budget() -> None:
+    """THINK-04: seen when a request is planned, because only then it is known how long the reply may be."""
+    thinking = {"type": "enabled", "budget_tokens": 2_000}
+    conversation = Conversation.start(model="claude-haiku-4-5", settings={"thinking": thinking})
+    conversation.append(USER)
+    with pytest.raises(ProtocolError) as caught:
+        conversation.plan(max_tokens=2_000)
+    assert caught.value.rule == "THINK-04"
+    assert isinstance(conversation.plan(max_tokens=2_001), Send)
+
+
 # -- receive ----------------------------------------------------------------------------------------------
 
 

@@ -40,7 +40,7 @@ class Emulator:
         replies: object = None,
         *,
         summaries: object = None,
-        models_known: Iterable[ModelProfile] = (),
+        profiles: Iterable[ModelProfile] = (),
         api_key: str | None = None,
         account: str = "org-emulated",
         new_account: bool = True,
@@ -54,7 +54,7 @@ class Emulator:
             replies: what the model says: None for short replies of its own, a list of replies (each a string, a list
                 of blocks, a dict, a `Reply` or a `Fault`), or a function of the request's body.
             summaries: what it says when it compacts, in the same forms; an empty string is a compaction that failed.
-            models_known: profiles of your own, next to those of the catalog.
+            profiles: profiles of your own, next to those of the catalog.
             api_key: the one key that is accepted; None: any.
             account: thinking of Sonnet 5.5 and Haiku 5.5 is read in the account that produced it only (BIND-19).
             new_account: whether it was created on or after 2026-08-31, so that the prefix check is on (BIND-04).
@@ -66,7 +66,7 @@ class Emulator:
         Raises:
             MisuseError: the replies are none of these.
         """
-        known = [*models(), *models_known]
+        known = [*models(), *profiles]
         self._count = 0
         self._listed = list({profile.id: profile for profile in known}.values())
         self._api_key = api_key

@@ -22,10 +22,10 @@ def characters(value: object, enough: int) -> int:
         inner = stack.pop()
         if isinstance(inner, str):
             size += len(inner)
-        elif isinstance(inner, Mapping):
-            stack.extend(inner.values())
         elif isinstance(inner, (list, tuple)):
             stack.extend(inner)
+        elif type(inner) is dict or isinstance(inner, Mapping):  # asking the abstract class costs ten times as much
+            stack.extend(inner.values())
     return size
 
 

@@ -119,9 +119,10 @@ def effort_settable(step: Step) -> Iterator[Finding]:
 
 def clear_at_allowed(step: Step) -> Iterator[Finding]:
     """SYS-08. Of the last three texts only the beginning is documented."""
-    clear_at, path = step.message.get("clear_at"), f"{step.path}.clear_at"
+    clear_at = step.message.get("clear_at")
     if clear_at is None:
         return
+    path = f"{step.path}.clear_at"
     remedy = "Leave `clear_at` out, or put the text into a system message of its own."
     if step.role != "system":
         yield Finding(path=path, message=f"{path}: clear_at is only permitted on role 'system' messages", remedy=remedy)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record.turns import is_turn_start
@@ -28,6 +29,7 @@ _INTERLEAVED_BETA = "interleaved-thinking-2025-05-14"
 _ALSO_INTERLEAVED = "claude-sonnet-4-6"
 """Interleaves by itself in adaptive mode, and in manual mode with the beta (THINK-04)."""
 _LEAST_BUDGET = 1024
+_BUDGET = "thinking.enabled.budget_tokens"
 
 
 def shape(view: View) -> Iterator[Finding]:
@@ -98,35 +100,43 @@ def accepted(view: View) -> Iterator[Finding]:
         )
 
 
-def budget(view: View) -> Iterator[Finding]:
-    """THINK-04."""
-    profile, given = view.frame.profile, plain(view.frame.settings.get("thinking")).get("budget_tokens")
+def _manual(view: View) -> Mapping[str, Any] | None:
+    """The setting of thinking where it is manual, on a model that takes it."""
+    profile = view.frame.profile
     if not view.frame.manual_thinking or (profile is not None and refusal(profile, "enabled") is not None):
+        return None
+    return plain(view.frame.settings.get("thinking"))
+
+
+def budget(view: View) -> Iterator[Finding]:
+    """THINK-04, the budget itself."""
+    setting = _manual(view)
+    if setting is None:
         return
-    path = "thinking.enabled.budget_tokens"
+    given = setting.get("budget_tokens")
     if not isinstance(given, int) or isinstance(given, bool):
         wrong = "Field required" if given is None else "Input should be a valid integer"
-        yield Finding(path=path, message=f"{path}: {wrong}", remedy="Give a number of tokens, at least 1024.")
+        yield Finding(path=_BUDGET, message=f"{_BUDGET}: {wrong}", remedy="Give a number of tokens, at least 1024.")
     elif given < _LEAST_BUDGET:
         yield Finding(
-            path=path,
-            message=f"{path}: Input should be greater than or equal to {_LEAST_BUDGET}",
+            path=_BUDGET,
+            message=f"{_BUDGET}: Input should be greater than or equal to {_LEAST_BUDGET}",
             remedy="Give at least 1024 tokens, or disable thinking.",
         )
-    else:
-        yield from _within(view, given, path)
 
 
-def _within(view: View, given: int, path: str) -> Iterator[Finding]:
-    """Whether a budget leaves room for the reply; with interleaved thinking it spans a turn of several replies."""
-    profile, most = view.frame.profile, view.frame.settings.get("max_tokens")
-    if not isinstance(most, int) or isinstance(most, bool) or most == 0 or given < most:
-        return  # no max_tokens: this is to be counted; 0: MSG-17
+def budget_leaves_room(view: View) -> Iterator[Finding]:
+    """THINK-04, beside max_tokens, which is known when a request is sent. Interleaved, a budget spans several replies."""
+    given, most = plain(_manual(view)).get("budget_tokens"), view.frame.settings.get("max_tokens")
+    # No max_tokens: this is to be counted. 0 is MSG-17, and too small a budget is said above.
+    if type(given) is not int or type(most) is not int or most == 0 or given < max(most, _LEAST_BUDGET):
+        return
+    profile = view.frame.profile
     spans = profile is None or profile.thinking.interleaved == "beta" or profile.id == _ALSO_INTERLEAVED
     if spans and _INTERLEAVED_BETA in view.frame.betas:
         return
     yield Finding(
-        path=path,
+        path=_BUDGET,
         message="`max_tokens` must be greater than `thinking.budget_tokens`.",
         remedy="Raise `max_tokens`, which covers thinking and reply together (THINK-05), or lower the budget.",
         severity="warning" if spans and not view.frame.betas_known else None,
@@ -211,6 +221,7 @@ RULES = (
         date="2026-08-22",
         models="requests with manual thinking",
         check=budget,
+        check_end=budget_leaves_room,
     ),
     Rule(
         id="THINK-05",

@@ -113,13 +113,14 @@ def usual_sampling(view: View) -> Iterator[Finding]:
 
 def output_config_placed(step: Step) -> Iterator[Finding]:
     """VER-07."""
-    config = step.message.get("output_config")
-    if "output_config" in step.message and step.role in ("user", "assistant"):
-        yield extra(f"{step.path}.output_config", "Set it for the whole request, or in a system message (effort only).")
+    if "output_config" not in step.message:
+        return
     if step.role == "system":
-        for field in plain(config):
+        for field in plain(step.message["output_config"]):
             if field != "effort":
                 yield extra(f"{step.path}.output_config.{field}", "In a system message only `effort` may be set.")
+    elif step.role in ("user", "assistant"):
+        yield extra(f"{step.path}.output_config", "Set it for the whole request, or in a system message (effort only).")
 
 
 # Fields of each message and block as of anthropic 2.12.0, types/ and types/beta/. Of `cache_control`, `output_config`
@@ -149,9 +150,8 @@ _BODY = frozenset(
 
 def known_fields(step: Step) -> Iterator[Finding]:
     """VER-08, in messages. Blocks of types that are not in the table are not judged."""
-    for field in step.message:
-        if field not in _MESSAGE:
-            yield extra(f"{step.path}.{field}", "A message has `role` and `content`; leave the rest out.")
+    for field in step.message.keys() - _MESSAGE:
+        yield extra(f"{step.path}.{field}", "A message has `role` and `content`; leave the rest out.")
     for block in step.blocks:
         kind = block.data.get("type")
         known = _BLOCKS.get(kind) if isinstance(kind, str) else None

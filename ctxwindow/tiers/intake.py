@@ -79,7 +79,7 @@ def check_fixed(
     Raises:
         InvalidRequest: a rule is broken that no later message can mend.
     """
-    request: dict[str, Any] = {**settings, "model": profile.id, "max_tokens": 1}
+    request: dict[str, Any] = {**settings, "model": profile.id}
     request["messages"] = list(messages) or [{"role": "user", "content": "."}]
     request |= {key: value for key, value in (("system", system), ("tools", tools)) if value is not None}
     raise_errors(find_violations(request, profile=profile, betas=settings.get("betas"), final=False))

@@ -62,7 +62,7 @@ def test_the_same_requests_get_the_same_responses() -> None:
 
 def test_a_profile_of_ones_own() -> None:
     own = ModelProfile(id="my-model", window=1_000, max_output=100)
-    emulator = Emulator(models_known=[own])
+    emulator = Emulator(profiles=[own])
     sent = body("my-model", max_tokens=100)
     assert said(post(emulator, sent))["model"] == "my-model"
     assert get(emulator, "/v1/models/my-model").json["max_input_tokens"] == 1_000

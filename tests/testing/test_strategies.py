@@ -6,7 +6,7 @@ from ctxwindow.rules import find_violations
 from ctxwindow.testing import Step, conversations
 
 
-@given(conversations(today=True))
+@given(conversations())
 def test_generated_conversations_are_valid(steps: list[Step]) -> None:
     messages = [step.message for step in steps[:-1]]
     violations = find_violations({"model": "claude-opus-4-6", "max_tokens": 10, "messages": messages})
