@@ -17,7 +17,7 @@ from ctxwindow.emulator.faults import HEADER, Fault, ScriptedFault
 from ctxwindow.emulator.http import ApiError, Request, Response, error_body
 from ctxwindow.emulator.limits import Limits, Meter
 from ctxwindow.emulator.models import model_info, model_list
-from ctxwindow.emulator.replies import as_replies
+from ctxwindow.emulator.replies import RepliesLike, as_replies
 from ctxwindow.emulator.service import Service, Setting
 from ctxwindow.emulator.signing import Signer
 from ctxwindow.emulator.stream import events_of, with_error
@@ -37,9 +37,9 @@ class Emulator:
 
     def __init__(
         self,
-        replies: object = None,
+        replies: RepliesLike = None,
         *,
-        summaries: object = None,
+        summaries: RepliesLike = None,
         profiles: Iterable[ModelProfile] = (),
         api_key: str | None = None,
         account: str = "org-emulated",

@@ -22,7 +22,17 @@ from ctxwindow.rules.frame import Frame
 from ctxwindow.rules.view import plain
 from ctxwindow.transcripts import read
 
-__all__ = ["Default", "Recorded", "Replies", "Reply", "ReplyLike", "Scripted", "as_replies", "make_reply"]
+__all__ = [
+    "Default",
+    "Recorded",
+    "Replies",
+    "RepliesLike",
+    "Reply",
+    "ReplyLike",
+    "Scripted",
+    "as_replies",
+    "make_reply",
+]
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +58,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
         return "tool_use" if any(block.get("type") == "tool_use" for block in self.content) else "end_turn"
 
 
-ReplyLike: TypeAlias = "str | Sequence[Mapping[str, Any]] | Mapping[str, Any] | Reply | Fault"
+ReplyLike: TypeAlias = str | Sequence[Any] | Mapping[str, Any] | Reply | Fault
+"""How a reply is written; the elements of a list are content blocks."""
 
 
 class Replies(Protocol):
@@ -171,7 +182,11 @@ def _forced_tool(frame: Frame) -> Mapping[str, Any] | None:
     return next((tool for tool in tools if choice["type"] == "any" or tool.get("name") == choice.get("name")), None)
 
 
-def as_replies(given: object) -> Replies:
+RepliesLike: TypeAlias = Scripted | Default | Sequence[ReplyLike] | Callable[[Any], ReplyLike] | None
+"""How a source of replies is written: None for replies of the emulator's own, a list, or a function of the body."""
+
+
+def as_replies(given: RepliesLike) -> Replies:
     """The source that somebody named: None, a list, or a function of the request's body.
 
     Raises:

@@ -32,18 +32,33 @@ def leave_out_thinking(history: History, found: Sequence[Violation]) -> None:
     for rule, _, draft, part, _ in history.places(found):
         for other in _named(rule, draft, part):
             doomed.setdefault(id(other), rule)
-    sequence = [(draft, part) for draft in history.drafts for part in draft.of("thinking")]
-    bound = history.profile is not None and history.profile.bound
-    kept = _longest_run(sequence, doomed) if bound and doomed else range(len(sequence))
-    for number, (draft, part) in enumerate(sequence):
-        cause = doomed.get(id(part))
-        if cause is not None:
-            history.remove(draft, part)
-            history.note("thinking left out", cause, part.path, _WHY[cause])
-        elif number not in kept:
-            history.remove(draft, part)
-            why = "thinking that stays must be one unbroken run, and a block between it and the rest had to go."
-            history.note("thinking left out", "BIND-10", part.path, why)
+    outside_the_run: set[int] = set()
+    if doomed and history.profile is not None and history.profile.bound:
+        checked = _checked(history)
+        run = _longest_run(checked, doomed)
+        outside_the_run = {id(part) for number, part in enumerate(checked) if number not in run}
+    for draft in history.drafts:
+        for part in draft.of("thinking"):
+            cause = doomed.get(id(part))
+            if cause is not None:
+                history.remove(draft, part)
+                history.note("thinking left out", cause, part.path, _WHY[cause])
+            elif id(part) in outside_the_run:
+                history.remove(draft, part)
+                why = "thinking that stays must be one unbroken run, and a block between it and the rest had to go."
+                history.note("thinking left out", "BIND-10", part.path, why)
+
+
+def _checked(history: History) -> list[Part]:
+    """The thinking that the prefix check reads: what stands behind the last compaction block (BIND-15)."""
+    found: list[Part] = []
+    for draft in history.drafts:
+        for part in draft.of("thinking", "compaction"):
+            if part.family == "thinking":
+                found.append(part)
+            elif part.data.get("content"):
+                found = []
+    return found
 
 
 def _named(rule: str, draft: Draft | None, part: Part | None) -> list[Part]:
@@ -61,11 +76,11 @@ def _named(rule: str, draft: Draft | None, part: Part | None) -> list[Part]:
     return [part] if part is not None and part.family == "thinking" else []
 
 
-def _longest_run(sequence: list[tuple[Draft, Part]], doomed: dict[int, str]) -> range:
+def _longest_run(sequence: list[Part], doomed: dict[int, str]) -> range:
     """Indexes of the longest stretch without a doomed block, the last of several."""
     longest, start = range(0), 0
     for end in range(len(sequence) + 1):
-        if end < len(sequence) and id(sequence[end][1]) not in doomed:
+        if end < len(sequence) and id(sequence[end]) not in doomed:
             continue
         if end > start and end - start >= len(longest):
             longest = range(start, end)

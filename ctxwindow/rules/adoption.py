@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ctxwindow.record import same_message
-from ctxwindow.rules.compaction import is_signed
+from ctxwindow.rules.compaction import compaction_blocks, is_signed
 from ctxwindow.rules.prefix import compaction_of, key_of
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
@@ -17,19 +17,19 @@ __all__ = ["RULES"]
 
 def adopted_whole(view: View) -> Iterator[Finding]:
     """CMP-28, against the request before: the two mistakes that draw no error."""
-    old = plain(view.previous).get("messages")
-    if not isinstance(old, (list, tuple)) or not old or not view.messages:
+    old = view.exchange.messages if view.exchange is not None else []
+    if not old or not view.messages:
         return
-    before = compaction_of([plain(message) for message in old])
-    now = compaction_of([plain(message) for message in view.messages])
+    before = compaction_of(old)
+    now = next((block for _, block in reversed(compaction_blocks(view)) if block.get("content")), None)
     if before is not None and is_signed(before.block) and now is None:
         yield Finding(
             path="messages",
             message="the compaction block of the request before is missing: the model no longer sees that history.",
             remedy="Send the block first in every later request, until a newer one replaces it.",
         )
-    new = now is not None and is_signed(now.block) and (before is None or key_of(before.block) != key_of(now.block))
-    if new and len(view.messages) > 1 and same_message(view.message(1), plain(old[0])):
+    new = now is not None and is_signed(now) and (before is None or key_of(before.block) != key_of(now))
+    if new and len(view.messages) > 1 and same_message(view.message(1), old[0]):
         yield Finding(
             path="messages.1",
             message="the messages that the compaction block summarises still follow it: the model sees them twice.",

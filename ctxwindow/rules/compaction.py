@@ -16,7 +16,10 @@ from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.system import is_effort_only
 from ctxwindow.rules.view import Step, View, plain
 
-__all__ = ["RULES", "blocks_in", "is_signed"]
+__all__ = ["RULES", "compaction_blocks", "is_signed"]
+
+_DEPTH = 3
+"""Dots in `messages.0.content.0`."""
 
 
 def is_signed(block: Mapping[str, Any]) -> bool:
@@ -24,17 +27,10 @@ def is_signed(block: Mapping[str, Any]) -> bool:
     return bool(block.get("signature")) and bool(block.get("content"))
 
 
-def blocks_in(messages: list[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Path and block of every compaction block."""
-    for index, message in enumerate(messages):
-        content = message.get("content")
-        for place, block in enumerate(content if isinstance(content, list) else ()):
-            if plain(block).get("type") == "compaction":
-                yield f"messages.{index}.content.{place}", block
-
-
-def _all_messages(view: View) -> list[Mapping[str, Any]]:
-    return [plain(message) for message in view.messages]
+def compaction_blocks(view: View) -> list[tuple[str, Mapping[str, Any]]]:
+    """Path and block of every compaction block of a request; those inside other blocks are none."""
+    found = [(path, block) for path, block in view.notable if block.get("type") == "compaction"]
+    return [(path, block) for path, block in found if path.count(".") == _DEPTH]
 
 
 def not_an_empty_string(step: Step) -> Iterator[Finding]:
@@ -50,7 +46,7 @@ def not_an_empty_string(step: Step) -> Iterator[Finding]:
 
 def at_most_one(view: View) -> Iterator[Finding]:
     """CMP-20."""
-    found = [(path, block) for path, block in blocks_in(_all_messages(view)) if block.get("content")]
+    found = [(path, block) for path, block in compaction_blocks(view) if block.get("content")]
     if len(found) > 1 and any(is_signed(block) for _, block in found):
         yield Finding(
             path=found[1][0],
@@ -93,7 +89,7 @@ def turn_complete(view: View) -> Iterator[Finding]:
 def something_to_summarize(view: View) -> Iterator[Finding]:
     """CMP-26."""
     if view.frame.compacts and not any(
-        message.get("role") in ("user", "assistant") and message.get("content") for message in _all_messages(view)
+        message.get("role") in ("user", "assistant") and message.get("content") for message in map(plain, view.messages)
     ):
         yield Finding(
             path="messages",
@@ -106,12 +102,15 @@ def something_to_summarize(view: View) -> Iterator[Finding]:
 
 def _same_block_before(view: View) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
     """Blocks that the exchange before had under the same signature, or summary: path, block, original."""
-    if view.exchange is None:
+    blocks = compaction_blocks(view) if view.exchange is not None else []
+    if not blocks or view.exchange is None:
         return
     reply = view.exchange.reply
-    old = [*view.exchange.messages, *([] if reply is None else [reply])]
-    originals = {key_of(block): block for _, block in blocks_in(old) if block.get("signature") or block.get("content")}
-    for path, block in blocks_in(_all_messages(view)) if originals else ():
+    old = View([*view.exchange.messages, *([] if reply is None else [reply])])
+    originals = {
+        key_of(block): block for _, block in compaction_blocks(old) if block.get("signature") or block.get("content")
+    }
+    for path, block in blocks:
         if key_of(block) in originals:
             yield path, block, originals[key_of(block)]
 

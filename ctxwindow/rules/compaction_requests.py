@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ctxwindow.rules.compaction import blocks_in, is_signed
+from ctxwindow.rules.compaction import compaction_blocks, is_signed
 from ctxwindow.rules.editing import COMPACT, edits_of, fault, number_of
 from ctxwindow.rules.fields import needs
 from ctxwindow.rules.rule import Finding, Rule
@@ -23,8 +23,7 @@ _LONGEST_INSTRUCTIONS = 16_384
 
 def _signed_block(view: View) -> str | None:
     """Path of the first signed block with content; None when there is none."""
-    messages = [plain(message) for message in view.messages]
-    return next((path for path, block in blocks_in(messages) if is_signed(block)), None)
+    return next((path for path, block in compaction_blocks(view) if is_signed(block)), None)
 
 
 def threshold(view: View) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from ctxwindow.record import Fingerprint, Prefix, canonical_message, content_key
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.canonical import deferred_tools
 from ctxwindow.rules.diagnosis import Diagnosis, ThinkingState, of_head, of_messages, tools_of
-from ctxwindow.rules.exchange import Exchange, plain
+from ctxwindow.rules.exchange import Exchange
 from ctxwindow.rules.replay import seal, thinking_of
 
 __all__ = ["Compaction", "Comparison", "block_key", "compaction_of", "key_of"]
@@ -56,8 +56,8 @@ def compaction_of(messages: Sequence[Mapping[str, Any]]) -> Compaction | None:
     for index in range(len(messages) - 1, -1, -1):
         content: Any = messages[index].get("content")
         for place in range(len(content) - 1, -1, -1) if isinstance(content, list) else ():
-            block = plain(content[place])
-            if block.get("type") == "compaction" and block.get("content"):
+            block = content[place]
+            if isinstance(block, (dict, Mapping)) and block.get("type") == "compaction" and block.get("content"):
                 return Compaction(message=index, place=place, block=block)
     return None
 

@@ -6,10 +6,10 @@ all but the last reply; with the reply they know that one too, and which model m
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, TypeAlias
-
-import msgspec
 
 from ctxwindow.record import intake
 
@@ -27,7 +27,8 @@ def plain(message: object) -> Mapping[str, Any]:
     return message if type(message) is dict or isinstance(message, Mapping) else _NOTHING
 
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exchange:
     """A request and, where it is known, its response."""
 
     request: Mapping[str, Any]
@@ -47,7 +48,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
             response = intake(response)
         return cls(request=plain(request), response=response if isinstance(response, Mapping) else None)
 
-    @property
+    @cached_property
     def messages(self) -> list[Mapping[str, Any]]:
         """The messages of the request."""
         messages = self.request.get("messages")
@@ -59,7 +60,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         content = plain(self.response).get("content")
         return {"role": "assistant", "content": content} if isinstance(content, (list, str)) and content else None
 
-    @property
+    @cached_property
     def history(self) -> list[Mapping[str, Any]]:
         """The conversation as it stood after the exchange.
 

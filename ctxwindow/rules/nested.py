@@ -16,7 +16,7 @@ __all__ = ["Found", "notable"]
 Found = tuple[str, Mapping[str, Any]]
 """Path and block."""
 
-_KINDS = ("image", "document", "tool_addition", "tool_removal", "advisor_tool_result")
+_KINDS = frozenset({"image", "document", "compaction", "tool_addition", "tool_removal", "advisor_tool_result"})
 
 
 def notable(path: str, content: Any) -> list[Found]:
@@ -32,7 +32,7 @@ def notable(path: str, content: Any) -> list[Found]:
             if not isinstance(block, (dict, Mapping)):  # asking for dict first is ten times as fast
                 continue
             kind, inner = block.get("type"), block.get("content")
-            if kind in _KINDS or block.get("cache_control") is not None:
+            if (isinstance(kind, str) and kind in _KINDS) or block.get("cache_control") is not None:
                 found.append((f"{path}.{place}", block))
             if isinstance(inner, list):
                 stack.append((f"{path}.{place}.content", inner))

@@ -11,6 +11,7 @@ import httpx2
 
 from ctxwindow.emulator import Emulator, Request, Response
 from ctxwindow.emulator.http import Cut, Unanswered
+from ctxwindow.emulator.replies import RepliesLike
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, AsyncAnthropic
@@ -33,7 +34,7 @@ class FakeClaude:
         requests: every request that came, in order: `fake.requests[-1].json` is the last body.
     """
 
-    def __init__(self, replies: object = None, *, clock: Callable[[], float] = time.time, **settings: Any) -> None:
+    def __init__(self, replies: RepliesLike = None, *, clock: Callable[[], float] = time.time, **settings: Any) -> None:
         """A new emulator.
 
         Args:

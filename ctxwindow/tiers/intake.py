@@ -79,6 +79,7 @@ def check_fixed(
     Raises:
         InvalidRequest: a rule is broken that no later message can mend.
     """
+    # No max_tokens: it comes with each plan, and rules that compare with it (THINK-04) wait for it.
     request: dict[str, Any] = {**settings, "model": profile.id}
     request["messages"] = list(messages) or [{"role": "user", "content": "."}]
     request |= {key: value for key, value in (("system", system), ("tools", tools)) if value is not None}

@@ -63,7 +63,7 @@ def test_functions() -> None:
     source = as_replies(lambda request: f"{len(request['messages'])} messages")
     assert source(body(), PROFILE) == "1 messages"
     with pytest.raises(MisuseError):
-        as_replies(7)
+        as_replies(7)  # type: ignore[arg-type]
 
 
 def test_the_default_thinks_where_the_request_thinks() -> None:

@@ -377,7 +377,7 @@ def test_replies_that_fail_are_the_emulators_fault() -> None:
     assert response.headers["x-should-retry"] == "false"
     spent = post(Emulator([]), body())
     assert refused(spent, 500) == "the emulator's script is used up after 0 replies"
-    assert post(Emulator(lambda request: 7), body()).status == 500
+    assert post(Emulator(lambda request: {"stop_reason": "end_turn"}), body()).status == 500
 
 
 def test_input_is_not_changed() -> None:

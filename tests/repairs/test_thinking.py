@@ -58,6 +58,15 @@ def test_what_stays_on_a_bound_model_is_one_run() -> None:
     assert signatures(mended(*conversation(None, "a", "b", None))[0]) == ["a", "b"]
 
 
+def test_thinking_before_a_compaction_block_is_not_part_of_the_run() -> None:
+    """BIND-15: it is not read."""
+    block = {"type": "compaction", "content": "So far."}
+    first = conversation("a", None)
+    messages, done = mended(*first, GO, reply(block, thought("b"), "Done."), *conversation("c"))
+    assert signatures(messages) == ["a", "b", "c"]
+    assert [rule for rule, _ in done] == ["REPLAY-04"]
+
+
 def test_other_models_lose_only_what_must_go() -> None:
     messages, done = mended(*conversation("a", None, "b"), model=PREFILL)
     assert signatures(messages) == ["a", "b"]
