@@ -34,6 +34,8 @@ _TOOLS: list[dict[str, Any]] = [
 _DEFERRED = {"name": "deploy", "input_schema": {"type": "object"}, "defer_loading": True}
 _FORMAT = {"type": "json_schema", "schema": {"type": "object", "properties": {"answer": {"type": "string"}}}}
 _RARELY = st.sampled_from([False, False, False, True])
+_KEPT: list[Any] = ["all", {"type": "all"}, {"type": "thinking_turns", "value": 1}]
+_EXTRAS: list[dict[str, Any]] = [{}, {"clear_tool_inputs": True}, {"exclude_tools": ["search"]}]
 _SUMMARY = "They fixed parse_config in src/app/main.py; tests/test_config.py still fails."
 
 
@@ -183,7 +185,7 @@ def _output(draw: st.DrawFn, draft: _Draft) -> None:
     levels = list(thinking.effort_levels)
     if draft.thinking_type in ("disabled", "between_tools") and thinking.off_effort_cap is not None:
         levels = levels[: levels.index(thinking.off_effort_cap) + 1]
-    if levels and draw(st.booleans()):
+    if draw(st.booleans()) and levels:
         draft.config["effort"] = draw(st.sampled_from(levels))
     if draw(_RARELY):
         draft.config["format"] = _FORMAT
@@ -205,8 +207,8 @@ def _compacted(draw: st.DrawFn, draft: _Draft) -> None:
         at = draw(st.sampled_from(draft.due))
         if draft.messages[at - 1]["role"] == "user" and not _answers(draft.messages[at - 1]):
             message = draft.messages[at]
-            block = {"type": "compaction", "content": draw(st.sampled_from([_SUMMARY, None]))}
-            draft.messages[at] = {**message, "content": [block, *message["content"]]}
+            unsigned = {"type": "compaction", "content": draw(st.sampled_from([_SUMMARY, None]))}
+            draft.messages[at] = {**message, "content": [unsigned, *message["content"]]}
             draft.betas.add("compact-2026-01-12")
 
 
@@ -216,14 +218,14 @@ def _answers(message: dict[str, Any]) -> bool:
 
 def _edits(draw: st.DrawFn, draft: _Draft) -> None:
     """Context editing and threshold compaction (EDIT-02, EDIT-06, EDIT-07, CMP-01, CMP-32)."""
-    features, edits = draft.profile.features, []
+    features = draft.profile.features
+    edits: list[dict[str, Any]] = []
     if features.context_editing and draft.thinks and draw(_RARELY):
-        keep = draw(st.sampled_from(["all", {"type": "all"}, {"type": "thinking_turns", "value": 1}]))
-        edits.append({"type": "clear_thinking_20251015", "keep": keep})
+        edits.append({"type": "clear_thinking_20251015", "keep": draw(st.sampled_from(_KEPT))})
     if features.context_editing and draw(_RARELY):
         trigger = draw(st.sampled_from([{"type": "input_tokens", "value": 30}, {"type": "tool_uses", "value": 1}]))
         keep = {"type": "tool_uses", "value": draw(st.integers(0, 3))}
-        extra = draw(st.sampled_from([{}, {"clear_tool_inputs": True}, {"exclude_tools": ["search"]}]))
+        extra = draw(st.sampled_from(_EXTRAS))
         edits.append({"type": "clear_tool_uses_20250919", "trigger": trigger, "keep": keep, **extra})
     if edits:
         draft.betas.add("context-management-2025-06-27")
@@ -285,9 +287,8 @@ def _finish(draw: st.DrawFn, draft: _Draft, messages: list[dict[str, Any]]) -> d
     """The body, with its cache markers: at most four, the longer-lived first (CACHE-02, CACHE-04)."""
     body = msgspec.json.decode(msgspec.json.encode({**draft.body, "messages": messages}))
     places = list(cacheable(body))
-    chosen = (
-        sorted(draw(st.sets(st.integers(0, len(places) - 1), max_size=4))) if places and draw(st.booleans()) else []
-    )
+    marked = draw(st.booleans()) and bool(places)
+    chosen = sorted(draw(st.sets(st.integers(0, len(places) - 1), max_size=4))) if marked else []
     long = draw(st.integers(0, len(chosen)))
     for number, place in enumerate(chosen):
         ttl = {"ttl": "1h"} if number < long else draw(st.sampled_from([{}, {"ttl": "5m"}]))

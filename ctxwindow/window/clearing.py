@@ -76,11 +76,12 @@ class Clearing:
     def places(self, cleared: tuple[Cleared, ...]) -> dict[tuple[int, int | None], str]:
         """Index and place of every block that is cleared, with the rule; place None: all thinking of the message."""
         found: dict[tuple[int, int | None], str] = {}
+        uses = [] if self._uses is None else self._uses.uses
         for edit in cleared:
             if edit.type == CLEAR_THINKING:
                 found.update(((index, None), edit.rule) for index in edit.places)
-            elif self._uses is not None:
-                found.update((place, edit.rule) for number in edit.places for place in self._uses.uses[number])
+            else:
+                found.update((place, edit.rule) for number in edit.places for place in uses[number])
         return found
 
     def mark(self) -> ClearingMark:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -98,15 +98,13 @@ def entry_for(
 _NAMING = ("tool_change", "result", "server_result", "compaction")
 
 
-def loads(message: Mapping[str, Any]) -> list[str]:
-    """Names of the deferred tools that a message brings into the window, where it first does (TOOL-20, SYS-10).
+def loads(blocks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Names of the tools that blocks of a message name, which brings deferred ones into the window (TOOL-20, SYS-10).
 
     By a `tool_reference` in a result, or by a `tool_addition`; a `tool_removal` names a tool without bringing it in.
     """
     names: list[str] = []
-    stack: list[Any] = [
-        block for block in blocks_of(message) if isinstance(block, Mapping) and block_type(block).family in _NAMING
-    ]
+    stack: list[Any] = [block for block in blocks if block_type(block).family in _NAMING]
     while stack:
         value = stack.pop()
         if isinstance(value, Mapping):

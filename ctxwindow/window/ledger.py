@@ -154,7 +154,7 @@ class Ledger:
 
     def _load(self, entry: Entry) -> None:
         """A deferred tool is rendered, and counts, from where the conversation first names it (TOOL-20)."""
-        for name in loads(entry.message):
+        for name in loads([block for _, block in entry.clearable.blocks]):
             found = self._deferred.get(name)
             if found is None or name in self._loaded:
                 continue

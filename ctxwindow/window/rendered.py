@@ -174,7 +174,7 @@ class _Sizes:
         """Definition and size of each deferred tool that a block is the first to name."""
         if piece.message is None or not self._waiting:
             return []
-        names = dict.fromkeys(loads({"content": [piece.block]}))
+        names = dict.fromkeys(loads([piece.block]))
         return [self._waiting.pop(name) for name in names if name in self._waiting]
 
     def of(self, piece: Piece, *, opens: bool, first: bool) -> int:

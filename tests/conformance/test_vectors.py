@@ -149,7 +149,7 @@ def test_v_tok_5() -> None:
             result(f"t{number}", "a line of the log. " * 200),
         )
     ]
-    edit = {
+    edit: Any = {
         "type": "clear_tool_uses_20250919",
         "trigger": {"type": "tool_uses", "value": 2},
         "keep": {"type": "tool_uses", "value": 1},
@@ -158,7 +158,7 @@ def test_v_tok_5() -> None:
     found = client.beta.messages.count_tokens(
         model=BOUND,
         messages=[HI, *rounds],  # type: ignore[list-item]
-        context_management={"edits": [edit]},  # type: ignore[list-item, typeddict-item]
+        context_management={"edits": [edit]},
         betas=["context-management-2025-06-27"],
     )
     assert found.context_management is not None
@@ -344,7 +344,7 @@ def test_v_bind_2(edit: str) -> None:
 def test_v_bind_2_with_drop_block() -> None:
     """V-BIND-2: with drop_block an edit of `system` drops all blocks, and nothing is read from the cache."""
     emulator, _, messages = six()
-    binding = {
+    binding: Body = {
         "thinking": {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}},
         "betas": ["thinking-binding-controls-2026-08-01"],
         "cache_control": {"type": "ephemeral"},
@@ -511,7 +511,7 @@ def test_v_cmp_1() -> None:
     assert ctxwindow.count(body(older, *tail)).tokens == ctxwindow.count(body(*tail)).tokens
 
 
-ON_DEMAND = {"compaction": {"type": "summarize"}, "betas": ["compact-2026-09-04"]}
+ON_DEMAND: Body = {"compaction": {"type": "summarize"}, "betas": ["compact-2026-09-04"]}
 
 
 def test_v_cmp_2() -> None:

@@ -81,7 +81,7 @@ def scenes(draw: st.DrawFn) -> Scene:
         {"name": "asleep", "description": draw(words), "input_schema": draw(schemas), "defer_loading": True},
     ]
     system = [{"type": "text", "text": draw(words)}]
-    before = {
+    before: Body = {
         "model": draw(st.sampled_from(BOUND)),
         "max_tokens": 1_000,
         "system": system,
@@ -91,8 +91,8 @@ def scenes(draw: st.DrawFn) -> Scene:
     }
     thought = {"type": "thinking", "thinking": draw(words), "signature": "last".ljust(40, "s")}
     reply = {"role": "assistant", "content": [thought, {"type": "text", "text": draw(words)}]}
-    now = {**before, "messages": [*before["messages"], reply, {"role": "user", "content": draw(words)}]}
-    return Scene(copy.deepcopy(before), copy.deepcopy(now))
+    messages = [*before["messages"], reply, {"role": "user", "content": draw(words)}]
+    return Scene(copy.deepcopy(before), copy.deepcopy({**before, "messages": messages}))
 
 
 def chain(body: Body) -> str:

@@ -81,6 +81,13 @@ def test_what_carries_no_marker(block: dict[str, Any], message: dict[str, Any] |
     assert may_be_marked(text("Hello."), user([]))
 
 
+def test_a_marker_where_none_may_stand_is_no_breakpoint() -> None:
+    """CACHE-09, TOOL-19: such a request is refused; a breakpoint is not made of it."""
+    tool = _marked({"name": "a", "input_schema": {}, "defer_loading": True})
+    assert _where(body([user([_marked(text(" "))])], tools=[tool])) == []
+    assert _where(body([user([text("")])], cache_control=CONTROL)) == []
+
+
 def test_runs_of_calls_and_of_results_are_one_position() -> None:
     """CACHE-06: each run of consecutive tool_use blocks, and of tool_result blocks, counts as one position."""
     calls = [call(f"t{index}") for index in range(3)]

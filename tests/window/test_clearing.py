@@ -11,7 +11,21 @@ from ctxwindow.record.blocks import blocks_of
 from ctxwindow.testing import requests
 from ctxwindow.window import Disposition, Ledger, entry_for, open_ledger
 from ctxwindow.window.clearing import Clearing
-from tests.window.scenes import OPUS, Message, assistant, body, clear_uses, keep, rounds, text, thinking, user
+from tests.window.scenes import (
+    HAIKU,
+    OPUS,
+    Message,
+    assistant,
+    body,
+    call,
+    clear_uses,
+    keep,
+    result,
+    rounds,
+    text,
+    thinking,
+    user,
+)
 
 CLEAR_THINKING = {"type": "clear_thinking_20251015", "keep": keep(1, "thinking_turns")}
 
@@ -54,6 +68,45 @@ def test_thinking_goes_first_and_the_trigger_sees_what_it_left() -> None:
     both = body(messages, CLEAR_THINKING, uses)
     assert [edit.type for edit in _ledger(alone, messages).cleared] == ["clear_tool_uses_20250919"]
     assert [edit.type for edit in _ledger(both, messages).cleared] == ["clear_thinking_20251015"]
+
+
+def test_what_was_cleared_comes_back_when_the_prompt_is_small_again() -> None:
+    """EDIT-01, RET-02: the server edits each request anew; stripped thinking may bring it under the trigger."""
+    loop = rounds(2)
+    loop[1]["content"].insert(0, thinking("a", 400))
+    after = [assistant(text("Read.")), user("Thanks.")]
+    whole, rest = (_ledger(body(loop, model=HAIKU), said).total.tokens for said in (loop, [*loop, *after]))
+    assert rest < whole
+    edit = clear_uses(keep=keep(1), trigger=keep(whole - 1, "input_tokens"))
+    ledger = _ledger(body(loop, edit, model=HAIKU), loop)
+    assert ledger.cleared
+    ledger.anchor(ledger.total.tokens)
+    for message in after:
+        ledger.add(entry_for(message, ledger.profile))
+    assert not ledger.cleared
+    assert ledger.total.tokens == rest
+    assert ledger.window().tokens == sum(ledger.window().by.values())
+
+
+def test_calls_that_code_made_and_loaded_tools_are_rolled_back() -> None:
+    """TOK-20, TOOL-20."""
+    tool = {"name": "deploy", "input_schema": {"type": "object"}, "defer_loading": True}
+    request = body([], tools=[{"name": "find", "input_schema": {"type": "object"}}, tool])
+    found = result("t0", [{"type": "tool_reference", "tool_name": name} for name in ("deploy", "find", "deploy")])
+    messages = [user("Go."), assistant({**call("t0"), "caller": {"type": "code_execution_20250825"}}), user([found])]
+    ledger = _ledger(request, messages[:1])
+    mark, before = ledger.mark(), ledger.window()
+    for _ in range(2):
+        for message in messages[1:]:
+            ledger.add(entry_for(message, ledger.profile))
+        assert ledger.window().not_counted.keys() == {"TOK-20"}
+        assert ledger.window().by["tools"] == before.by["tools"], "what never enters names nothing"
+        ledger.rollback(mark)
+        assert ledger.window() == before
+    ledger.add(entry_for(assistant(call("t0")), ledger.profile))
+    ledger.add(entry_for(user([found]), ledger.profile))
+    assert ledger.window().not_counted == {}
+    assert ledger.window().by["tools"] > before.by["tools"]
 
 
 _EDITS = st.sampled_from(

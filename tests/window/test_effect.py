@@ -32,6 +32,11 @@ def test_an_effect_for_people() -> None:
     assert "secret" not in edited, "content does not appear"
 
 
+def test_thinking_that_is_not_sent_is_told() -> None:
+    without = body([SAID[0], assistant(text("Yes?")), SAID[2]])
+    assert "1 of the request before are not sent" in compare(body(SAID), without).explain()
+
+
 def test_no_price_is_guessed() -> None:
     effect = compare(body(SAID, model="claude-mythos-preview"), body(SAID, model="claude-mythos-preview"))
     assert effect.cost_warm is effect.cost_cold is None

@@ -13,6 +13,13 @@ PROFILE = resolve(OPUS)
 SUMMARY = {"type": "compaction", "content": "They spoke."}
 
 
+def test_what_is_no_object_is_left_alone() -> None:
+    """SHAPE-02 says what is wrong with it; counting goes on."""
+    entry = entry_for(user(["x", result("t0", "done"), None]), PROFILE)
+    assert list(entry.results()) == [(1, "t0")]
+    assert len(entry.size.blocks) == 3
+
+
 def test_an_entry_tells_what_is_out_from_the_start() -> None:
     """CMP-02, CMP-04: what stands before a compaction block in its own message, and a null block."""
     message = assistant(text("a"), SUMMARY, {"type": "compaction", "content": None}, text("b"))
@@ -39,7 +46,7 @@ def _reference(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("block", "names"),
     [
-        (result("t0", [_reference("a"), text("b"), _reference("c")]), ["a", "c"]),
+        (result("t0", [_reference("a"), text("b"), "d", _reference("c")]), ["a", "c"]),
         (
             {
                 "type": "tool_search_tool_result",
@@ -60,4 +67,4 @@ def _reference(name: str) -> dict[str, Any]:
 )
 def test_what_brings_a_deferred_tool_in(block: dict[str, Any], names: list[str]) -> None:
     """TOOL-20, SYS-10: results, additions and the changes that a compaction carries; never the input of a call."""
-    assert sorted(loads(user([block]))) == names
+    assert sorted(loads([block])) == names

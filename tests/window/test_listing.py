@@ -1,7 +1,15 @@
 from __future__ import annotations
 
 from ctxwindow.window import count
-from tests.window.scenes import OPUS, body, clear_uses, keep, rounds
+from tests.window.scenes import OPUS, body, clear_uses, keep, rounds, text, user
+
+
+def test_blank_text_never_counts() -> None:
+    """MSG-06: the API refuses whitespace-only text; nothing is lost without it."""
+    request = body([user([text("Hello."), text(" \n")])])
+    assert [(block.disposition, block.rule) for block in count(request).blocks] == [
+        ("counted", "CTX-01"), ("dropped", "MSG-06"),
+    ]  # fmt: skip
 
 
 def test_a_listing_is_of_the_moment_it_was_asked_for() -> None:
