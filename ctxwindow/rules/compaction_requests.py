@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ctxwindow.rules.compaction import compaction_blocks, is_signed
-from ctxwindow.rules.editing import COMPACT, edits_of, fault, number_of
-from ctxwindow.rules.fields import needs
+from ctxwindow.rules.editing import COMPACT, edits_of
+from ctxwindow.rules.fields import fault, needs, number_of
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ctxwindow.rules.fields import needs
+from ctxwindow.rules.fields import fault, needs, number_of
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
 
-__all__ = ["CLEAR_THINKING", "CLEAR_TOOL_USES", "COMPACT", "RULES", "edits_of", "fault", "number_of"]
+__all__ = ["CLEAR_THINKING", "CLEAR_TOOL_USES", "COMPACT", "RULES", "edits_of"]
 
 CLEAR_TOOL_USES = "clear_tool_uses_20250919"
 CLEAR_THINKING = "clear_thinking_20251015"
@@ -27,23 +27,6 @@ def edits_of(view: View, kind: str) -> Iterator[tuple[str, int, Mapping[str, Any
     for place, edit in enumerate(edits if isinstance(edits, (list, tuple)) else ()):
         if plain(edit).get("type") == kind:
             yield f"context_management.edits.{place}", place, edit
-
-
-def number_of(value: object, *kinds: str, least: int = 0) -> str | None:
-    """What is wrong with `{"type": kind, "value": number}`; None when nothing is."""
-    given = plain(value)
-    if given.get("type") not in kinds:
-        return f".type: Input should be {' or '.join(repr(kind) for kind in kinds)}"
-    number = given.get("value")
-    if not isinstance(number, int) or isinstance(number, bool):
-        return ".value: Input should be a valid integer"
-    return f".value: Input should be greater than or equal to {least}" if number < least else None
-
-
-def fault(path: str, text: str, remedy: str) -> Finding:
-    """What `number_of` says, of the field at `path`."""
-    field, _, fault = f"{path}{text}".partition(": ")
-    return Finding(path=field, message=f"{field}: {fault}", remedy=remedy)
 
 
 def known_edits(view: View) -> Iterator[Finding]:

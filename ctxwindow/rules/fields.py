@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ctxwindow.rules.exchange import plain
 from ctxwindow.rules.frame import Frame
 from ctxwindow.rules.rule import Finding
 
-__all__ = ["extra", "needs", "one_of"]
+__all__ = ["extra", "fault", "needs", "number_of", "one_of"]
 
 
 def extra(path: str, remedy: str) -> Finding:
@@ -38,3 +39,20 @@ def one_of(path: str, values: Sequence[str]) -> Finding:
         message=f"{path}: Input should be {listed} or '{values[-1]}'",
         remedy="Use one of these values, or leave the field out.",
     )
+
+
+def number_of(value: object, *kinds: str, least: int = 0) -> str | None:
+    """What is wrong with `{"type": kind, "value": number}`; None when nothing is."""
+    given = plain(value)
+    if given.get("type") not in kinds:
+        return f".type: Input should be {' or '.join(repr(kind) for kind in kinds)}"
+    number = given.get("value")
+    if not isinstance(number, int) or isinstance(number, bool):
+        return ".value: Input should be a valid integer"
+    return f".value: Input should be greater than or equal to {least}" if number < least else None
+
+
+def fault(path: str, text: str, remedy: str) -> Finding:
+    """What `number_of` says of the field at `path`, or any text of that form: `.inner: what is wrong`."""
+    field, _, wrong = f"{path}{text}".partition(": ")
+    return Finding(path=field, message=f"{field}: {wrong}", remedy=remedy)
