@@ -138,12 +138,8 @@ def _system_pattern(now: Any, old: Any) -> Pattern:
     new, was = canonical_system(now) or [], canonical_system(old) or []
     if _left_out(new, was) is not None:
         return "system_blocks_stripped"
-    several = len(was) > 1 and len(new) == len(was)
-    return (
-        "system_block_rerendered"
-        if several and any(a == b for a, b in zip(new, was, strict=True))
-        else ("system_rerendered")
-    )
+    one_of_several = len(new) == len(was) and any(a == b for a, b in zip(new, was, strict=True))
+    return "system_block_rerendered" if one_of_several else "system_rerendered"
 
 
 def of_messages(

@@ -79,10 +79,11 @@ def _readable(
         key = block_key(blocks_of(messages[int(index)])[int(place)])
         # A block that is new, and does not stand behind the request before, may be anybody's.
         maker = asked if key in older else answered if int(index) >= len(before) else None
+        told = ", the model of the request before" if key in older else ""
         if state.state == "ignored" or maker is None or reads(profile, maker) is not False:
             found.append(state)
             continue
-        reason = f"model_binding_mismatch [BIND-02]: {profile.id} does not read the thinking of {maker.id}."
+        reason = f"model_binding_mismatch [BIND-02]: {profile.id} does not read the thinking of {maker.id}{told}."
         found.append(ThinkingState(path=state.path, valid=False, reason=reason, state="unreadable", rule="BIND-02"))
     return found
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from typing import Any
 
 import pytest
@@ -373,6 +374,10 @@ def test_what_the_model_cannot_read_is_dropped_and_not_stale() -> None:
     found = prefix_report(new, (old, response(1)), resolve("claude-sonnet-5-5"))
     assert [(state.state, state.rule, state.valid) for state in found] == [("unreadable", "BIND-02", False)] * 2
     assert found[0].reason == (
+        "model_binding_mismatch [BIND-02]: claude-sonnet-5-5 does not read the thinking of claude-opus-5-5, the model of the "
+        "request before."
+    )
+    assert found[1].reason == (
         "model_binding_mismatch [BIND-02]: claude-sonnet-5-5 does not read the thinking of claude-opus-5-5."
     )
     # Of Opus 4.8 nothing is stated, and a gap is no claim.
@@ -387,3 +392,24 @@ def test_a_maker_that_is_not_known_is_not_judged() -> None:
     other = {**conversation(1), "model": "claude-opus-5-5"}
     states_now = prefix_report(without_thinking(new, 0), (other, response(1, model="my-own-model")), sonnet)
     assert [state.state for state in states_now] == ["valid"]
+
+
+def test_comparing_costs_the_messages_and_no_more() -> None:
+    def cost(turns: int) -> float:
+        """Function calls, C functions included, for each message."""
+        old, new, count = conversation(turns), conversation(turns + 1), 0
+        new["messages"][turns] = user("edited in the middle")
+
+        def hook(_frame: Any, event: str, _argument: Any) -> None:
+            nonlocal count
+            count += event in ("call", "c_call")
+
+        before = sys.getprofile()
+        sys.setprofile(hook)
+        try:
+            prefix_report(new, (old, response(turns)), BOUND)
+        finally:
+            sys.setprofile(before)
+        return count / len(new["messages"])
+
+    assert cost(1_000) < 1.2 * cost(100)
