@@ -1,5 +1,6 @@
 """What counts, and what it costs: sizes, the ledger, what the server makes of a request, the prompt cache, edits."""
 
+from ctxwindow.window.billing import Share, input_weight, shares
 from ctxwindow.window.breakpoints import Breakpoint, breakpoints
 from ctxwindow.window.cached import PromptCache
 from ctxwindow.window.compare import compare
@@ -11,7 +12,7 @@ from ctxwindow.window.request import count, ledger_of, open_ledger
 from ctxwindow.window.served import Served, serve
 from ctxwindow.window.sizes import CATEGORIES, BlockSize, Category, Fixed, MessageSize, fixed_sizes, size_message
 from ctxwindow.window.tokens import Count, Tokenizer, count_text
-from ctxwindow.window.usage import Usage, read_usage
+from ctxwindow.window.usage import Usage, latest, read_usage
 from ctxwindow.window.window import BlockCount, Disposition, Source, Window
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "MessageSize",
     "PromptCache",
     "Served",
+    "Share",
     "Source",
     "Tokenizer",
     "Ttl",
@@ -44,9 +46,12 @@ __all__ = [
     "count_text",
     "entry_for",
     "fixed_sizes",
+    "input_weight",
+    "latest",
     "ledger_of",
     "open_ledger",
     "read_usage",
     "serve",
+    "shares",
     "size_message",
 ]
