@@ -29,7 +29,7 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         request: the body.
-        rules: ids of rules; at least one of them is broken. More may be, these and others.
+        rules: ids of rules; at least one of them is broken, under the newest API version. More may be, these and others.
         mutation: what was done, in words.
         previous: the request before and its reply, as `check` takes them, for mutations that only they show; else None.
     """
