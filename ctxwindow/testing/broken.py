@@ -14,13 +14,14 @@ from ctxwindow.errors import UnknownModel
 from ctxwindow.testing.bodies import MODELS, exchanges, requests
 from ctxwindow.testing.breaking_history import HISTORY
 from ctxwindow.testing.breaking_messages import MESSAGES
+from ctxwindow.testing.breaking_rounds import ROUNDS
 from ctxwindow.testing.breaking_settings import SETTINGS
 from ctxwindow.testing.subject import Mutation, Subject
 
 __all__ = ["ALL", "Broken", "broken_requests", "mutate", "mutations", "possible"]
 
-_TABLES: tuple[list[Mutation], ...] = (MESSAGES, SETTINGS, HISTORY)
-ALL: tuple[Mutation, ...] = (*MESSAGES, *SETTINGS, *HISTORY)
+_TABLES: tuple[list[Mutation], ...] = (ROUNDS, MESSAGES, SETTINGS, HISTORY)
+ALL: tuple[Mutation, ...] = (*ROUNDS, *MESSAGES, *SETTINGS, *HISTORY)
 """Every mutation."""
 
 
