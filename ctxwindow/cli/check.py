@@ -33,8 +33,8 @@ _SESSION_NOTE = "system prompt, tools and settings are not in a session file, so
 @click.command(
     "check",
     epilog=(
-        "\b\nExamples:\n  ctxwindow check request.json\n  ctxwindow check request-8.json --previous request-7.json --reply "
-        "reply-7.json\n  ctxwindow check request.json --fix mended.json"
+        "\b\nExamples:\n  ctxwindow check request.json\n  ctxwindow check now.json --previous before.json --reply reply.json\n"
+        "  ctxwindow check request.json --fix mended.json"
     ),
 )
 @file_argument

@@ -1,4 +1,6 @@
-"""Mutations of a history that was sent before: edits that make thinking stale on bound models (BIND-10 to BIND-12)."""
+"""Mutations of a history that was sent before: edits that make thinking stale on bound models (BIND-10 to BIND-12), and
+those that take it from a tool loop that is still open, on any model (REPLAY-01, REPLAY-02).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from operator import delitem, setitem
 from typing import Any
 
 from ctxwindow.record.blocks import blocks_of, is_blank_text, seal
+from ctxwindow.record.turns import is_turn_start
 from ctxwindow.testing.subject import Apply, Mutation, Place, Subject, breaks
 
 __all__ = ["HISTORY"]
@@ -113,3 +116,28 @@ def _sent_before(subject: Subject, place: Place) -> bool:
 
 def _swap(one: Place, other: Place) -> None:
     one.content[one.at], other.content[other.at] = other.block, one.block
+
+
+def _open_turn(subject: Subject) -> list[Place]:
+    """Thinking of a turn whose last calls are answered and whose reply is due; none in any other request."""
+    starts = [index for index, message in enumerate(subject.messages) if is_turn_start(message)]
+    open_turn = subject.before is not None and subject.ends_with_user and starts[-1:] != [len(subject.messages) - 1]
+    return [place for place in subject.thinking() if place.message > max(starts, default=-1)] if open_turn else []
+
+
+@breaks(HISTORY, "REPLAY-02")
+def _drop_thinking_of_the_latest_reply(subject: Subject) -> Iterator[Apply]:
+    latest = max(
+        (index for index, message in enumerate(subject.messages) if message["role"] == "assistant"), default=-1
+    )
+    for place in _open_turn(subject):
+        if place.message == latest:
+            yield partial(delitem, place.content, place.at)
+
+
+@breaks(HISTORY, "REPLAY-01")
+def _drop_thinking_of_an_open_loop(subject: Subject) -> Iterator[Apply]:
+    thinking = _open_turn(subject)
+    for place in thinking if subject.profile is not None and not subject.profile.bound else ():
+        if _sent_before(subject, place):
+            yield partial(delitem, place.content, place.at)

@@ -33,7 +33,7 @@ def _config(subject: Subject, field: str, value: Any) -> None:
 # ---- the model
 
 
-@breaks(SETTINGS, "VER-04")
+@breaks(SETTINGS, "VER-04", "VER-06")
 def _sampling_parameters(subject: Subject) -> Iterator[Apply]:
     for field, value in (("temperature", 0.5), ("top_p", 0.9), ("top_k", 5)):
         yield partial(setitem, subject.body, field, value)

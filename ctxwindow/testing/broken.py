@@ -14,13 +14,14 @@ from ctxwindow.errors import UnknownModel
 from ctxwindow.testing.bodies import MODELS, exchanges, requests
 from ctxwindow.testing.breaking_history import HISTORY
 from ctxwindow.testing.breaking_messages import MESSAGES
+from ctxwindow.testing.breaking_rounds import ROUNDS
 from ctxwindow.testing.breaking_settings import SETTINGS
 from ctxwindow.testing.subject import Mutation, Subject
 
 __all__ = ["ALL", "Broken", "broken_requests", "mutate", "mutations", "possible"]
 
-_TABLES: tuple[list[Mutation], ...] = (MESSAGES, SETTINGS, HISTORY)
-ALL: tuple[Mutation, ...] = (*MESSAGES, *SETTINGS, *HISTORY)
+_TABLES: tuple[list[Mutation], ...] = (ROUNDS, MESSAGES, SETTINGS, HISTORY)
+ALL: tuple[Mutation, ...] = (*ROUNDS, *MESSAGES, *SETTINGS, *HISTORY)
 """Every mutation."""
 
 
@@ -29,15 +30,15 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         request: the body.
-        rules: ids of rules; at least one of them is broken. More may be, these and others.
+        rules: ids of rules; at least one of them is broken, under the newest API version. More may be, these and others.
         mutation: what was done, in words.
-        previous: the request before, for mutations that only it shows; else None.
+        previous: the request before and its reply, as `check` takes them, for mutations that only they show; else None.
     """
 
     request: dict[str, Any]
     rules: frozenset[str]
     mutation: str
-    previous: dict[str, Any] | None = None
+    previous: tuple[dict[str, Any], dict[str, Any]] | None = None
 
 
 @st.composite
@@ -81,7 +82,15 @@ def mutate(request: Mapping[str, Any], previous: Mapping[str, Any] | None, mutat
     """The request with one mutation done to it, at one of its places."""
     subject = _subject(request, previous)
     list(mutation.sites(subject))[place]()
-    return Broken(request=subject.body, rules=mutation.rules, mutation=mutation.name, previous=subject.before)
+    before = None if subject.before is None else (subject.before, _reply(request, subject.before))
+    return Broken(request=subject.body, rules=mutation.rules, mutation=mutation.name, previous=before)
+
+
+def _reply(request: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The reply to the request before, as far as the request that carries it tells."""
+    messages, sent = request["messages"], len(before["messages"])
+    said = messages[sent]["content"] if sent < len(messages) and messages[sent]["role"] == "assistant" else []
+    return {"role": "assistant", "model": before.get("model"), "content": copy.deepcopy(said)}
 
 
 def _subject(request: Mapping[str, Any], previous: Mapping[str, Any] | None) -> Subject:

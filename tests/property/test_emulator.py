@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ctxwindow.emulator import Emulator
 from ctxwindow.rules import API_VERSION, check
 from ctxwindow.testing import Broken, broken_requests, mutations, requests
+from ctxwindow.testing.broken import ALL, mutate, possible
 from tests.emulated import ask
 
 SHIPPED = Path(__file__).parents[1] / "data" / "usage_pairs.jsonl.gz"
@@ -49,17 +50,23 @@ def test_what_is_flagged_is_rejected(broken: Broken) -> None:
     agree(broken.request)
 
 
-SCRUBBED = ["compact-2026-01-12", "mid-conversation-tool-changes-2026-07-01", "advisor-tool-2026-03-01"]
-"""Betas that three recorded bodies cannot do without: their recordings hold no headers."""
+SCRUBBED = [
+    "compact-2026-01-12",
+    "mid-conversation-tool-changes-2026-07-01",
+    "advisor-tool-2026-03-01",
+    "task-budgets-2026-03-13",
+]
+"""Betas that a few recorded bodies cannot do without: their recordings hold no headers."""
 
 VERSION = "2023-06-01"
 """Of all recordings; later versions refuse their sampling parameters (VER-04)."""
 
 
 @cache
-def recorded() -> tuple[Body, ...]:
+def recorded(path: Path = SHIPPED) -> tuple[Body, ...]:
     """Recorded bodies that the API itself answered, of models in the catalog."""
-    rows = [json.loads(line) for line in gzip.decompress(SHIPPED.read_bytes()).splitlines()]
+    text = path.read_bytes()
+    rows = [json.loads(line) for line in (gzip.decompress(text) if path.suffix == ".gz" else text).splitlines()]
     answered = [row for row in rows if row["http_status"] == 200 and row["endpoint"] == "messages"]
     own = [row for row in answered if row["provider"] == "anthropic" and check(row["request"]).model is not None]
     return tuple({**row["request"], "betas": [*row["betas"], *SCRUBBED]} for row in own)
@@ -77,3 +84,16 @@ def test_a_recorded_request_is_accepted(number: int) -> None:
 def test_mutations_of_recorded_requests_are_judged_alike(data: st.DataObject) -> None:
     """Mutations of recorded requests: what `check` flags is rejected, the rest is accepted."""
     agree(data.draw(mutations(data.draw(st.sampled_from(recorded())))).request, VERSION)
+
+
+@pytest.mark.recorded
+def test_all_recorded_requests_and_their_mutations_are_judged_alike(recordings: Path) -> None:
+    """The same over all recordings, and over one mutation of each, at its first and its last place."""
+    bodies = recorded(recordings / "usage_pairs.jsonl")
+    assert len(bodies) == 803
+    assert all(agree(body, VERSION) for body in bodies)
+    for number, body in enumerate(bodies):
+        found = possible(body, None, ALL)
+        mutation, places = found[number % len(found)]
+        for place in {0, places - 1}:
+            agree(mutate(body, None, mutation, place).request, VERSION)
