@@ -43,7 +43,7 @@ def test_what_is_clean_is_accepted(request: Body) -> None:
     assert agree(request)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(broken_requests())
 def test_what_is_flagged_is_rejected(broken: Broken) -> None:
     """What `check` flags as an error, the emulator rejects, in the words of a violation; what it only warns of passes."""

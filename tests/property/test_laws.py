@@ -26,7 +26,7 @@ from ctxwindow.rules import View, cuts, find_violations, prefix_report
 from ctxwindow.window import size_message
 from tests.driver import FAMILIES, Case, Run, Sent, cases, fixed_tokens, is_dead, run
 
-MORE = settings(max_examples=75)
+MORE = settings(max_examples=50)
 """For laws that only a few conversations put to the test."""
 
 BOUND = cases(models=((FAMILIES[-1], False),))

@@ -41,6 +41,7 @@ HELD: dict[str, Callable[[Body], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", HELD)
 def test_requests_hold(what: str) -> None:
     found = find(

@@ -18,6 +18,7 @@ Body = dict[str, Any]
 THINKERS = [profile.id for profile in models() if profile.bound] + ["claude-opus-4-8"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutation", ALL, ids=lambda mutation: mutation.name)
 def test_each_mutation_finds_a_request_to_break(mutation: Mutation) -> None:
     """None is never made: some generated request has a place for it."""
