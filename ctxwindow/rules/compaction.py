@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ctxwindow.rules.pairing import due_calls
 from ctxwindow.rules.prefix import key_of
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.system import is_effort_only
@@ -75,8 +76,8 @@ def first_of_all(step: Step) -> Iterator[Finding]:
 
 def turn_complete(view: View) -> Iterator[Finding]:
     """CMP-19. A paused turn is not finished either (MSG-13)."""
-    if view.frame.compacts and (view.outline.open_calls or view.outline.open_server_calls):
-        waiting = [*view.outline.open_calls.values(), *view.outline.open_server_calls.values()]
+    waiting = [*due_calls(view.outline).values(), *view.outline.open_server_calls.values()]
+    if view.frame.compacts and waiting:
         yield Finding(
             path=f"messages.{max(waiting)}",
             message=(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ctxwindow.rules.pairing import due_calls
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import Step, View, ends_in, families_of, first_block
 
@@ -44,7 +45,7 @@ def no_prefill(view: View) -> Iterator[Finding]:
     if profile is None or profile.features.prefill or last < 0 or view.frame.compacts:
         return
     message = view.message(last)
-    if message.get("role") != "assistant" or view.outline.open_calls:  # open calls are TOOL-01, the nearer cause
+    if message.get("role") != "assistant" or due_calls(view.outline):  # calls that wait are TOOL-01, the nearer cause
         return
     # FB-11: this token authorises the request. A paused turn is sent back as it is (MSG-13).
     paused = view.outline.open_server_calls or ends_in(message, "server_call", "server_result")

@@ -120,3 +120,10 @@ def test_a_cut_reply_goes_on_by_prefill_or_by_a_message() -> None:
     assert found([HI, assistant("So")], MANUAL) == []
     assert [rule for rule, _, _ in found([HI, assistant("So")])] == ["MSG-04"]
     assert found([HI, assistant("So"), {"role": "user", "content": "You had got to: So. Go on."}]) == []
+
+
+def test_msg_04_is_not_hidden_by_a_call_of_an_earlier_turn() -> None:
+    call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
+    messages = [HI, assistant(call), HI, assistant("Done.")]
+    found = {violation.rule for violation in find_violations({"model": BOUND, "messages": messages})}
+    assert found == {"TOOL-01", "MSG-04"}
