@@ -91,6 +91,7 @@ def test_what_is_nested_too_deep_to_compare_is_said_and_not_raised() -> None:
     for _ in range(5_000):
         deep = [deep]
     body = request({"role": "user", "content": [{"type": "text", "text": "x", "more": deep}]})
-    report = check(body, previous=body)
+    before = request({"role": "user", "content": [{"type": "text", "text": "y", "more": deep}]})
+    report = check(body, previous=before)
     assert "BIND-05" in {violation.rule for violation in report.violations}
     assert report.thinking == ()
