@@ -63,11 +63,11 @@ def test_what_stays_on_a_bound_model_is_one_run() -> None:
 
 def open_loop(*marks: str | None) -> list[Any]:
     """A turn that is still open: a call and its result for each mark."""
-    messages = [GO]
+    messages: list[Any] = [GO]
     for number, mark in enumerate(marks):
         call = {"type": "tool_use", "id": f"call_{number}", "name": "search", "input": {}}
         result = {"type": "tool_result", "tool_use_id": f"call_{number}", "content": "x"}
-        messages += [reply(thought(mark), call), {"role": "user", "content": [result]}]
+        messages += [reply(thought(mark), call), dict[str, Any](role="user", content=[result])]
     return messages
 
 

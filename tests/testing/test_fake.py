@@ -153,6 +153,25 @@ def test_the_tool_runner_goes_on_from_a_compaction_that_paused() -> None:
     assert [block["type"] for block in resumed[-1]["content"]] == ["compaction"]
 
 
+def test_the_tool_runner_goes_on_from_a_compaction_on_demand() -> None:
+    """CMP-35: where the loop had nothing to add, the block is all that it sends."""
+
+    @anthropic.beta_tool
+    def look() -> str:
+        """Look around."""
+        return "Nothing."
+
+    fake = FakeClaude([[{"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}], "All done."])
+    runner = fake.client().beta.messages.tool_runner(**ASK, tools=[look], betas=["compact-2026-09-04"], thread=False)
+    seen: list[str | None] = []
+    for message in runner:
+        if not seen:
+            runner.compact_before_next_turn()
+        seen.append(message.stop_reason)
+    assert seen == ["tool_use", "compaction", "end_turn"]
+    assert [message["role"] for message in fake.requests[-1].json["messages"]] == ["assistant"]
+
+
 def test_structured_output_can_be_parsed() -> None:
     class Answer(BaseModel):
         number: int
