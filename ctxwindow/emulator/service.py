@@ -116,9 +116,8 @@ class Service:
         """The answer of `count_tokens` (TOK-12 to TOK-18). Nothing is compacted, and nothing is cached."""
         check_types(body, required=("model", "messages"))
         only_for_create(body)
-        # TOK-15: on-demand compaction is accepted and ignored.
-        ignored = {key: value for key, value in body.items() if key != "compaction"}
-        accepted = self._accept(ignored, setting)
+        # TOK-15: on-demand compaction does not count. It is judged, because such a request may end in a reply (MSG-04).
+        accepted = self._accept(body, setting)
         found: dict[str, Any] = {"input_tokens": accepted.prompt.window.tokens}
         if body.get("context_management") is not None:
             found["context_management"] = {"original_input_tokens": accepted.prompt.original_tokens}

@@ -37,7 +37,8 @@ def go_on(history: History, found: Sequence[Violation]) -> None:
     """Put a user message behind a reply that the model cannot go on from by itself.
 
     A cut reply is quoted at its end (MSG-16); its whole text stays where it is. One whose stop reason is not known is
-    taken to be cut, because an interrupted stream has none.
+    taken to be cut, because an interrupted stream has none. One that stopped behind its compaction block is not here:
+    it goes back as it is, and the model answers from the summary (CMP-06).
     """
     last = history.drafts[-1] if found and history.drafts else None
     if last is None or last.role != "assistant" or history.stop_reason == "pause_turn":

@@ -1,16 +1,19 @@
 """Thinking that cannot go back: unsigned, or in a place where it may not stand (REPLAY-04, MSG-09, MSG-10, THINK-08).
 
 On models that bind thinking to what stood before it, the blocks that stay must be one unbroken run of the original
-sequence (BIND-10). So where one in the middle has to go, all on one side of it go too: the longest run stays, and of
-two equally long ones the later, which the turn that is still open needs.
+sequence (BIND-10). So where one in the middle has to go, all on one side of it go too. While a turn is open its own
+thinking must go back (REPLAY-01, REPLAY-02), so the run that it stands in stays; else the longest, and of two equally
+long ones the later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ctxwindow.record.turns import is_turn_start
 from ctxwindow.repairs.history import Draft, History, Part
 from ctxwindow.rules import Violation
+from ctxwindow.rules.view import plain
 
 __all__ = ["MANUAL", "THINKING", "leave_out_thinking", "stop_manual_thinking"]
 
@@ -35,7 +38,7 @@ def leave_out_thinking(history: History, found: Sequence[Violation]) -> None:
     outside_the_run: set[int] = set()
     if doomed and history.profile is not None and history.profile.bound:
         checked = _checked(history)
-        run = _longest_run(checked, doomed)
+        run = _run_that_stays(checked, doomed, _open_thinking(history))
         outside_the_run = {id(part) for number, part in enumerate(checked) if number not in run}
     for draft in history.drafts:
         for part in draft.of("thinking"):
@@ -76,16 +79,28 @@ def _named(rule: str, draft: Draft | None, part: Part | None) -> list[Part]:
     return [part] if part is not None and part.family == "thinking" else []
 
 
-def _longest_run(sequence: list[Part], doomed: dict[int, str]) -> range:
-    """Indexes of the longest stretch without a doomed block, the last of several."""
-    longest, start = range(0), 0
+def _open_thinking(history: History) -> set[int]:
+    """The thinking of the turn that the request goes on with, by identity."""
+    found: set[int] = set()
+    for draft in history.drafts:
+        if is_turn_start(plain(draft.form())):
+            found = set()
+        found.update(id(part) for part in draft.of("thinking"))
+    return found
+
+
+def _run_that_stays(sequence: list[Part], doomed: dict[int, str], still_open: set[int]) -> range:
+    """Indexes of the stretch without a doomed block that holds the latest thinking of the open turn.
+
+    Where there is none, of the longest stretch, the last of several.
+    """
+    runs, start = [range(0)], 0
     for end in range(len(sequence) + 1):
-        if end < len(sequence) and id(sequence[end]) not in doomed:
-            continue
-        if end > start and end - start >= len(longest):
-            longest = range(start, end)
-        start = end + 1
-    return longest
+        if end == len(sequence) or id(sequence[end]) in doomed:
+            runs.append(range(start, end))
+            start = end + 1
+    ends_open = [run for run in runs if run and id(sequence[run[-1]]) in still_open]
+    return ends_open[-1] if ends_open else max(reversed(runs), key=len)
 
 
 def stop_manual_thinking(history: History, found: Sequence[Violation]) -> None:

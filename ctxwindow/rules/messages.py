@@ -47,8 +47,9 @@ def no_prefill(view: View) -> Iterator[Finding]:
     message = view.message(last)
     if message.get("role") != "assistant" or due_calls(view.outline):  # calls that wait are TOOL-01, the nearer cause
         return
-    # FB-11: this token authorises the request. A paused turn is sent back as it is (MSG-13).
-    paused = view.outline.open_server_calls or ends_in(message, "server_call", "server_result")
+    # FB-11: this token authorises the request. A paused turn is sent back as it is (MSG-13), and so is the compaction
+    # block that a reply stopped behind (CMP-06, SDK-06): the model then answers from the summary.
+    paused = view.outline.open_server_calls or ends_in(message, "server_call", "server_result", "compaction")
     if view.frame.settings.get("fallback_credit_token") is not None or paused:
         return
     # A paused turn may also end in text after a server tool ran; the request alone does not tell it from a finished one.
@@ -112,7 +113,7 @@ RULES = (
         id="MSG-04",
         sentence=(
             "On models without prefill a conversation does not end with an assistant message, except to resume a "
-            "paused turn, to continue after a fallback, or to be compacted."
+            "paused turn or go on from a compaction block, to continue after a fallback, or to be compacted."
         ),
         source="platform.claude.com/docs/en/api/errors; recorded exchanges",
         date="2026-09-26",

@@ -72,8 +72,17 @@ def test_tok_13() -> None:
 def test_tok_15_count_tokens_ignores_on_demand_compaction() -> None:
     sent = {"model": BOUND, "messages": [{"role": "user", "content": "x"}]}
     plain = post(Emulator(), sent, path="/v1/messages/count_tokens").json
-    asked = {**sent, "compaction": {"type": "summarize"}}
+    asked = {**sent, "compaction": {"type": "summarize", "instructions": "Keep the names."}}
     assert post(Emulator(), asked, COMPACT, path="/v1/messages/count_tokens").json == plain
+
+
+def test_tok_15_a_compaction_request_that_ends_in_a_reply_is_counted() -> None:
+    """It breaks no rule for create (MSG-04)."""
+    messages = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
+    asked = {"model": BOUND, "messages": messages, "compaction": {"type": "summarize"}}
+    said(post(Emulator(), {**asked, "max_tokens": 1_000}, COMPACT))
+    counted = post(Emulator(), asked, COMPACT, path="/v1/messages/count_tokens")
+    assert counted.json == {"input_tokens": count({"model": BOUND, "messages": messages}).tokens}
 
 
 def test_thinking_counts_at_its_own_length_whatever_is_displayed() -> None:

@@ -87,6 +87,13 @@ def test_a_paused_turn_goes_back_as_it_is() -> None:
     assert repair(body, stop_reason="pause_turn") == (body, [])
 
 
+@pytest.mark.parametrize("stop_reason", [None, "compaction"])
+def test_a_reply_that_stopped_behind_its_compaction_goes_back_as_it_is(stop_reason: str | None) -> None:
+    """CMP-06 and SDK-06."""
+    body = request([GO, {"role": "assistant", "content": [{"type": "compaction", "content": "So far."}]}])
+    assert repair(body, stop_reason=stop_reason) == (body, [])
+
+
 def test_an_empty_reply_is_left_out() -> None:
     assert mended(GO, {"role": "assistant", "content": []}) == ([GO], ["MSG-04"])
     empty: dict[str, Any] = {"role": "assistant", "content": ""}

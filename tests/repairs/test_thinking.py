@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ctxwindow.repairs import repair
 from ctxwindow.rules import check
 from tests.repairs.broken import BOUND, PREFILL, request
@@ -56,6 +59,39 @@ def test_what_stays_on_a_bound_model_is_one_run() -> None:
     assert signatures(mended(*conversation("a", "b", None, "c"))[0]) == ["a", "b"]
     assert signatures(mended(*conversation("a", None, "b"))[0]) == ["b"]
     assert signatures(mended(*conversation(None, "a", "b", None))[0]) == ["a", "b"]
+
+
+def open_loop(*marks: str | None) -> list[Any]:
+    """A turn that is still open: a call and its result for each mark."""
+    messages: list[Any] = [GO]
+    for number, mark in enumerate(marks):
+        call = {"type": "tool_use", "id": f"call_{number}", "name": "search", "input": {}}
+        result = {"type": "tool_result", "tool_use_id": f"call_{number}", "content": "x"}
+        messages += [reply(thought(mark), call), dict[str, Any](role="user", content=[result])]
+    return messages
+
+
+def left(messages: list[Any]) -> list[str]:
+    """Signatures of the thinking that stays in a request that ends in these messages."""
+    repaired, _ = repair(request(messages))
+    assert check(repaired).ok
+    return signatures(repaired["messages"])
+
+
+def test_the_run_of_the_open_turn_stays_however_short_it_is() -> None:
+    """REPLAY-01 and REPLAY-02: what the API asks back of an open tool loop goes back."""
+    assert left([*conversation("a", "b", "c", None), *open_loop("d")]) == ["d"]
+    assert left([*conversation("a", None, "b"), *open_loop("c", "d")]) == ["b", "c", "d"]
+    assert left([*conversation("a", "b", "c"), *open_loop(None, "d")]) == ["d"]
+    assert left([*conversation("a"), *open_loop("b", None)]) == ["a", "b"]
+    assert left([*conversation("a", "b", None, "c"), *open_loop(None)]) == ["a", "b"]
+
+
+@given(st.lists(st.booleans(), max_size=6), st.integers(1, 4))
+def test_no_signed_thinking_of_an_open_turn_is_left_out(signed: list[bool], calls: int) -> None:
+    earlier = [f"earlier {number}" if is_signed else None for number, is_signed in enumerate(signed)]
+    loop = [f"open {number}" for number in range(calls)]
+    assert left([*conversation(*earlier), *open_loop(*loop)])[-calls:] == loop
 
 
 def test_thinking_before_a_compaction_block_is_not_part_of_the_run() -> None:

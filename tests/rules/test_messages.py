@@ -54,8 +54,8 @@ def test_msg_03() -> None:
 
 
 def test_msg_04() -> None:
-    """On models without prefill a conversation does not end with an assistant message, except to resume a paused turn,
-    to continue after a fallback, or to be compacted."""
+    """On models without prefill a conversation does not end with an assistant message, except to resume a paused turn
+    or go on from a compaction block, to continue after a fallback, or to be compacted."""
     assert found([HI, assistant("{")]) == [("MSG-04", "messages.1", "error")]
     assert found([HI, assistant("{")], MANUAL) == []
     assert found([HI, assistant("a", SEARCH)], tools=TOOLS) == []
@@ -75,6 +75,18 @@ def test_msg_04_says_what_the_api_says() -> None:
 def test_msg_04_only_warns_where_the_turn_may_be_paused() -> None:
     ended = assistant(SEARCH, search_result(encrypted_content="e"), "Found it.")
     assert found([HI, ended]) == [("MSG-04", "messages.1", "warning")]
+
+
+@pytest.mark.parametrize("summary", ["So far.", None])
+def test_a_reply_goes_on_from_the_compaction_block_it_stopped_behind(summary: str | None) -> None:
+    """CMP-06 and SDK-06: the pause is sent back unchanged. Text behind the block is a prefill again (MSG-04)."""
+    edit = {"type": "compact_20260112", "pause_after_compaction": True}
+    settings: dict[str, Any] = {"context_management": {"edits": [edit]}, "betas": ["compact-2026-01-12"]}
+    block = {"type": "compaction", "content": summary}
+    assert found([HI, assistant(block)], "claude-opus-5", **settings) == []
+    assert found([HI, assistant(block, "So")], "claude-opus-5", **settings) == [("MSG-04", "messages.1", "error")]
+    on_demand = {"type": "compaction", "content": "So far.", "signature": "s"}  # as the tool runner adopts it (CMP-35)
+    assert found([assistant(on_demand)], betas=ON_DEMAND) == []
 
 
 def test_msg_05() -> None:

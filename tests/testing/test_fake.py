@@ -128,6 +128,50 @@ def test_the_tool_runner_works_with_it() -> None:
     assert check(fake.requests[-1].json).ok
 
 
+def test_the_tool_runner_goes_on_from_a_compaction_that_paused() -> None:
+    """CMP-06, SDK-06: it sends the block back unchanged."""
+
+    @anthropic.beta_tool
+    def look() -> str:
+        """Look around."""
+        return "Nothing."
+
+    pausing: Any = {"type": "compact_20260112", "trigger": {"type": "input_tokens", "value": 50_000}}
+    pausing["pause_after_compaction"] = True
+    fake = FakeClaude(["All done."])
+    runner = fake.client().beta.messages.tool_runner(
+        model="claude-opus-5",
+        max_tokens=1_000,
+        tools=[look],
+        messages=[{"role": "user", "content": "word " * 60_000}],
+        betas=["compact-2026-01-12"],
+        context_management={"edits": [pausing]},
+        thread=False,
+    )
+    assert [message.stop_reason for message in runner] == ["compaction", "end_turn"]
+    resumed = fake.requests[-1].json["messages"]
+    assert [block["type"] for block in resumed[-1]["content"]] == ["compaction"]
+
+
+def test_the_tool_runner_goes_on_from_a_compaction_on_demand() -> None:
+    """CMP-35: where the loop had nothing to add, the block is all that it sends."""
+
+    @anthropic.beta_tool
+    def look() -> str:
+        """Look around."""
+        return "Nothing."
+
+    fake = FakeClaude([[{"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}], "All done."])
+    runner = fake.client().beta.messages.tool_runner(**ASK, tools=[look], betas=["compact-2026-09-04"], thread=False)
+    seen: list[str | None] = []
+    for message in runner:
+        if not seen:
+            runner.compact_before_next_turn()
+        seen.append(message.stop_reason)
+    assert seen == ["tool_use", "compaction", "end_turn"]
+    assert [message["role"] for message in fake.requests[-1].json["messages"]] == ["assistant"]
+
+
 def test_structured_output_can_be_parsed() -> None:
     class Answer(BaseModel):
         number: int
