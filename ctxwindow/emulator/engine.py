@@ -150,7 +150,7 @@ class Emulator:
             meter.charge(input_tokens=answer.input_tokens, output_tokens=answer.output_tokens)
             headers.update(meter.headers(setting.at))
         if fault is not None:
-            return _faulty(fault, headers, answer.message)
+            return _faulty(fault, headers, answer.message, stream=body.get("stream") is True)
         if body.get("stream") is True:
             return _streamed(answer.message, headers)
         return _ok(answer.message, headers)
@@ -198,8 +198,8 @@ def _failed(error: ApiError, headers: dict[str, str]) -> Response:
     )
 
 
-def _faulty(fault: Fault, headers: dict[str, str], message: dict[str, Any] | None) -> Response:
-    """A response with a fault in it. `message`: the reply that was on its way, for faults in mid-stream."""
+def _faulty(fault: Fault, headers: dict[str, str], message: dict[str, Any] | None, *, stream: bool = False) -> Response:
+    """A response with a fault in it. `message`: the reply that was on its way, for faults in the middle of it."""
     match fault.kind:
         case "html":
             page = b"<html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"
@@ -207,8 +207,9 @@ def _faulty(fault: Fault, headers: dict[str, str], message: dict[str, Any] | Non
         case "timeout":
             return Response(status=504, headers=headers, silent=fault.seconds)
         case "cut-stream" if message is not None:
-            return msgspec.structs.replace(_streamed(message, headers), cut_after=fault.after_bytes)
-        case "error-event" if message is not None:
+            whole = _streamed(message, headers) if stream else _ok(message, headers)
+            return msgspec.structs.replace(whole, cut_after=fault.after_bytes)
+        case "error-event" if message is not None and stream:
             whole = _streamed(message, headers)
             events = with_error(whole.events or (), fault.error(), headers["request-id"])
             return msgspec.structs.replace(whole, events=events)
