@@ -162,7 +162,7 @@ def called(fault: str, parts: list[bytes], path: str = "/v1/messages") -> list[d
         "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers,
         "scheme": "http", "server": ("emulator.invalid", 80), "http_version": "1.1",
     }  # fmt: skip
-    asyncio.run(app(Emulator())(scope, receive, send))  # type: ignore[arg-type] # a scope is any mapping
+    asyncio.run(app(Emulator())(scope, receive, send))
     return sent
 
 
