@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -48,7 +47,9 @@ _SESSION_NOTE = "system prompt, tools and settings are not in a session file, so
     help="What the API does about stale thinking. auto: what the request asks for, else error. off: an account of before "
     "2026-08-31.",
 )
-@click.option("--fix", "out", metavar="OUT", type=click.Path(), help="Repair the history, and write the body to OUT.")
+@click.option(
+    "--fix", "out", metavar="OUT", type=click.Path(), help="Repair the history, and write the body to OUT, a file."
+)
 @model_option("Check as a request to this model.")
 @thread_option
 @json_option
@@ -74,7 +75,7 @@ def command(
     before = _before(previous, reply, model)
     report = check(request, model=request["model"], previous=before, enforcement=enforcement)
     report = msgspec.structs.replace(report, violations=(*_recorded(session), *report.violations))
-    fixed = fix(request, Path(out)) if out is not None else None
+    fixed = fix(request, out) if out is not None else None
     notes = [str(note) for note in session.all_notes if note.rule is None]
     if session.format == "claude_code":
         notes.append(_SESSION_NOTE)

@@ -41,21 +41,26 @@ class Fixed(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def fix(request: Mapping[str, Any], out: Path) -> Fixed:
+def fix(request: Mapping[str, Any], out: str) -> Fixed:
     """Repair a request and write it to a file. The old file stays until the new one is whole.
 
     Raises:
-        MisuseError: the file cannot be written.
+        MisuseError: the file cannot be written, or is `-`: on standard output stands the report.
     """
+    if out == "-":
+        raise MisuseError(
+            "the mended body goes to a file, not to standard output.",
+            path="--fix",
+            remedy="Name a file; one of the name - is ./-.",
+        )
     repaired, repairs = repair(request)
+    file = Path(out)
     try:
-        _write(out, json.dumps(repaired, ensure_ascii=True, indent=1) + "\n")
+        _write(file, json.dumps(repaired, ensure_ascii=True, indent=1) + "\n")
     except (OSError, ValueError) as error:  # ValueError: no name, or a NUL in it
         reason = ((error.strerror if isinstance(error, OSError) else None) or "it is no file name").lower()
-        raise MisuseError(
-            f"the file cannot be written: {reason}.", path=str(out), remedy="Name another file."
-        ) from None
-    return Fixed(path=out, repairs=repairs, left=check(repaired).violations)
+        raise MisuseError(f"the file cannot be written: {reason}.", path=out, remedy="Name another file.") from None
+    return Fixed(path=file, repairs=repairs, left=check(repaired).violations)
 
 
 def _write(out: Path, text: str) -> None:

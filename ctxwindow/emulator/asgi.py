@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -14,17 +15,18 @@ from starlette.responses import Response as Plain
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from ctxwindow.emulator.admission import BATCH_BYTES
+from ctxwindow.emulator.admission import BATCH_BYTES, BODY_BYTES
 from ctxwindow.emulator.engine import Emulator
 from ctxwindow.emulator.http import ApiError, Cut, Request, Response, Unanswered, error_body
 from ctxwindow.record import to_json
 
 if TYPE_CHECKING:
     from starlette.requests import Request as Incoming
+    from starlette.types import Send
 
 __all__ = ["app"]
 
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+_BATCHES = "v1/messages/batches"
 
 
 def app(emulator: Emulator, clock: Callable[[], float] = time.time) -> Starlette:
@@ -51,12 +53,13 @@ def app(emulator: Emulator, clock: Callable[[], float] = time.time) -> Starlette
             body=await _read(incoming),
         )
         response = await run_in_threadpool(answer, request)
-        if response.events is None and response.silent is None:
+        if response.events is None and response.silent is None and response.cut_after is None:
             return Plain(response.body, status_code=response.status, headers=response.headers)
-        return StreamingResponse(_chunks(response), status_code=response.status, headers=response.headers)
+        return _Streamed(_chunks(response), status_code=response.status, headers=response.headers)
 
-    routes = [Route("/{path:path}", endpoint, methods=_METHODS)]
-    return Starlette(routes=routes, exception_handlers={Exception: _fault_of_ours})
+    route = Route("/{path:path}", endpoint)
+    route.methods = None  # all of them, whatever they are called: the emulator itself says what it has not
+    return Starlette(routes=[route], exception_handlers={Exception: _fault_of_ours})
 
 
 async def _fault_of_ours(incoming: Incoming, error: Exception) -> Plain:
@@ -67,24 +70,36 @@ async def _fault_of_ours(incoming: Incoming, error: Exception) -> Plain:
 
 
 async def _read(incoming: Incoming) -> bytes:
-    """The body, as far as it can matter: what is larger than any limit is refused without being kept."""
+    """The body, as far as it can matter: what is larger than the limit of its endpoint is refused without being kept."""
+    limit = BATCH_BYTES if incoming.url.path.strip("/") == _BATCHES else BODY_BYTES
     parts: list[bytes] = []
     size = 0
     async for part in incoming.stream():
         size += len(part)
-        if size <= BATCH_BYTES + 1:
+        if size <= limit:
             parts.append(part)
     body = b"".join(parts)
-    return body if size <= BATCH_BYTES else body.ljust(BATCH_BYTES + 1)
+    return body if size <= limit else body.ljust(limit + 1)
+
+
+class _Streamed(StreamingResponse):
+    """A body in pieces, which may break off."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Send it. Where it breaks off this ends without the end of the body, and the server closes the connection."""
+        with contextlib.suppress(Cut):
+            await super().stream_response(send)
 
 
 async def _chunks(response: Response) -> AsyncIterator[bytes]:
-    """The body. An exception in it makes the server close the connection, which is what is wanted."""
+    """The body.
+
+    Raises:
+        Cut: here it breaks off.
+    """
     try:
         for chunk in response.chunks():
             yield chunk
     except Unanswered as silence:
         await asyncio.sleep(silence.seconds)
-        raise ConnectionAbortedError("the emulator was asked not to answer") from None
-    except Cut:
-        raise ConnectionAbortedError("the emulator was asked to cut the stream") from None
+        raise Cut from None

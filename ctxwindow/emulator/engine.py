@@ -18,9 +18,10 @@ from ctxwindow.emulator.http import ApiError, Request, Response, error_body
 from ctxwindow.emulator.limits import Limits, Meter
 from ctxwindow.emulator.models import model_info, model_list
 from ctxwindow.emulator.replies import RepliesLike, as_replies
-from ctxwindow.emulator.service import Service, Setting
+from ctxwindow.emulator.service import Answer, Service, Setting
 from ctxwindow.emulator.signing import Signer
 from ctxwindow.emulator.stream import events_of, with_error
+from ctxwindow.emulator.threads import Threads, tell_unsupported
 from ctxwindow.errors import MisuseError
 from ctxwindow.record import to_json
 
@@ -80,7 +81,8 @@ class Emulator:
             binder=Binder(Signer(secret), account, accept_foreign=accept_foreign),
             new_account=new_account,
         )
-        self._batches = Batches(self._service.create)
+        self._threads = Threads()
+        self._batches = Batches(self._create)
 
     def handle(self, request: Request, *, at: float) -> Response:
         """Answer a request.
@@ -138,20 +140,31 @@ class Emulator:
         if meter is not None:
             meter.admit(setting.at)
         try:
-            answer = self._service.create(body, setting)
+            answer = self._create(body, setting)
         except ScriptedFault as scripted:
             if scripted.fault.kind not in ("error-event", "cut-stream"):
                 raise
             # In mid-stream there was something to be cut: the reply that comes next in the script.
-            fault, answer = scripted.fault, self._service.create(body, setting)
+            fault, answer = scripted.fault, self._create(body, setting)
         if meter is not None:
             meter.charge(input_tokens=answer.input_tokens, output_tokens=answer.output_tokens)
             headers.update(meter.headers(setting.at))
         if fault is not None:
-            return _faulty(fault, headers, answer.message)
+            return _faulty(fault, headers, answer.message, stream=body.get("stream") is True)
         if body.get("stream") is True:
             return _streamed(answer.message, headers)
         return _ok(answer.message, headers)
+
+    def _create(self, body: dict[str, Any], setting: Setting) -> Answer:
+        """The message that a body is answered with, with what a thread keeps around it."""
+        whole = self._threads.whole(body, betas=setting.betas, at=setting.at)
+        try:
+            answer = self._service.create(whole, setting)
+        except ApiError as error:
+            tell_unsupported(error, body)
+            raise
+        self._threads.keep(body, whole, answer.message, at=setting.at)
+        return answer
 
     def _meter(self, model: object) -> Meter | None:
         """The rate limits of a model; None where there are none."""
@@ -185,8 +198,8 @@ def _failed(error: ApiError, headers: dict[str, str]) -> Response:
     )
 
 
-def _faulty(fault: Fault, headers: dict[str, str], message: dict[str, Any] | None) -> Response:
-    """A response with a fault in it. `message`: the reply that was on its way, for faults in mid-stream."""
+def _faulty(fault: Fault, headers: dict[str, str], message: dict[str, Any] | None, *, stream: bool = False) -> Response:
+    """A response with a fault in it. `message`: the reply that was on its way, for faults in the middle of it."""
     match fault.kind:
         case "html":
             page = b"<html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"
@@ -194,8 +207,9 @@ def _faulty(fault: Fault, headers: dict[str, str], message: dict[str, Any] | Non
         case "timeout":
             return Response(status=504, headers=headers, silent=fault.seconds)
         case "cut-stream" if message is not None:
-            return msgspec.structs.replace(_streamed(message, headers), cut_after=fault.after_bytes)
-        case "error-event" if message is not None:
+            whole = _streamed(message, headers) if stream else _ok(message, headers)
+            return msgspec.structs.replace(whole, cut_after=fault.after_bytes)
+        case "error-event" if message is not None and stream:
             whole = _streamed(message, headers)
             events = with_error(whole.events or (), fault.error(), headers["request-id"])
             return msgspec.structs.replace(whole, events=events)

@@ -39,8 +39,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that goes wrong.
 
     Attributes:
-        kind: `status` answers with an error; `error-event` and `cut-stream` fail in mid-stream; `html` is a page of a
-            proxy, status 502; `timeout` answers nothing.
+        kind: `status` answers with an error; `error-event` and `cut-stream` fail in mid-stream, or, where the request
+            asks for no stream, with a plain error and in the middle of the body; `html` is a page of a proxy, status
+            502; `timeout` answers nothing.
         status: of the error; of `error-event`: whose type the event has.
         retry_after: seconds, for the header `retry-after`; None: no such header.
         after_bytes: of the body, after which `cut-stream` breaks the connection.

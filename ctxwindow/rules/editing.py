@@ -193,7 +193,7 @@ RULES = (
         sentence="With the memory tool the model is warned before results are cleared.",
         source=_PAGE,
         date=_READ,
-        modelled="window.ledger.Ledger",
+        out_of_scope="Neither the text nor when it comes is documented; the usage of a response tells its size with the rest.",
     ),
     Rule(
         id="EDIT-10",

@@ -84,7 +84,7 @@ RULES = (
         source=f"{_WINDOWS}; github.com/continuedev/continue/issues/6080",
         date=_AUGUST,
         models="before Claude 4.5",
-        modelled="tiers.recovery.recover",
+        modelled="emulator.service.Service.create",
     ),
     Rule(
         id="CTX-11",
@@ -107,12 +107,17 @@ RULES = (
         source=_WINDOWS,
         date=_SEPTEMBER,
         models="Sonnet 4.5, 4.6 and 5, Haiku 4.5",
-        modelled="catalog.profile.Features",
-        conflict="For Sonnet 5.5 and Haiku 5.5 it is not stated; they are taken not to be told, as models since Opus 4.7.",
+        out_of_scope=(
+            "How long the text is is not published, so it is not counted on its own; the usage of the first response tells it "
+            "with the rest."
+        ),
     ),
     Rule(
         id="CTX-15",
-        sentence="Text that the server adds (for tools, thinking, structured output, memory, citations) occupies the window.",
+        sentence=(
+            "Text that the server adds occupies the window: what it adds for tools and thinking is counted; what it adds for "
+            "structured output, memory and citations only once a usage told it."
+        ),
         source=f"{_COUNTING}; {_PRICING}",
         date=_AUGUST,
         modelled="window.sizes.fixed_sizes",

@@ -63,7 +63,10 @@ RULES = (
     ),
     Rule(
         id="PRICE-08",
-        sentence="The prompt that any tool adds has a size by model and choice of tools; built-in tools have sizes of their own.",
+        sentence=(
+            "The prompt that any tool adds has a size by model and choice of tools; those of built-in tools differ, and are "
+            "estimated with wide bounds."
+        ),
         source=_PRICING,
         date=_READ,
         modelled="window.sizes.fixed_sizes",

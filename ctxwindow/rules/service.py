@@ -43,6 +43,7 @@ RULES = (
         source=_LIMITS,
         date=_READ,
         modelled="emulator.limits.Meter",
+        conflict="Which models share a class is stated of some only; the emulator has buckets of its own for each model.",
     ),
     Rule(
         id="RATE-02",
@@ -60,7 +61,7 @@ RULES = (
     ),
     Rule(
         id="RATE-04",
-        sentence="The limits of the standard tiers, by class of models.",
+        sentence="The limits of the standard tiers, by class of models; those of Start for most classes are the default.",
         source=_LIMITS,
         date=_READ,
         modelled="emulator.limits.Limits",
@@ -117,7 +118,10 @@ RULES = (
     ),
     Rule(
         id="SDK-01",
-        sentence="The SDK sends again after 408, 409, 429 and from 500 on, twice, and waits as the response says.",
+        sentence=(
+            "What has status 408, 409, 429, or 500 and more is sent again; how often, how long after, and x-should-retry are "
+            "the SDK's own."
+        ),
         source=f"{_SDK} _base_client.py, lib/_retry.py",
         date=_SDK_DATE,
         modelled="tiers.recovery.recover",
@@ -132,7 +136,7 @@ RULES = (
     ),
     Rule(
         id="SDK-03",
-        sentence="The SDK has an exception for each status and each code.",
+        sentence="The SDK has an exception for each status and each code; status and code are read from any of them.",
         source=f"{_SDK} _exceptions.py, _error_classes.py",
         date=_SDK_DATE,
         modelled="tiers.recovery.recover",

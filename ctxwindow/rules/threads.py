@@ -14,12 +14,12 @@ from ctxwindow.rules.markers import markers
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import View, plain
 
-__all__ = ["RULES", "may_continue", "next_in_thread", "unthreaded"]
+__all__ = ["RULES", "UNSUPPORTED", "may_continue", "next_in_thread", "unthreaded"]
 
 _BETA = "message-threads-2026-08-12"
 _STORED = ("system", "tools")
 """What the server takes from the thread, and refuses when it is sent again (THR-02)."""
-_UNSUPPORTED = ("context_management", "fallbacks")
+UNSUPPORTED = ("context_management", "fallbacks")
 """Fields that a thread does not take. Which settings of `cache_control` and `thinking` are meant is not documented."""
 _MOST_MARKERS = 3
 
@@ -50,8 +50,11 @@ def unthreaded(before: Mapping[str, Any], reply: Mapping[str, Any], request: Map
         request: a body with `thread.type` `continue`; it holds new messages only.
     """
     stored = {key: before[key] for key in _STORED if key in before}
-    answered = [*_messages(before), {"role": "assistant", "content": reply.get("content")}]
-    return {**request, **stored, "messages": [*answered, *_messages(request)], "thread": {"type": "create"}}
+    answer = (
+        [{"role": "assistant", "content": reply["content"]}] if reply.get("content") else []
+    )  # MSG-07: none is empty
+    messages = [*_messages(before), *answer, *_messages(request)]
+    return {**request, **stored, "messages": messages, "thread": {"type": "create"}}
 
 
 def next_in_thread(before: Mapping[str, Any], reply: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,7 +132,7 @@ def supported(view: View) -> Iterator[Finding]:
     """THR-05, of the fields that are excluded as such."""
     if view.frame.settings.get("thread") is None:
         return
-    for field in _UNSUPPORTED:
+    for field in UNSUPPORTED:
         if view.frame.settings.get(field) is not None:
             yield Finding(
                 path=field,
@@ -173,7 +176,7 @@ RULES = (
         sentence="A thread is lost 5 minutes after its last request at the latest; then the whole conversation is sent again.",
         source=f"{_NOTES}; {_SDK} types/thread_not_found_error.py",
         date=_READ,
-        modelled="rules.threads.unthreaded",
+        modelled="emulator.threads.Threads",
     ),
     Rule(
         id="THR-04",
@@ -202,7 +205,7 @@ RULES = (
         sentence="A thread changes neither price nor window nor caching; the client still keeps the whole conversation.",
         source=_NOTES,
         date="2026-11-22",
-        modelled="rules.threads.unthreaded",
+        modelled="emulator.threads.Threads.whole",
     ),
     Rule(
         id="THR-08",

@@ -21,7 +21,24 @@ _BINDING_BETA = "thinking-binding-controls-2026-08-01"
 _BINDABLE = ("adaptive", "enabled")
 """Values of `thinking.type` that take `block_binding` (THINK-01, THINK-12)."""
 _LIMITED, _SPENT = 429, "enforced_spend_limit_reached"
-_TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+_PASSING, _SERVERS = frozenset({408, 409, 429}), 500
+"""Statuses that the SDK sends again after: these, and all from that one on, a proxy's too (SDK-01)."""
+_FIRST_ERROR = 400
+
+_CODES = {
+    "file_expired": ("MEDIA-09", "a file of the request has expired.", "Upload it again, and name its new id."),
+    "thread_not_found": (
+        "THR-03",
+        "the server does not keep this thread any more.",
+        "Send the whole conversation as a new thread.",
+    ),
+    "thread_already_continued": (
+        "THR-04",
+        "the thread went on from this response already.",
+        "Go on from the newest response, or send the whole conversation as a new thread.",
+    ),
+}
+"""What to do about errors that only their code tells from others (ERR-01, SDK-03)."""
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +132,10 @@ def recover(error: Any, *, dropping: bool = False, thinking: Any = None) -> Reco
             why="the spend limit of the account is reached, and no waiting helps.",
             remedy="Raise the limit, or wait until it starts anew.",
         )
-    if status in _TRANSIENT or (status is None and _is_transport(error)):
+    if (coded := _CODES.get(str(_code(error)))) is not None:
+        rule, why, remedy = coded
+        return _recovery(common, action="give_up", rule=rule, why=why, remedy=remedy)
+    if (status in _PASSING or status >= _SERVERS) if status is not None else _is_transport(error):
         return _recovery(
             common, action="send_again", rule="SDK-01", why="a passing fault: the same request may be sent again"
         )
@@ -164,9 +184,10 @@ def _read(error: Any) -> tuple[int | None, str, str]:
     inner = body.get("error", body) if isinstance(body, Mapping) else None
     kind = str(inner.get("type")) if isinstance(inner, Mapping) else type(error).__name__
     message = str(inner.get("message", "")) if isinstance(inner, Mapping) else str(error)
-    if isinstance(error, Mapping) and status is None:
-        status = _STATUS.get(kind)
-    return (status if isinstance(status, int) else None), kind, message
+    status = status if isinstance(status, int) else None
+    if status is None or status < _FIRST_ERROR:  # ERR-03: the SDK raises an error event with the status of its stream
+        status = _STATUS.get(kind, status) if isinstance(inner, Mapping) else status
+    return status, kind, message
 
 
 _STATUS = {

@@ -42,7 +42,9 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     removed: int
     """Tokens that counted before and are not sent any more."""
     not_counted: dict[str, int]
-    """Rule id -> tokens that the server leaves out of this request over what it left out of the one before."""
+    """Rule id -> tokens of blocks that the server leaves out of this request over those that it left out of the one
+    before. Of results that are cleared it is all of them (EDIT-02); what stands in their place counts, so that less is
+    freed, as `Served.applied_edits` says."""
     cached: int
     """Tokens of the prefix that the request before left in the cache; 0 when it had no breakpoint."""
     warm: Bill

@@ -72,13 +72,16 @@ def settings_of(request: Mapping[str, Any], profile: ModelProfile | None = None)
 
     `tools` is the start of everything: the model (CACHE-15) and `speed`, which is documented once as reaching to the
     system prompt and once as a cache of its own. The reach of `output_config.format` ("the conversation") and of a
-    task budget ("everything rendered after it") is taken from the system prompt on.
+    task budget ("everything rendered after it") is taken from the system prompt on. What holds anyway is as if not said.
     """
     output, tools = plain(request.get("output_config")), _objects(request.get("tools"))
     messages = _objects(request.get("messages"))
     default = profile.thinking.effort_default if profile is not None else None
     return {
-        "tools": {"model": profile.id if profile is not None else request.get("model"), "speed": request.get("speed")},
+        "tools": {
+            "model": profile.id if profile is not None else request.get("model"),
+            "speed": None if request.get("speed") == "standard" else request.get("speed"),
+        },
         "system": {
             "web search": [_bare(tool) for tool in tools if _is_web_search(tool)],
             "citations": any(plain(block.get("citations")).get("enabled") for block in _all_blocks(messages)),
@@ -88,7 +91,7 @@ def settings_of(request: Mapping[str, Any], profile: ModelProfile | None = None)
         "messages": {
             "tool_choice": _choice(request.get("tool_choice")),
             "images": any(block.get("type") == "image" for block in _all_blocks(messages)),
-            "thinking": request.get("thinking"),
+            "thinking": _thinking(request.get("thinking"), profile),
             "output_config.effort": output.get("effort", default),
         },
     }
@@ -96,7 +99,17 @@ def settings_of(request: Mapping[str, Any], profile: ModelProfile | None = None)
 
 def _choice(choice: Any) -> Any:
     """`tool_choice`; None where it says what holds anyway."""
+    if plain(choice).get("disable_parallel_tool_use") is False:
+        choice = {key: value for key, value in choice.items() if key != "disable_parallel_tool_use"}
     return None if choice == {"type": "auto"} else choice
+
+
+def _thinking(setting: Any, profile: ModelProfile | None) -> Any:
+    """`thinking`; None where its type alone is said, and is what the model does anyway (THINK-02)."""
+    if profile is None:
+        return setting
+    default = "adaptive" if profile.thinking.when_omitted == "adaptive" else "disabled"
+    return None if setting == {"type": default} else setting
 
 
 def _is_web_search(tool: Mapping[str, Any]) -> bool:

@@ -168,3 +168,14 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         assert (told.code, told.out) == (2, "")
         assert "the file cannot be written" in told.err
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_mended_body_does_not_go_to_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = write(tmp_path / "a.json", body())
+    told = run("check", file, "--fix", "-")
+    assert told.code == 2
+    assert "--fix" in told.err
+    assert [found.name for found in tmp_path.iterdir()] == ["a.json"]
+    assert run("check", file, "--fix", "./-").code == 0
+    assert (tmp_path / "-").exists()

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 import uvicorn
 
-from ctxwindow.emulator import Emulator
+from ctxwindow.emulator import Emulator, Request, Response, asgi
 from ctxwindow.emulator.asgi import app
 from tests.emulator.scenes import BOUND, HEADERS, KEEPS, body
 
@@ -115,7 +115,12 @@ def test_what_goes_through_comes_back_as_the_emulator_said_it() -> None:
 
 
 def test_other_methods_and_paths_are_typed_errors_too() -> None:
-    for method, url in (("DELETE", "/v1/messages"), ("GET", "/"), ("PUT", "/v1/models/%2e%2e/x")):
+    for method, url in (
+        ("DELETE", "/v1/messages"),
+        ("GET", "/"),
+        ("PUT", "/v1/models/%2e%2e/x"),
+        ("FOO", "/v1/models"),
+    ):
         response = in_process(Emulator(), method=method, url=url)
         assert (response.status_code, response.json()["error"]["type"]) == (404, "not_found_error")
 
@@ -138,3 +143,52 @@ def test_ctx_18_a_body_that_is_too_large_is_refused() -> None:
     response = in_process(Emulator(), method="POST", url="/v1/messages", content=b" " * (32 * 1024 * 1024 + 1))
     assert (response.status_code, response.json()["error"]["type"]) == (413, "request_too_large")
     assert json.loads(response.text)["type"] == "error"
+
+
+def called(fault: str, parts: list[bytes], path: str = "/v1/messages") -> list[dict[str, Any]]:
+    """What the application sends, called as a server does."""
+    sent: list[dict[str, Any]] = []
+    waiting = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    waiting += [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop(0) if waiting else await asyncio.sleep(60, {"type": "http.disconnect"})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(name.encode(), value.encode()) for name, value in {**HEADERS, "x-emulate": fault}.items()]
+    scope = {
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": headers,
+        "scheme": "http", "server": ("emulator.invalid", 80), "http_version": "1.1",
+    }  # fmt: skip
+    asyncio.run(app(Emulator())(scope, receive, send))
+    return sent
+
+
+@pytest.mark.parametrize("fault", ["cut-stream;after-bytes=20", "timeout;seconds=0.01"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_breaks_off_is_no_error_of_the_application(fault: str, stream: bool) -> None:
+    """ERR-03: it ends before the end of the body, so that the server closes the connection and logs no traceback."""
+    sent = called(fault, [json.dumps(body(stream=stream)).encode()])
+    assert sent[0]["type"] == "http.response.start"
+    assert sum(len(message["body"]) for message in sent[1:]) == (20 if fault.startswith("cut") else 0)
+    assert all(message["more_body"] for message in sent[1:])
+    assert "content-length" not in {name.decode() for name, _ in sent[0]["headers"]}
+
+
+def test_ctx_18_what_is_over_the_limit_of_its_endpoint_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+    monkeypatch.setattr(asgi, "BODY_BYTES", 100)
+    monkeypatch.setattr(asgi, "BATCH_BYTES", 300)
+
+    def handle(self: Emulator, request: Request, *, at: float) -> Response:
+        del self, at
+        lengths.append(len(request.body))
+        return Response(status=200, headers={})
+
+    monkeypatch.setattr(Emulator, "handle", handle)
+    for path in ("/v1/messages", "/v1/messages/batches", "/v1/messages/batches/"):
+        called("", [b"x" * 90] * 3, path)
+    called("", [b"x" * 90] * 9, "/v1/messages/batches")
+    assert lengths == [101, 270, 270, 301]

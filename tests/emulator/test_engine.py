@@ -4,6 +4,7 @@ import pytest
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.emulator import Emulator, Limits, Request
+from ctxwindow.emulator.http import Cut
 from tests.emulator.scenes import BOUND, HEADERS, KEEPS, body, get, post, refused, said
 
 
@@ -108,6 +109,16 @@ def test_faults_in_a_script() -> None:
     assert broken.events is not None
     assert broken.events[-1].name == "error"
     assert "message_stop" not in [event.name for event in broken.events]
+
+
+def test_faults_in_mid_stream_without_a_stream() -> None:
+    """ERR-03: an error as it is, and a body that breaks off; no events were asked for."""
+    failed = post(Emulator(), body(), x_emulate="error-event")
+    assert refused(failed, 529) == "Overloaded"
+    cut = post(Emulator(), body(), x_emulate="cut-stream;after-bytes=30")
+    assert (cut.status, cut.headers["content-type"], cut.events) == (200, "application/json", None)
+    with pytest.raises(Cut):
+        assert sum(map(len, cut.chunks())) == 30
 
 
 def test_rate_limits_are_told_and_kept() -> None:

@@ -17,6 +17,8 @@ OWN = "SHAPE-"
 """The prefix of our own rules, about what is a request at all."""
 PLANNED = ("RATE-", "ERR-", "SDK-", "PRICE-")
 """Sections 16 and later; of these only what bears on a plan is followed."""
+UNSEEN = {"CTX-14", "EDIT-09"}
+"""Texts that the server adds and that nobody published: there is nothing to follow but the usage."""
 ROWS = {row.id: row for row in rules()}
 
 
@@ -63,8 +65,9 @@ def test_every_rule_has_exactly_one_fate(identity: str) -> None:
 
 
 def test_what_bears_on_a_request_is_enforced_or_modelled() -> None:
-    """Sections 1 to 15 of the rulebook are, whole."""
-    assert [identity for identity in IDS if ROWS[identity].out_of_scope and not identity.startswith(PLANNED)] == []
+    """Sections 1 to 15 of the rulebook are, whole but for two."""
+    out = {identity for identity in IDS if ROWS[identity].out_of_scope and not identity.startswith(PLANNED)}
+    assert out == UNSEEN
 
 
 @pytest.mark.parametrize("identity", [identity for identity in IDS if ROWS[identity].modelled])

@@ -54,7 +54,7 @@ def test_v_sdk_1() -> None:
     assert all(_constants.MODEL_NONSTREAMING_TOKENS[model] == most for model, most in _UNSTREAMED_ON.items())
 
 
-@pytest.mark.parametrize("status", [408, 409, 429, 500, 503, 504, 529])
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 501, 503, 504, 520, 524, 529])
 def test_passing_faults_are_sent_again(status: int) -> None:
     """SDK-01, SDK-03, RATE-06: as the SDK does before it raises; it has an exception for each, with its status."""
     assert recover(StatusError(status, "api_error")).action == "send_again"
@@ -94,8 +94,24 @@ def test_each_type_has_its_status(kind: str, status: int) -> None:
 
 
 def test_an_expired_file_is_not_asked_for_again() -> None:
-    """MEDIA-09."""
-    assert recover(StatusError(404, "not_found_error", error_code="file_expired")).action == "give_up"
+    """MEDIA-09, SDK-03: the code tells it from another 404."""
+    recovery = recover(StatusError(404, "not_found_error", error_code="file_expired"))
+    assert (recovery.action, recovery.rule) == ("give_up", "MEDIA-09")
+    assert "Upload it again" in recovery.remedy
+    assert recover(StatusError(404, "not_found_error", error_code="file_lost")).rule == "ERR-02"
+
+
+@pytest.mark.parametrize(("code", "rule"), [("thread_not_found", "THR-03"), ("thread_already_continued", "THR-04")])
+def test_a_thread_that_is_lost_is_told_by_its_code(code: str, rule: str) -> None:
+    """SDK-03"""
+    assert recover(StatusError(404, "not_found_error", error_code=code)).rule == rule
+
+
+def test_an_error_event_has_the_status_of_its_type() -> None:
+    """ERR-03: the SDK raises it with the 200 of the stream."""
+    recovery = recover(StatusError(200, "overloaded_error"))
+    assert (recovery.action, recovery.status) == ("send_again", 529)
+    assert recover(StatusError(200, "invalid_request_error")).action == "give_up"
 
 
 def test_three_buckets_fill_by_the_minute() -> None:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 
 from ctxwindow import compare
-from tests.window.scenes import assistant, body, text, thinking, user
+from ctxwindow.catalog import resolve
+from ctxwindow.window import serve
+from tests.window.scenes import OPUS, assistant, body, clear_uses, keep, rounds, text, thinking, user
 
 CONTROL = {"type": "ephemeral"}
 SAID = [user("word " * 900), assistant(thinking("a"), text("Yes?")), user("Go on.")]
@@ -35,6 +37,15 @@ def test_an_effect_for_people() -> None:
 def test_thinking_that_is_not_sent_is_told() -> None:
     without = body([SAID[0], assistant(text("Yes?")), SAID[2]])
     assert "1 of the request before are not sent" in compare(body(SAID), without).explain()
+
+
+def test_of_cleared_results_the_whole_is_not_counted_and_what_stands_for_them_is() -> None:
+    """EDIT-02, EDIT-05"""
+    before, after = body(rounds(6)), body(rounds(6), clear_uses(keep=keep(2)))
+    effect, served = compare(before, after), serve(after, resolve(OPUS))
+    freed = served.applied_edits[0]["cleared_input_tokens"]
+    assert freed == effect.tokens_before - effect.tokens
+    assert effect.not_counted == {"EDIT-02": freed + served.window.overheads["placeholders"]}
 
 
 def test_no_price_is_guessed() -> None:

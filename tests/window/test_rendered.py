@@ -59,6 +59,25 @@ def test_settings_say_what_holds_anyway_as_nothing() -> None:
     assert settings_of(silent, profile) != settings_of(body([], output_config={"effort": "high"}), profile)
 
 
+def test_a_default_said_aloud_is_no_change() -> None:
+    """CACHE-11, THINK-02: of speed, thinking and tool_choice."""
+
+    def said(model: str = OPUS, **settings: Any) -> Any:
+        return settings_of(body([], **settings), resolve(model))
+
+    assert said() == said(speed="standard") != said(speed="fast")
+    parallel = {"type": "auto", "disable_parallel_tool_use": False}
+    assert said() == said(tool_choice=parallel) != said(tool_choice={**parallel, "disable_parallel_tool_use": True})
+    assert said(tool_choice={"type": "any"}) == said(tool_choice={**parallel, "type": "any"})
+    assert resolve(OPUS).thinking.when_omitted == "adaptive"
+    assert said() == said(thinking={"type": "adaptive"})
+    assert said() != said(thinking={"type": "adaptive", "display": "summarized"})
+    assert said() != said(thinking={"type": "disabled"})
+    haiku = "claude-haiku-4-5"
+    assert resolve(haiku).thinking.when_omitted == "off"
+    assert said(haiku) == said(haiku, thinking={"type": "disabled"}) != said(haiku, thinking={"type": "adaptive"})
+
+
 def test_odd_content_can_be_rendered() -> None:
     request = body([user([text("\ud800"), {"type": "text"}, 3, None])], tools=["x"], system=[1])
     assert len(_hashes(request)) == 6
