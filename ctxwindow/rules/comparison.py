@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ctxwindow.record import Fingerprint, Prefix, canonical_message, content_key, fingerprint, same_message
-from ctxwindow.record.blocks import blocks_of, seal
+from ctxwindow.record.blocks import blocks_of, is_blank_text, is_thinking, seal
 from ctxwindow.record.canonical import deferred_tools
 from ctxwindow.rules.diagnosis import Diagnosis, ThinkingState, of_head, of_messages, tools_of
 from ctxwindow.rules.exchange import Exchange
-from ctxwindow.rules.replay import thinking_of
 
 __all__ = ["Compaction", "Comparison", "block_key", "compaction_of", "key_of"]
 
@@ -39,6 +38,11 @@ _NOT_KEPT = Diagnosis(
     sentence=(
         "The messages kept behind the compaction block do not directly follow, under another role, those that it summarises."
     ),
+)
+_MOVED = Diagnosis(
+    kind="blocks_replaced",
+    rule="BIND-31",
+    sentence="The block stands at another place among the blocks of its message than when it was created.",
 )
 _UNKNOWN = "unknown: the request before does not hold this block."
 
@@ -102,6 +106,27 @@ def _overlap(old: list[Fingerprint], kept: list[Fingerprint]) -> int:
 def block_key(block: Mapping[str, Any]) -> str:
     """What identifies a thinking block: its seal, or else all of it."""
     return seal(block) or content_key(block)
+
+
+class _Spot(msgspec.Struct, frozen=True):
+    """Where a thinking block stands."""
+
+    at: int
+    """Its message among those that the check looks at."""
+    place: int
+    visible: int
+    """Blocks before it in its message that the check compares: no thinking, no blank text (BIND-14)."""
+
+
+def _spots(at: int, message: Mapping[str, Any]) -> Iterator[tuple[_Spot, Mapping[str, Any]]]:
+    """Each thinking block of a message, and where it stands."""
+    visible = 0
+    for place, block in enumerate(blocks_of(message)):
+        known = isinstance(block, (dict, Mapping))  # asking for dict first is ten times as fast
+        if known and is_thinking(block):
+            yield _Spot(at, place, visible), block
+        elif not (known and is_blank_text(block)):
+            visible += 1
 
 
 def _print(entry: _Entry) -> Fingerprint:
@@ -171,9 +196,7 @@ class Comparison:
     def states(self) -> list[ThinkingState]:
         """The state of each block behind the last compaction block."""
         places = {
-            block_key(block): (at, place)
-            for at, entry in enumerate(self.old)
-            for place, block in thinking_of(entry.message)
+            block_key(block): spot for at, entry in enumerate(self.old) for spot, block in _spots(at, entry.message)
         }
         order = {key: number for number, key in enumerate(places)}
         change = None if self.changed is None else self._diagnosis(self.changed)
@@ -181,7 +204,7 @@ class Comparison:
         last: int | None = None
         broken = self.adoption
         for at, entry in enumerate(self.now):
-            for place, block in thinking_of(entry.message) if entry.index is not None else ():
+            for spot, block in _spots(at, entry.message) if entry.index is not None else ():
                 key = block_key(block)
                 known = places.get(key)
                 stranger = known is None and at < len(self.old)
@@ -190,8 +213,8 @@ class Comparison:
                     if last is not None and number != last + 1:
                         broken = broken or (_MISSING if number > last + 1 else _REORDERED)
                     last = number
-                cause = self.cause or self._moved(at, place, known, change) or broken
-                path = f"messages.{entry.index}.content.{entry.shift + place}"
+                cause = self.cause or self._moved(spot, known, change) or broken
+                path = f"messages.{entry.index}.content.{entry.shift + spot.place}"
                 if stranger:
                     found.append(_stranger(path, cause, changed=change is not None))
                     broken = broken or _INSERTED
@@ -199,20 +222,24 @@ class Comparison:
                     found.append(_state(path, cause))
         return found
 
-    def _moved(self, at: int, place: int, known: tuple[int, int] | None, change: Diagnosis | None) -> Diagnosis | None:
+    def _moved(self, spot: _Spot, known: _Spot | None, change: Diagnosis | None) -> Diagnosis | None:
         """What is wrong with the messages before a block, and with the blocks before it in its own message."""
-        if known is not None and known[0] != at and change is None:
+        at = spot.at
+        if known is not None and known.at != at and change is None:
             return Diagnosis(
                 kind="blocks_replaced",
-                sentence=f"The block stood behind other messages, at `messages.{known[0]}`.",
+                sentence=f"The block stood behind other messages, at `messages.{known.at}`.",
             )
+        if known is not None and known.at != at:
+            known = None
         if self.changed is None or at < self.changed:
-            return None
-        if at > self.changed or known is None or known[0] != at:
+            # The message is equal but for its thinking, so the number of blocks before a block tells which they are.
+            return _MOVED if known is not None and known.visible != spot.visible else None
+        if at > self.changed or known is None:
             return change
         now, old = self.now[at].message, self.old[at].message
-        same = canonical_message({**now, "content": blocks_of(now)[:place]}) == canonical_message(
-            {**old, "content": blocks_of(old)[: known[1]]}
+        same = canonical_message({**now, "content": blocks_of(now)[: spot.place]}) == canonical_message(
+            {**old, "content": blocks_of(old)[: known.place]}
         )
         return None if same else change
 

@@ -7,17 +7,17 @@ but for its thinking, also shows what was done to that thinking.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ctxwindow.record import same_message
-from ctxwindow.record.blocks import is_thinking, seal
+from ctxwindow.record.blocks import is_blank_text, is_thinking, seal
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.thinking import begins_with_thinking
 from ctxwindow.rules.view import Step, View
 
-__all__ = ["RULES", "thinking_of"]
+__all__ = ["RULES", "modified", "rearranged", "runs_of", "thinking_of"]
 
 
 def thinking_of(message: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
@@ -70,6 +70,54 @@ def _changed(now: Mapping[str, Any], then: Mapping[str, Any]) -> int | None:
     return new[len(old)][0] if len(new) > len(old) else old[len(new)][0]
 
 
+def _runs(message: Mapping[str, Any]) -> list[list[tuple[int, Mapping[str, Any]]]]:
+    """The thinking of a message by runs of consecutive blocks, as `thinking_of` tells them.
+
+    Blank text, which may be dropped (BIND-14), separates nothing.
+    """
+    runs: list[list[tuple[int, Mapping[str, Any]]]] = [[]]
+    content = message.get("content")
+    for place, block in enumerate(content if isinstance(content, list) else ()):
+        known = isinstance(block, (dict, Mapping))
+        if known and is_thinking(block):
+            runs[-1].append((place, block))
+        elif runs[-1] and not (known and is_blank_text(block)):
+            runs.append([])
+    return [run for run in runs if run]
+
+
+def rearranged(message: Mapping[str, Any], originals: Mapping[str, Sequence[str]]) -> int | None:
+    """Index of the block from which on a run of thinking is not the one that the API wrote; None when each is.
+
+    This does not depend on where the message stands, so that it sees two replies merged into one as well (E2 V1).
+
+    Args:
+        message: an assistant message.
+        originals: the seals of a run for each seal in it; seals that it does not hold are not judged.
+    """
+    for run in _runs(message):
+        seals = [seal(block) for _, block in run]
+        original = next((originals[value] for value in seals if originals.get(value)), seals)
+        if list(original) != seals:
+            same = next((at for at, pair in enumerate(zip(seals, original, strict=False)) if pair[0] != pair[1]), None)
+            return run[min(len(original), len(run) - 1) if same is None else same][0]
+    return None
+
+
+def runs_of(messages: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The seals of each run of thinking in some messages, under each of its seals.
+
+    A seal of two different runs, which no API wrote, tells nothing and has an empty one.
+    """
+    found: dict[str, list[str]] = {}
+    for message in messages:
+        for run in _runs(message):
+            seals = [seal(block) for _, block in run]
+            for value in filter(None, seals):
+                found[value] = seals if found.get(value, seals) == seals else []
+    return found
+
+
 def _latest_assistant(view: View) -> int:
     """Index of the last assistant message, looking back over the user messages of the last turn; -1 without one."""
     index = len(view.messages) - 1
@@ -78,11 +126,21 @@ def _latest_assistant(view: View) -> int:
     return index
 
 
+def modified(path: str) -> str:
+    """What the API says of the block at `path` under REPLAY-02."""
+    return (
+        f"{path}: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified. "
+        "These blocks must remain as they were in the original response."
+    )
+
+
 def latest_unchanged(view: View) -> Iterator[Finding]:
     """REPLAY-02. Once the turn is finished its thinking may also be left out, all of it (REPLAY-03)."""
     latest = _latest_assistant(view)
     then = _then(view, latest)
     place = _changed(view.message(latest), then) if then is not None else None
+    if place is None and latest >= 0 and thinking_of(view.message(latest)):
+        place = rearranged(view.message(latest), runs_of(view.history))
     if place is None:
         return
     open_turn = view.outline.turn_start is None or latest > view.outline.turn_start
@@ -90,10 +148,7 @@ def latest_unchanged(view: View) -> Iterator[Finding]:
         path = f"messages.{latest}.content.{place}"
         yield Finding(
             path=path,
-            message=(
-                f"{path}: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified. "
-                "These blocks must remain as they were in the original response."
-            ),
+            message=modified(path),
             remedy="Send the last reply back with all its thinking blocks, in the order in which they came.",
         )
 

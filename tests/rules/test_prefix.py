@@ -183,6 +183,37 @@ def test_content_behind_a_block_in_its_own_message_does_not_count() -> None:
     assert valid(before, old) == [False]
 
 
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ((0, 1, 2, 3), [None, None]),
+        ((0, 2, 1, 3), [None, "blocks_replaced [BIND-31]"]),
+        ((1, 0, 2, 3), ["blocks_replaced [BIND-31]", None]),
+        ((0, 1, 3, 2), [None, "blocks_replaced [BIND-31]"]),
+    ],
+)
+@pytest.mark.parametrize("latest", [False, True])
+def test_the_place_of_a_block_among_the_blocks_of_its_message_counts(
+    order: tuple[int, ...], expected: list[str | None], latest: bool
+) -> None:
+    """BIND-31: thinking moved inside its own message. Thinking itself is no part of what is compared (BIND-14)."""
+    text = {"type": "text", "text": "note"}
+    blocks = [thought("s8"), text, thought("s9"), {"type": "text", "text": "done"}]
+    old = {**conversation(0), "messages": [user("q"), {"role": "assistant", "content": blocks}, user("on")]}
+    if not latest:
+        old["messages"] += [{"role": "assistant", "content": "a"}, user("and on")]
+    new = copy.deepcopy(old)
+    new["messages"][1]["content"] = [blocks[at] for at in order]
+    assert reasons(new, old) == expected
+
+
+def test_blank_text_dropped_before_a_block_is_no_move() -> None:
+    """BIND-14."""
+    old, new = conversation(2), conversation(2)
+    old["messages"][1]["content"][:0] = [{"type": "text", "text": "\n"}]
+    assert valid(new, old) == [True, True]
+
+
 def test_a_branch_before_the_divergence_is_not_an_edit() -> None:
     """BIND-16: edit and resubmit of the latest user turn."""
     new = copy.deepcopy(conversation(2))

@@ -76,6 +76,53 @@ def test_replay_02() -> None:
     assert found(more, LOOP) == [("REPLAY-02", "messages.3.content.2")]
 
 
+ONE, TWO = thought("one"), thought("two")
+APART = [HI, assistant(ONE, TEXT, TWO, call("a")), result("a")]
+
+
+@pytest.mark.parametrize(
+    ("sent", "path"),
+    [
+        ([ONE, TWO, TEXT, call("a")], "messages.1.content.1"),
+        ([TEXT, ONE, TWO, call("a")], "messages.1.content.2"),
+        ([ONE, TWO, call("a")], "messages.1.content.1"),  # the text between them left out
+    ],
+)
+@pytest.mark.parametrize("model", [KEEPS, BOUND])
+def test_replay_02_sees_blocks_that_were_made_adjacent(sent: list[dict[str, Any]], path: str, model: str) -> None:
+    """BIND-31: what stood between two runs of the original stands between them again."""
+    assert ("REPLAY-02", path) in found([HI, assistant(*sent), result("a")], APART, model)
+
+
+@pytest.mark.parametrize("model", [KEEPS, BOUND])
+def test_replay_02_sees_a_run_that_was_parted(model: str) -> None:
+    parted = [*LOOP[:3], assistant(thought("two"), TEXT, thought("three"), call("b")), LOOP[4]]
+    assert ("REPLAY-02", "messages.3.content.0") in found(parted, LOOP, model)
+
+
+def test_replay_02_sees_two_replies_merged_into_one() -> None:
+    """E2 V1."""
+    turns = [HI, assistant(ONE, TEXT), HI, assistant(TWO, {**TEXT, "text": "b"}), HI]
+    merged = [HI, assistant(ONE, TWO, TEXT, {**TEXT, "text": "b"}), HI]
+    assert found(merged, turns) == [("REPLAY-02", "messages.1.content.1")]
+    one_behind_the_other = [HI, assistant(ONE, TEXT, TWO, {**TEXT, "text": "b"}), HI]
+    assert found(one_behind_the_other, turns) == []
+
+
+@pytest.mark.parametrize("model", [KEEPS, BOUND])
+def test_replay_02_takes_neither_blank_text_nor_what_is_appended_for_a_move(model: str) -> None:
+    blank = {"type": "text", "text": " \n"}
+    came = [HI, assistant(blank, ONE, blank, TWO, {**TEXT, "text": "a\n"}), HI]
+    assert found([HI, assistant(ONE, TWO, TEXT), HI], came, model) == []
+    assert found([HI, assistant(ONE, TWO, TEXT, {**TEXT, "text": "more"}), HI], came, model) == []
+
+
+def test_replay_02_does_not_judge_by_seals_that_stand_in_two_runs() -> None:
+    """As in fixtures, where every signature is the same."""
+    same = [HI, assistant(ONE, TEXT, ONE, ONE, call("a")), result("a")]
+    assert found(same, same) == []
+
+
 def test_replay_02_in_manual_mode_is_think_07_even_without_the_request_before() -> None:
     """V-REPLAY-1 in manual mode: one request shows it."""
     messages = [HI, assistant(call("a")), result("a")]
