@@ -34,12 +34,48 @@ def signed(step: Step) -> Iterator[Finding]:
     """REPLAY-04, as far as it can be seen: only the API can verify a signature that is there."""
     for block in step.blocks:
         if block.family == "thinking" and not seal(block.data):
-            field = "signature" if block.data["type"] == "thinking" else "data"
             yield Finding(
                 path=block.path,
-                message=f"{block.path}: Invalid `{field}` in `{block.data['type']}` block",
+                message=_invalid(block.path, block.data),
                 remedy="Only thinking that the API returned may go back, with its signature; leave other reasoning out.",
             )
+
+
+def original_kept(view: View) -> Iterator[Finding]:
+    """REPLAY-04, against the exchange before: another seal in the place of one that is known (BIND-23)."""
+    known = {seal(block) for message in view.history for _, block in thinking_of(message)}
+    for index in range(min(len(view.messages), len(view.history)) if known else 0):
+        thinking = thinking_of(view.message(index))
+        then = None if all(seal(block) in known for _, block in thinking) else _then(view, index)
+        if then is None:
+            continue
+        originals = [original for _, original in thinking_of(then)]
+        ranked = originals if len(originals) == len(thinking) else [None] * len(thinking)
+        texts = [original["thinking"] for original in originals if original.get("thinking")]
+        for (place, block), original in zip(thinking, ranked, strict=True):
+            new = seal(block) and seal(block) not in known
+            if new and (block.get("thinking") in texts or (original is not None and _may_be(block, original))):
+                path = f"messages.{index}.content.{place}"
+                yield Finding(
+                    path=path,
+                    message=_invalid(path, block),
+                    remedy="Send the block as it came: its signature is not that of the exchange before.",
+                )
+
+
+def _may_be(block: Mapping[str, Any], original: Mapping[str, Any]) -> bool:
+    """Whether two blocks of one rank are one. Two texts that differ are of two replies, perhaps to one question.
+
+    An empty text is one that is not shown (THINK-11).
+    """
+    texts = {str(one["thinking"]) for one in (block, original) if one.get("thinking")}
+    return block.get("type") == original.get("type") and len(texts) <= 1
+
+
+def _invalid(path: str, block: Mapping[str, Any]) -> str:
+    """What the API says of a signature that does not verify."""
+    field = "signature" if block.get("type") == "thinking" else "data"
+    return f"{path}: Invalid `{field}` in `{block.get('type')}` block"
 
 
 def _then(view: View, index: int) -> Mapping[str, Any] | None:
@@ -226,6 +262,7 @@ RULES = (
         on="assistant",
         holding=frozenset({"thinking"}),
         check_message=signed,
+        check=original_kept,
     ),
     Rule(
         id="REPLAY-05",

@@ -159,6 +159,41 @@ def test_replay_04(block: dict[str, Any]) -> None:
         assert found(messages, None, model) == []
 
 
+@pytest.mark.parametrize("model", [BOUND, KEEPS])
+def test_replay_04_sees_a_signature_that_is_not_the_original_one(model: str) -> None:
+    """BIND-23: always an error, where the exchange before holds the block that stood there."""
+    turn = [HI, assistant(thought("one"), thought("two", "Why?"), TEXT), HI, assistant(thought("three"), TEXT), HI]
+    for sent in ([thought("one"), thought("twX", "Why?")], [thought("twX", "Why?")], [thought("one"), thought("twX")]):
+        now = [HI, assistant(*sent, TEXT), *turn[2:]]
+        place = len(sent) - 1
+        assert ("REPLAY-04", f"messages.1.content.{place}") in found(now, turn, model)
+        assert ("REPLAY-04", f"messages.1.content.{place}") not in found(now, None, model)
+
+
+@pytest.mark.parametrize("behavior", ["error", "drop_block"])
+def test_replay_04_of_the_last_reply_and_of_redacted_thinking(behavior: str) -> None:
+    thinking = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": behavior}}
+    hidden = {"type": "redacted_thinking", "data": "abc"}
+    before = {"model": BOUND, "messages": [HI], "thinking": thinking}
+    forged = {**before, "messages": [HI, assistant({**hidden, "data": "abX"}, TEXT), HI]}
+    violations = find_violations(
+        forged, previous=(before, {"content": [hidden, TEXT]}), betas=["thinking-binding-controls-2026-08-01"]
+    )
+    (found_04,) = [violation for violation in violations if violation.rule == "REPLAY-04"]
+    assert found_04.severity == "error"
+    assert found_04.message == "messages.1.content.0: Invalid `data` in `redacted_thinking` block"
+
+
+def test_replay_04_leaves_alone_what_may_be_another_reply() -> None:
+    """To the same question, in the same words; or a block that is known from elsewhere."""
+    turn = [HI, assistant(thought("one", "Why?"), TEXT), HI, assistant(thought("two"), TEXT), HI]
+    again = [HI, assistant(thought("other", "How?"), TEXT), *turn[2:]]
+    restored = [HI, assistant(thought("zero"), thought("one", "Why?"), TEXT), *turn[2:]]
+    exchanged = [HI, assistant(thought("two"), TEXT), HI, assistant(TEXT), HI]
+    for now in (again, restored, exchanged):
+        assert "REPLAY-04" not in [identity for identity, _ in found(now, turn)]
+
+
 def test_replay_04_says_what_the_api_says() -> None:
     messages = [HI, assistant({"type": "thinking", "thinking": "x"}, TEXT), HI]
     (violation,) = find_violations({"model": BOUND, "messages": messages})
