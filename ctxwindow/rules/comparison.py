@@ -11,7 +11,7 @@ from ctxwindow.record import Fingerprint, Prefix, canonical_message, content_key
 from ctxwindow.record.blocks import blocks_of, is_blank_text, is_thinking, seal
 from ctxwindow.record.canonical import deferred_tools
 from ctxwindow.rules.diagnosis import Diagnosis, ThinkingState, of_head, of_messages, tools_of
-from ctxwindow.rules.exchange import Exchange
+from ctxwindow.rules.exchange import Exchange, plain
 
 __all__ = ["Compaction", "Comparison", "block_key", "compaction_of", "key_of"]
 
@@ -64,6 +64,16 @@ def compaction_of(messages: Sequence[Mapping[str, Any]]) -> Compaction | None:
             if isinstance(block, (dict, Mapping)) and block.get("type") == "compaction" and block.get("content"):
                 return Compaction(message=index, place=place, block=block)
     return None
+
+
+def _made_by(exchange: Exchange, compaction: Compaction) -> bool:
+    """Whether an exchange is the on-demand compaction that returned this block."""
+    if plain(exchange.request.get("compaction")).get("type") != "summarize":
+        return False
+    if exchange.response is None:
+        return True
+    made = compaction_of([exchange.reply or {}])
+    return made is not None and key_of(made.block) == key_of(compaction.block)
 
 
 def key_of(compaction: Mapping[str, Any]) -> str:
@@ -129,6 +139,14 @@ def _spots(at: int, message: Mapping[str, Any]) -> Iterator[tuple[_Spot, Mapping
             visible += 1
 
 
+def _share_thinking(some: list[_Entry], others: list[_Entry]) -> bool:
+    """Whether a thinking block stands in both."""
+    one, other = (
+        {block_key(block) for entry in entries for _, block in _spots(0, entry.message)} for entries in (some, others)
+    )
+    return not one.isdisjoint(other)
+
+
 def _print(entry: _Entry) -> Fingerprint:
     return fingerprint(canonical_message(entry.message))
 
@@ -156,21 +174,26 @@ class Comparison:
             if compaction.message >= len(history):
                 self.old = []  # it came with a reply that is not known: all that follows it is new
             elif compaction.block.get("signature") and self.now[0].index == self.now[0].shift == 0:
-                self._adopt()
+                self._adopt(whole=_made_by(exchange, compaction))
         self.cause = of_head(request, exchange.request)
         self.changed = None if self.cause else self._first_change()
 
-    def _adopt(self) -> None:
-        """Put the summarised messages back in thought, so that the kept ones stand where they stood (CMP-30)."""
+    def _adopt(self, *, whole: bool) -> None:
+        """Put the summarised messages back in thought, so that the kept ones stand where they stood (CMP-30).
+
+        Args:
+            whole: whether all of `old` was summarised, as by a compaction request; else the cut is where the kept begin.
+        """
         first, *kept = self.now
         rest = blocks_of(first.message)[1:]
         if rest:
             kept.insert(0, _Entry({**first.message, "content": rest}, first.index, 1))
-        cut = len(self.old) - _overlap([_print(entry) for entry in self.old], [_print(entry) for entry in kept])
+        prints = ([_print(entry) for entry in entries] for entries in (self.old, kept))
+        cut = len(self.old) - (0 if whole else _overlap(*prints))
         if kept and self.old:
             role = kept[0].message.get("role")
             same_role = cut > 0 and role == self.old[cut - 1].message.get("role")
-            if cut == 0 or role == "system" or same_role:
+            if cut == 0 or role == "system" or same_role or (whole and _share_thinking(self.old, kept)):
                 self.adoption = _NOT_KEPT
         self.now = [*(_Entry(entry.message, None) for entry in self.old[:cut]), *kept]
 
@@ -202,7 +225,7 @@ class Comparison:
         change = None if self.changed is None else self._diagnosis(self.changed)
         found: list[ThinkingState] = []
         last: int | None = None
-        broken = self.adoption
+        broken: Diagnosis | None = None
         for at, entry in enumerate(self.now):
             for spot, block in _spots(at, entry.message) if entry.index is not None else ():
                 key = block_key(block)
@@ -213,7 +236,7 @@ class Comparison:
                     if last is not None and number != last + 1:
                         broken = broken or (_MISSING if number > last + 1 else _REORDERED)
                     last = number
-                cause = self.cause or self._moved(spot, known, change) or broken
+                cause = self.cause or self.adoption or self._moved(spot, known, change) or broken
                 path = f"messages.{entry.index}.content.{entry.shift + spot.place}"
                 if stranger:
                     found.append(_stranger(path, cause, changed=change is not None))
