@@ -14,7 +14,7 @@ from ctxwindow.emulator.http import refusal
 from ctxwindow.record import Fingerprint, canonical_message, fingerprint
 from ctxwindow.rules import View, rule
 from ctxwindow.rules.enforcement import enforced_as
-from ctxwindow.rules.replay import thinking_of
+from ctxwindow.rules.replay import modified, rearranged, runs_of, thinking_of
 from ctxwindow.rules.view import plain
 
 __all__ = ["BINDING_BETA", "Behavior", "ReplyMemory", "Verdict", "behavior", "finding_of", "judge"]
@@ -116,6 +116,7 @@ class ReplyMemory:
 
     def __init__(self) -> None:
         self._replies: OrderedDict[Fingerprint, deque[dict[str, Any]]] = OrderedDict()
+        self._runs: OrderedDict[str, list[str]] = OrderedDict()
 
     def add(self, content: Sequence[Mapping[str, Any]]) -> None:
         """Remember a reply."""
@@ -127,14 +128,17 @@ class ReplyMemory:
         self._replies.move_to_end(key)
         if message not in alike:
             alike.append(message)
-        while len(self._replies) > _REMEMBERED:
-            self._replies.popitem(last=False)
+        self._runs.update(runs_of([message]))
+        for kept in (self._replies, self._runs):
+            while len(kept) > _REMEMBERED:
+                kept.popitem(last=False)
 
     def check(self, view: View) -> None:
         """See that the latest assistant message has the thinking that its reply had.
 
         Raises:
-            ApiError: a reply to which it is equal but for its thinking is remembered, and none has this thinking.
+            ApiError: a reply to which it is equal but for its thinking is remembered, and none has this thinking; or
+                blocks that replies wrote apart stand next to each other, or the other way round.
         """
         latest = len(view.messages) - 1
         while latest >= 0 and view.message(latest).get("role") != "assistant":
@@ -142,6 +146,9 @@ class ReplyMemory:
         if latest < 0:
             return
         message = view.message(latest)
+        place = rearranged(message, self._runs)
+        if place is not None:
+            raise refusal(modified(f"messages.{latest}.content.{place}"))
         alike = self._replies.get(fingerprint(canonical_message(message)), ())
         if not 0 < len(alike) < _ALIKE:
             return

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ctxwindow.record import same_message
 from ctxwindow.rules.pairing import due_calls
 from ctxwindow.rules.prefix import key_of
 from ctxwindow.rules.rule import Finding, Rule
@@ -152,6 +153,25 @@ def signature_present(step: Step) -> Iterator[Finding]:
             )
 
 
+def signature_unchanged(view: View) -> Iterator[Finding]:
+    """CMP-24, against the exchange before: a summary that it holds, under another signature."""
+    if view.exchange is None:
+        return
+    old, reply = view.exchange.messages, view.exchange.reply
+    # Where the same message still follows nothing was compacted since the request before.
+    stays = len(old) > 1 < len(view.messages) and same_message(view.message(1), old[1])
+    sources = View([*(old[:1] if stays else []), *([] if reply is None else [reply])])
+    originals = [block for _, block in compaction_blocks(sources) if is_signed(block)]
+    for path, block in compaction_blocks(view) if originals else ():
+        signatures = [one["signature"] for one in originals if one["content"] == block.get("content")]
+        if signatures and block.get("signature") and block["signature"] not in signatures:
+            yield Finding(
+                path=f"{path}.signature",
+                message="compaction_signature_invalid: The `compaction` block's `signature` does not verify.",
+                remedy="Send the block as it was returned.",
+            )
+
+
 def tool_changes_unchanged(view: View) -> Iterator[Finding]:
     """CMP-25, against the request before."""
     for path, block, original in _same_block_before(view):
@@ -259,6 +279,7 @@ RULES = (
         date=_SDK_DATE,
         holding=frozenset({"compaction"}),
         check_message=signature_present,
+        check=signature_unchanged,
     ),
     Rule(
         id="CMP-25",

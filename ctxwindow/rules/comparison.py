@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ctxwindow.record import Fingerprint, Prefix, canonical_message, content_key, fingerprint, same_message
-from ctxwindow.record.blocks import blocks_of, seal
+from ctxwindow.record.blocks import blocks_of, is_blank_text, is_thinking, seal
 from ctxwindow.record.canonical import deferred_tools
 from ctxwindow.rules.diagnosis import Diagnosis, ThinkingState, of_head, of_messages, tools_of
-from ctxwindow.rules.exchange import Exchange
-from ctxwindow.rules.replay import thinking_of
+from ctxwindow.rules.exchange import Exchange, plain
 
 __all__ = ["Compaction", "Comparison", "block_key", "compaction_of", "key_of"]
 
@@ -40,6 +39,11 @@ _NOT_KEPT = Diagnosis(
         "The messages kept behind the compaction block do not directly follow, under another role, those that it summarises."
     ),
 )
+_MOVED = Diagnosis(
+    kind="blocks_replaced",
+    rule="BIND-31",
+    sentence="The block stands at another place among the blocks of its message than when it was created.",
+)
 _UNKNOWN = "unknown: the request before does not hold this block."
 
 
@@ -60,6 +64,16 @@ def compaction_of(messages: Sequence[Mapping[str, Any]]) -> Compaction | None:
             if isinstance(block, (dict, Mapping)) and block.get("type") == "compaction" and block.get("content"):
                 return Compaction(message=index, place=place, block=block)
     return None
+
+
+def _made_by(exchange: Exchange, compaction: Compaction) -> bool:
+    """Whether an exchange is the on-demand compaction that returned this block."""
+    if plain(exchange.request.get("compaction")).get("type") != "summarize":
+        return False
+    if exchange.response is None:
+        return True
+    made = compaction_of([exchange.reply or {}])
+    return made is not None and key_of(made.block) == key_of(compaction.block)
 
 
 def key_of(compaction: Mapping[str, Any]) -> str:
@@ -104,6 +118,35 @@ def block_key(block: Mapping[str, Any]) -> str:
     return seal(block) or content_key(block)
 
 
+class _Spot(msgspec.Struct, frozen=True):
+    """Where a thinking block stands."""
+
+    at: int
+    """Its message among those that the check looks at."""
+    place: int
+    visible: int
+    """Blocks before it in its message that the check compares: no thinking, no blank text (BIND-14)."""
+
+
+def _spots(at: int, message: Mapping[str, Any]) -> Iterator[tuple[_Spot, Mapping[str, Any]]]:
+    """Each thinking block of a message, and where it stands."""
+    visible = 0
+    for place, block in enumerate(blocks_of(message)):
+        known = isinstance(block, (dict, Mapping))  # asking for dict first is ten times as fast
+        if known and is_thinking(block):
+            yield _Spot(at, place, visible), block
+        elif not (known and is_blank_text(block)):
+            visible += 1
+
+
+def _share_thinking(some: list[_Entry], others: list[_Entry]) -> bool:
+    """Whether a thinking block stands in both."""
+    one, other = (
+        {block_key(block) for entry in entries for _, block in _spots(0, entry.message)} for entries in (some, others)
+    )
+    return not one.isdisjoint(other)
+
+
 def _print(entry: _Entry) -> Fingerprint:
     return fingerprint(canonical_message(entry.message))
 
@@ -131,21 +174,26 @@ class Comparison:
             if compaction.message >= len(history):
                 self.old = []  # it came with a reply that is not known: all that follows it is new
             elif compaction.block.get("signature") and self.now[0].index == self.now[0].shift == 0:
-                self._adopt()
+                self._adopt(whole=_made_by(exchange, compaction))
         self.cause = of_head(request, exchange.request)
         self.changed = None if self.cause else self._first_change()
 
-    def _adopt(self) -> None:
-        """Put the summarised messages back in thought, so that the kept ones stand where they stood (CMP-30)."""
+    def _adopt(self, *, whole: bool) -> None:
+        """Put the summarised messages back in thought, so that the kept ones stand where they stood (CMP-30).
+
+        Args:
+            whole: whether all of `old` was summarised, as by a compaction request; else the cut is where the kept begin.
+        """
         first, *kept = self.now
         rest = blocks_of(first.message)[1:]
         if rest:
             kept.insert(0, _Entry({**first.message, "content": rest}, first.index, 1))
-        cut = len(self.old) - _overlap([_print(entry) for entry in self.old], [_print(entry) for entry in kept])
+        prints = ([_print(entry) for entry in entries] for entries in (self.old, kept))
+        cut = len(self.old) - (0 if whole else _overlap(*prints))
         if kept and self.old:
             role = kept[0].message.get("role")
             same_role = cut > 0 and role == self.old[cut - 1].message.get("role")
-            if cut == 0 or role == "system" or same_role:
+            if cut == 0 or role == "system" or same_role or (whole and _share_thinking(self.old, kept)):
                 self.adoption = _NOT_KEPT
         self.now = [*(_Entry(entry.message, None) for entry in self.old[:cut]), *kept]
 
@@ -171,17 +219,15 @@ class Comparison:
     def states(self) -> list[ThinkingState]:
         """The state of each block behind the last compaction block."""
         places = {
-            block_key(block): (at, place)
-            for at, entry in enumerate(self.old)
-            for place, block in thinking_of(entry.message)
+            block_key(block): spot for at, entry in enumerate(self.old) for spot, block in _spots(at, entry.message)
         }
         order = {key: number for number, key in enumerate(places)}
         change = None if self.changed is None else self._diagnosis(self.changed)
         found: list[ThinkingState] = []
         last: int | None = None
-        broken = self.adoption
+        broken: Diagnosis | None = None
         for at, entry in enumerate(self.now):
-            for place, block in thinking_of(entry.message) if entry.index is not None else ():
+            for spot, block in _spots(at, entry.message) if entry.index is not None else ():
                 key = block_key(block)
                 known = places.get(key)
                 stranger = known is None and at < len(self.old)
@@ -190,8 +236,8 @@ class Comparison:
                     if last is not None and number != last + 1:
                         broken = broken or (_MISSING if number > last + 1 else _REORDERED)
                     last = number
-                cause = self.cause or self._moved(at, place, known, change) or broken
-                path = f"messages.{entry.index}.content.{entry.shift + place}"
+                cause = self.cause or self.adoption or self._moved(spot, known, change) or broken
+                path = f"messages.{entry.index}.content.{entry.shift + spot.place}"
                 if stranger:
                     found.append(_stranger(path, cause, changed=change is not None))
                     broken = broken or _INSERTED
@@ -199,20 +245,24 @@ class Comparison:
                     found.append(_state(path, cause))
         return found
 
-    def _moved(self, at: int, place: int, known: tuple[int, int] | None, change: Diagnosis | None) -> Diagnosis | None:
+    def _moved(self, spot: _Spot, known: _Spot | None, change: Diagnosis | None) -> Diagnosis | None:
         """What is wrong with the messages before a block, and with the blocks before it in its own message."""
-        if known is not None and known[0] != at and change is None:
+        at = spot.at
+        if known is not None and known.at != at and change is None:
             return Diagnosis(
                 kind="blocks_replaced",
-                sentence=f"The block stood behind other messages, at `messages.{known[0]}`.",
+                sentence=f"The block stood behind other messages, at `messages.{known.at}`.",
             )
+        if known is not None and known.at != at:
+            known = None
         if self.changed is None or at < self.changed:
-            return None
-        if at > self.changed or known is None or known[0] != at:
+            # The message is equal but for its thinking, so the number of blocks before a block tells which they are.
+            return _MOVED if known is not None and known.visible != spot.visible else None
+        if at > self.changed or known is None:
             return change
         now, old = self.now[at].message, self.old[at].message
-        same = canonical_message({**now, "content": blocks_of(now)[:place]}) == canonical_message(
-            {**old, "content": blocks_of(old)[: known[1]]}
+        same = canonical_message({**now, "content": blocks_of(now)[: spot.place]}) == canonical_message(
+            {**old, "content": blocks_of(old)[: known.place]}
         )
         return None if same else change
 

@@ -7,17 +7,17 @@ but for its thinking, also shows what was done to that thinking.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ctxwindow.record import same_message
-from ctxwindow.record.blocks import is_thinking, seal
+from ctxwindow.record.blocks import is_blank_text, is_thinking, seal
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.thinking import begins_with_thinking
 from ctxwindow.rules.view import Step, View
 
-__all__ = ["RULES", "thinking_of"]
+__all__ = ["RULES", "modified", "rearranged", "runs_of", "thinking_of"]
 
 
 def thinking_of(message: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
@@ -34,12 +34,48 @@ def signed(step: Step) -> Iterator[Finding]:
     """REPLAY-04, as far as it can be seen: only the API can verify a signature that is there."""
     for block in step.blocks:
         if block.family == "thinking" and not seal(block.data):
-            field = "signature" if block.data["type"] == "thinking" else "data"
             yield Finding(
                 path=block.path,
-                message=f"{block.path}: Invalid `{field}` in `{block.data['type']}` block",
+                message=_invalid(block.path, block.data),
                 remedy="Only thinking that the API returned may go back, with its signature; leave other reasoning out.",
             )
+
+
+def original_kept(view: View) -> Iterator[Finding]:
+    """REPLAY-04, against the exchange before: another seal in the place of one that is known (BIND-23)."""
+    known = {seal(block) for message in view.history for _, block in thinking_of(message)}
+    for index in range(min(len(view.messages), len(view.history)) if known else 0):
+        thinking = thinking_of(view.message(index))
+        then = None if all(seal(block) in known for _, block in thinking) else _then(view, index)
+        if then is None:
+            continue
+        originals = [original for _, original in thinking_of(then)]
+        ranked = originals if len(originals) == len(thinking) else [None] * len(thinking)
+        texts = [original["thinking"] for original in originals if original.get("thinking")]
+        for (place, block), original in zip(thinking, ranked, strict=True):
+            new = seal(block) and seal(block) not in known
+            if new and (block.get("thinking") in texts or (original is not None and _may_be(block, original))):
+                path = f"messages.{index}.content.{place}"
+                yield Finding(
+                    path=path,
+                    message=_invalid(path, block),
+                    remedy="Send the block as it came: its signature is not that of the exchange before.",
+                )
+
+
+def _may_be(block: Mapping[str, Any], original: Mapping[str, Any]) -> bool:
+    """Whether two blocks of one rank are one. Two texts that differ are of two replies, perhaps to one question.
+
+    An empty text is one that is not shown (THINK-11).
+    """
+    texts = {str(one["thinking"]) for one in (block, original) if one.get("thinking")}
+    return block.get("type") == original.get("type") and len(texts) <= 1
+
+
+def _invalid(path: str, block: Mapping[str, Any]) -> str:
+    """What the API says of a signature that does not verify."""
+    field = "signature" if block.get("type") == "thinking" else "data"
+    return f"{path}: Invalid `{field}` in `{block.get('type')}` block"
 
 
 def _then(view: View, index: int) -> Mapping[str, Any] | None:
@@ -70,6 +106,54 @@ def _changed(now: Mapping[str, Any], then: Mapping[str, Any]) -> int | None:
     return new[len(old)][0] if len(new) > len(old) else old[len(new)][0]
 
 
+def _runs(message: Mapping[str, Any]) -> list[list[tuple[int, Mapping[str, Any]]]]:
+    """The thinking of a message by runs of consecutive blocks, as `thinking_of` tells them.
+
+    Blank text, which may be dropped (BIND-14), separates nothing.
+    """
+    runs: list[list[tuple[int, Mapping[str, Any]]]] = [[]]
+    content = message.get("content")
+    for place, block in enumerate(content if isinstance(content, list) else ()):
+        known = isinstance(block, (dict, Mapping))
+        if known and is_thinking(block):
+            runs[-1].append((place, block))
+        elif runs[-1] and not (known and is_blank_text(block)):
+            runs.append([])
+    return [run for run in runs if run]
+
+
+def rearranged(message: Mapping[str, Any], originals: Mapping[str, Sequence[str]]) -> int | None:
+    """Index of the block from which on a run of thinking is not the one that the API wrote; None when each is.
+
+    This does not depend on where the message stands, so that it sees two replies merged into one as well (E2 V1).
+
+    Args:
+        message: an assistant message.
+        originals: the seals of a run for each seal in it; seals that it does not hold are not judged.
+    """
+    for run in _runs(message):
+        seals = [seal(block) for _, block in run]
+        original = next((originals[value] for value in seals if originals.get(value)), seals)
+        if list(original) != seals:
+            same = next((at for at, pair in enumerate(zip(seals, original, strict=False)) if pair[0] != pair[1]), None)
+            return run[min(len(original), len(run) - 1) if same is None else same][0]
+    return None
+
+
+def runs_of(messages: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The seals of each run of thinking in some messages, under each of its seals.
+
+    A seal of two different runs, which no API wrote, tells nothing and has an empty one.
+    """
+    found: dict[str, list[str]] = {}
+    for message in messages:
+        for run in _runs(message):
+            seals = [seal(block) for _, block in run]
+            for value in filter(None, seals):
+                found[value] = seals if found.get(value, seals) == seals else []
+    return found
+
+
 def _latest_assistant(view: View) -> int:
     """Index of the last assistant message, looking back over the user messages of the last turn; -1 without one."""
     index = len(view.messages) - 1
@@ -78,11 +162,21 @@ def _latest_assistant(view: View) -> int:
     return index
 
 
+def modified(path: str) -> str:
+    """What the API says of the block at `path` under REPLAY-02."""
+    return (
+        f"{path}: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified. "
+        "These blocks must remain as they were in the original response."
+    )
+
+
 def latest_unchanged(view: View) -> Iterator[Finding]:
     """REPLAY-02. Once the turn is finished its thinking may also be left out, all of it (REPLAY-03)."""
     latest = _latest_assistant(view)
     then = _then(view, latest)
     place = _changed(view.message(latest), then) if then is not None else None
+    if place is None and latest >= 0 and thinking_of(view.message(latest)):
+        place = rearranged(view.message(latest), runs_of(view.history))
     if place is None:
         return
     open_turn = view.outline.turn_start is None or latest > view.outline.turn_start
@@ -90,10 +184,7 @@ def latest_unchanged(view: View) -> Iterator[Finding]:
         path = f"messages.{latest}.content.{place}"
         yield Finding(
             path=path,
-            message=(
-                f"{path}: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified. "
-                "These blocks must remain as they were in the original response."
-            ),
+            message=modified(path),
             remedy="Send the last reply back with all its thinking blocks, in the order in which they came.",
         )
 
@@ -171,6 +262,7 @@ RULES = (
         on="assistant",
         holding=frozenset({"thinking"}),
         check_message=signed,
+        check=original_kept,
     ),
     Rule(
         id="REPLAY-05",

@@ -67,6 +67,22 @@ def test_replay_02_is_told_from_what_is_remembered() -> None:
         memory.check(view(reply(9)))
 
 
+def test_thinking_made_adjacent_is_told_from_what_is_remembered() -> None:
+    """BIND-31 and E2 V1: hoisted inside a reply, or two replies merged."""
+    memory, text = ReplyMemory(), {"type": "text", "text": "Now."}
+    (one, call), (two, _) = reply(1), reply(2)
+    memory.add([one, text, two, call])
+    memory.check(view([one, text, two, call]))
+    with pytest.raises(ApiError, match=r"messages\.1\.content\.1: .* cannot be modified"):
+        memory.check(view([one, two, text, call]))
+    apart = ReplyMemory()
+    apart.add([one, text])
+    apart.add([two, call])
+    apart.check(view([one, text, two, call]))
+    with pytest.raises(ApiError, match=r"messages\.1\.content\.1: .* cannot be modified"):
+        apart.check(view([one, two, text, call]))
+
+
 def test_where_replies_may_have_been_forgotten_nothing_is_said() -> None:
     memory = ReplyMemory()
     for number in range(40):

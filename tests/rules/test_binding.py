@@ -186,9 +186,10 @@ def test_bind_31() -> None:
     call = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
     answer = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "x"}]}
     reply = {"role": "assistant", "content": [THOUGHT, text, late, call]}
-    hoisted = {"role": "assistant", "content": [late, THOUGHT, text, call]}
+    hoisted = {"role": "assistant", "content": [THOUGHT, late, text, call]}
     before, after = ({"model": "claude-opus-4-8", "messages": [MESSAGES[0], form, answer]} for form in (reply, hoisted))
-    assert "REPLAY-02" in [violation.rule for violation in find_violations(after, previous=before)]
+    assert [violation.rule for violation in find_violations(after, previous=before)] == ["REPLAY-02"]
+    assert states(after, before) == [(True, None), (False, "blocks_replaced")]
 
 
 def test_a_model_that_is_not_known_is_not_judged() -> None:

@@ -128,6 +128,23 @@ def test_cmp_24() -> None:
     assert found(assistant(block("s")), HI) == []
 
 
+@pytest.mark.parametrize("content", ["So far.", "Another."])
+def test_cmp_24_sees_another_signature_than_that_of_the_reply(content: str) -> None:
+    asked = {"model": MODEL, "messages": [HI, REPLY], "compaction": SUMMARIZE}
+    request = {"model": MODEL, "messages": [assistant(block("t", content)), {**HI, "content": "on"}]}
+    response = {"model": MODEL, "content": [block("s")]}
+    violations = find_violations(request, previous=(asked, response), betas=BETAS)
+    same = [("CMP-24", "messages.0.content.0.signature")] if content == "So far." else []
+    assert [(violation.rule, violation.path) for violation in violations] == same
+
+
+def test_cmp_24_sees_another_signature_than_that_of_the_request_before() -> None:
+    old = [assistant(block()), HI]
+    changed = found(assistant(block("t")), HI, REPLY, HI, previous=old)
+    assert changed == [("CMP-24", "messages.0.content.0.signature", "error")]
+    assert found(assistant(block("t")), {**HI, "content": "on"}, previous=old) == []  # of a compaction since then
+
+
 def test_cmp_25() -> None:
     """tool_changes of a compaction block equal what was returned with it."""
     change = [{"type": "tool_removal", "tool": {"type": "tool_reference", "name": "f"}}]

@@ -183,6 +183,37 @@ def test_content_behind_a_block_in_its_own_message_does_not_count() -> None:
     assert valid(before, old) == [False]
 
 
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ((0, 1, 2, 3), [None, None]),
+        ((0, 2, 1, 3), [None, "blocks_replaced [BIND-31]"]),
+        ((1, 0, 2, 3), ["blocks_replaced [BIND-31]", None]),
+        ((0, 1, 3, 2), [None, "blocks_replaced [BIND-31]"]),
+    ],
+)
+@pytest.mark.parametrize("latest", [False, True])
+def test_the_place_of_a_block_among_the_blocks_of_its_message_counts(
+    order: tuple[int, ...], expected: list[str | None], latest: bool
+) -> None:
+    """BIND-31: thinking moved inside its own message. Thinking itself is no part of what is compared (BIND-14)."""
+    text = {"type": "text", "text": "note"}
+    blocks = [thought("s8"), text, thought("s9"), {"type": "text", "text": "done"}]
+    old = {**conversation(0), "messages": [user("q"), {"role": "assistant", "content": blocks}, user("on")]}
+    if not latest:
+        old["messages"] += [{"role": "assistant", "content": "a"}, user("and on")]
+    new = copy.deepcopy(old)
+    new["messages"][1]["content"] = [blocks[at] for at in order]
+    assert reasons(new, old) == expected
+
+
+def test_blank_text_dropped_before_a_block_is_no_move() -> None:
+    """BIND-14."""
+    old, new = conversation(2), conversation(2)
+    old["messages"][1]["content"][:0] = [{"type": "text", "text": "\n"}]
+    assert valid(new, old) == [True, True]
+
+
 def test_a_branch_before_the_divergence_is_not_an_edit() -> None:
     """BIND-16: edit and resubmit of the latest user turn."""
     new = copy.deepcopy(conversation(2))
@@ -361,10 +392,36 @@ def test_an_edit_of_the_reply_is_seen_with_it_only() -> None:
 def test_a_tail_kept_behind_the_block_that_the_reply_brought() -> None:
     """CMP-28: the reply to an on-demand compaction takes the place of the messages that it summarises."""
     old = conversation(3)
-    asked = {**old, "compaction": {"type": "summarize"}}
+    asked = {**old, "messages": old["messages"][:4], "compaction": {"type": "summarize"}}
     answer = {"model": "claude-opus-5-5", "content": [block()], "stop_reason": "compaction"}
-    assert [state.state for state in prefix_report(adopted(old, 4), (asked, answer), BOUND)] == ["valid"]
-    assert [state.rule for state in prefix_report(adopted(old, 0), (asked, answer), BOUND)] == ["CMP-30"] * 3
+    for previous in ((asked, answer), asked):
+        assert [state.state for state in prefix_report(adopted(old, 4), previous, BOUND)] == ["valid"]
+        assert [state.rule for state in prefix_report(adopted(old, 0), previous, BOUND)] == ["CMP-30"] * 3
+
+
+@pytest.mark.parametrize("cut", [2, 3])
+def test_a_tail_that_overlaps_what_a_compaction_summarised_is_lost(cut: int) -> None:
+    """CMP-30: all messages of a compaction request were summarised, so those kept follow the last of them."""
+    old = conversation(3)
+    asked = {**old, "messages": old["messages"][:4], "compaction": {"type": "summarize"}}
+    answer = {"model": "claude-opus-5-5", "content": [block()], "stop_reason": "compaction"}
+    report = prefix_report(adopted(old, cut), (asked, answer), BOUND)
+    assert [state.rule for state in report] == ["CMP-30", "CMP-30"]
+    # A block of another compaction, in the background perhaps: where that was cut is not known.
+    for content in ([block("other")], []):
+        other = {**answer, "content": content}
+        report = prefix_report(adopted(old, 2), ({**asked, "messages": old["messages"]}, other), BOUND)
+        assert [state.state for state in report] == ["valid", "valid"]
+
+
+def test_a_tail_may_repeat_the_words_that_were_summarised() -> None:
+    """Behind a known cut nothing is told from words: what is kept is new."""
+    old = conversation(2)
+    asked = {**old, "messages": old["messages"][:4], "compaction": {"type": "summarize"}}
+    again = {"role": "assistant", "content": [thought("new"), {"type": "text", "text": "answer 1"}]}
+    first = {"role": "assistant", "content": [block()]}
+    new = {**old, "messages": [first, user("question 1"), again, user("on")]}
+    assert valid(new, asked) == [True]
 
 
 def test_what_the_model_cannot_read_is_dropped_and_not_stale() -> None:

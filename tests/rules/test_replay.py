@@ -76,6 +76,53 @@ def test_replay_02() -> None:
     assert found(more, LOOP) == [("REPLAY-02", "messages.3.content.2")]
 
 
+ONE, TWO = thought("one"), thought("two")
+APART = [HI, assistant(ONE, TEXT, TWO, call("a")), result("a")]
+
+
+@pytest.mark.parametrize(
+    ("sent", "path"),
+    [
+        ([ONE, TWO, TEXT, call("a")], "messages.1.content.1"),
+        ([TEXT, ONE, TWO, call("a")], "messages.1.content.2"),
+        ([ONE, TWO, call("a")], "messages.1.content.1"),  # the text between them left out
+    ],
+)
+@pytest.mark.parametrize("model", [KEEPS, BOUND])
+def test_replay_02_sees_blocks_that_were_made_adjacent(sent: list[dict[str, Any]], path: str, model: str) -> None:
+    """BIND-31: what stood between two runs of the original stands between them again."""
+    assert ("REPLAY-02", path) in found([HI, assistant(*sent), result("a")], APART, model)
+
+
+@pytest.mark.parametrize("model", [KEEPS, BOUND])
+def test_replay_02_sees_a_run_that_was_parted(model: str) -> None:
+    parted = [*LOOP[:3], assistant(thought("two"), TEXT, thought("three"), call("b")), LOOP[4]]
+    assert ("REPLAY-02", "messages.3.content.0") in found(parted, LOOP, model)
+
+
+def test_replay_02_sees_two_replies_merged_into_one() -> None:
+    """E2 V1."""
+    turns = [HI, assistant(ONE, TEXT), HI, assistant(TWO, {**TEXT, "text": "b"}), HI]
+    merged = [HI, assistant(ONE, TWO, TEXT, {**TEXT, "text": "b"}), HI]
+    assert found(merged, turns) == [("REPLAY-02", "messages.1.content.1")]
+    one_behind_the_other = [HI, assistant(ONE, TEXT, TWO, {**TEXT, "text": "b"}), HI]
+    assert found(one_behind_the_other, turns) == []
+
+
+@pytest.mark.parametrize("model", [KEEPS, BOUND])
+def test_replay_02_takes_neither_blank_text_nor_what_is_appended_for_a_move(model: str) -> None:
+    blank = {"type": "text", "text": " \n"}
+    came = [HI, assistant(blank, ONE, blank, TWO, {**TEXT, "text": "a\n"}), HI]
+    assert found([HI, assistant(ONE, TWO, TEXT), HI], came, model) == []
+    assert found([HI, assistant(ONE, TWO, TEXT, {**TEXT, "text": "more"}), HI], came, model) == []
+
+
+def test_replay_02_does_not_judge_by_seals_that_stand_in_two_runs() -> None:
+    """As in fixtures, where every signature is the same."""
+    same = [HI, assistant(ONE, TEXT, ONE, ONE, call("a")), result("a")]
+    assert found(same, same) == []
+
+
 def test_replay_02_in_manual_mode_is_think_07_even_without_the_request_before() -> None:
     """V-REPLAY-1 in manual mode: one request shows it."""
     messages = [HI, assistant(call("a")), result("a")]
@@ -110,6 +157,41 @@ def test_replay_04(block: dict[str, Any]) -> None:
         assert found(messages, None, model) == [("REPLAY-04", "messages.1.content.0")]
         messages[1] = assistant(thought("s"), TEXT)
         assert found(messages, None, model) == []
+
+
+@pytest.mark.parametrize("model", [BOUND, KEEPS])
+def test_replay_04_sees_a_signature_that_is_not_the_original_one(model: str) -> None:
+    """BIND-23: always an error, where the exchange before holds the block that stood there."""
+    turn = [HI, assistant(thought("one"), thought("two", "Why?"), TEXT), HI, assistant(thought("three"), TEXT), HI]
+    for sent in ([thought("one"), thought("twX", "Why?")], [thought("twX", "Why?")], [thought("one"), thought("twX")]):
+        now = [HI, assistant(*sent, TEXT), *turn[2:]]
+        place = len(sent) - 1
+        assert ("REPLAY-04", f"messages.1.content.{place}") in found(now, turn, model)
+        assert ("REPLAY-04", f"messages.1.content.{place}") not in found(now, None, model)
+
+
+@pytest.mark.parametrize("behavior", ["error", "drop_block"])
+def test_replay_04_of_the_last_reply_and_of_redacted_thinking(behavior: str) -> None:
+    thinking = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": behavior}}
+    hidden = {"type": "redacted_thinking", "data": "abc"}
+    before = {"model": BOUND, "messages": [HI], "thinking": thinking}
+    forged = {**before, "messages": [HI, assistant({**hidden, "data": "abX"}, TEXT), HI]}
+    violations = find_violations(
+        forged, previous=(before, {"content": [hidden, TEXT]}), betas=["thinking-binding-controls-2026-08-01"]
+    )
+    (found_04,) = [violation for violation in violations if violation.rule == "REPLAY-04"]
+    assert found_04.severity == "error"
+    assert found_04.message == "messages.1.content.0: Invalid `data` in `redacted_thinking` block"
+
+
+def test_replay_04_leaves_alone_what_may_be_another_reply() -> None:
+    """To the same question, in the same words; or a block that is known from elsewhere."""
+    turn = [HI, assistant(thought("one", "Why?"), TEXT), HI, assistant(thought("two"), TEXT), HI]
+    again = [HI, assistant(thought("other", "How?"), TEXT), *turn[2:]]
+    restored = [HI, assistant(thought("zero"), thought("one", "Why?"), TEXT), *turn[2:]]
+    exchanged = [HI, assistant(thought("two"), TEXT), HI, assistant(TEXT), HI]
+    for now in (again, restored, exchanged):
+        assert "REPLAY-04" not in [identity for identity, _ in found(now, turn)]
 
 
 def test_replay_04_says_what_the_api_says() -> None:
