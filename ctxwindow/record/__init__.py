@@ -4,7 +4,7 @@ from ctxwindow.record.blocks import BlockType, Family, block_type, known_types
 from ctxwindow.record.canonical import canonical_message, canonical_tools, same_message
 from ctxwindow.record.events import Event, decode_event, encode_event
 from ctxwindow.record.fingerprint import Fingerprint, Prefix, content_key, fingerprint
-from ctxwindow.record.intake import from_json, intake, to_json
+from ctxwindow.record.intake import from_json, intake, plain_json, to_json
 from ctxwindow.record.turns import Outline, Round
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "from_json",
     "intake",
     "known_types",
+    "plain_json",
     "same_message",
     "to_json",
 ]

@@ -12,20 +12,25 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from ctxwindow.errors import InvalidRequest
 
-__all__ = ["MAX_DEPTH", "from_json", "intake", "to_json"]
+__all__ = ["MAX_DEPTH", "from_json", "intake", "plain_json", "to_json"]
 
 MAX_DEPTH = 200
 """Nesting allowed in content. Python's own JSON reader stops near 1,000; no real block comes near 20."""
 
 _MAX_INT_BITS = 14_000
 """Integers longer than this cannot be printed by CPython's default limit of 4,300 digits."""
+
+_PATH_PARTS = 6
+"""Of the path of what is nested too deep: enough to find the block, not a hundred steps into it."""
+
+_STR = frozenset({str})
 
 
 def intake(value: object, path: str = "") -> Any:
@@ -41,6 +46,45 @@ def intake(value: object, path: str = "") -> Any:
     return _take(value, path, 0)
 
 
+def plain_json(value: Any, path: str = "") -> Any:
+    """The value itself where it is plain JSON already, else what `intake` makes of it.
+
+    For whole requests, which are mostly plain: those are looked through, at a tenth of what copying them costs, and
+    stay the caller's own. What is returned must not be changed.
+
+    Args:
+        value: as for `intake`.
+        path: where the value stands, for the error.
+
+    Raises:
+        InvalidRequest: for anything that JSON cannot carry.
+    """
+    return value if _is_plain([value], 0) else intake(value, path)
+
+
+def _is_plain(values: Iterable[Any], depth: int) -> bool:
+    """Whether all of these are what a JSON reader makes, and nothing that `intake` changes or refuses."""
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            continue
+        if kind is dict:
+            if depth > MAX_DEPTH or not _STR.issuperset(map(type, value)) or not _is_plain(value.values(), depth + 1):
+                return False
+        elif kind is list:
+            if depth > MAX_DEPTH or not _is_plain(value, depth + 1):
+                return False
+        elif kind is int:
+            if value.bit_length() > _MAX_INT_BITS:
+                return False
+        elif kind is float:
+            if not math.isfinite(value):
+                return False
+        elif value is not None and kind is not bool:
+            return False
+    return True
+
+
 def _take(value: object, path: str, depth: int, *, parsed: bool = False) -> Any:
     """`parsed`: the value stands inside an SDK object."""
     if value is None or value is True or value is False:
@@ -53,7 +97,8 @@ def _take(value: object, path: str, depth: int, *, parsed: bool = False) -> Any:
     if isinstance(value, float) and kind is float:
         return _real(value, path)
     if depth > MAX_DEPTH:
-        raise InvalidRequest(f"nested deeper than {MAX_DEPTH} levels.", path=path, remedy="Flatten the content.")
+        place = ".".join(path.split(".")[:_PATH_PARTS])
+        raise InvalidRequest(f"nested deeper than {MAX_DEPTH} levels.", path=place, remedy="Flatten the content.")
     if isinstance(value, Mapping):
         return {_key(key, path): _take(inner, f"{path}.{key}" if path else str(key), depth + 1, parsed=parsed)
                 for key, inner in value.items()}  # fmt: skip
@@ -62,13 +107,21 @@ def _take(value: object, path: str, depth: int, *, parsed: bool = False) -> Any:
                 for index, inner in enumerate(value)]  # fmt: skip
     dump = getattr(value, "model_dump", None)
     if callable(dump):
-        # Unset fields stay out: re-sent nulls are refused as extra inputs (VER-08, CMP-14).
-        fields = dump(mode="python", exclude_unset=True, by_alias=True, warnings=False)
-        return _take(fields, path, depth, parsed=True)
+        return _take(_fields(value, dump), path, depth, parsed=True)
     if parsed and isinstance(value, dt.datetime):
         # As the API writes times. How many digits of a second it sent is lost to the SDK already.
         return value.isoformat().replace("+00:00", "Z")
     return _odd(value, path)
+
+
+def _fields(value: object, dump: Callable[..., Any]) -> Any:
+    """What the SDK sends of one of its objects; the blocks of a message stay objects, each with rules of its own."""
+    # Unset fields stay out: re-sent nulls are refused as extra inputs (VER-08, CMP-14). So does what the SDK adds for
+    # the caller, such as `parsed_output`.
+    hidden = getattr(value, "__api_exclude__", None)
+    fields = dump(mode="python", exclude_unset=True, by_alias=True, warnings=False, exclude=hidden)
+    blocks = getattr(value, "content", None)
+    return {**fields, "content": blocks} if isinstance(fields, dict) and isinstance(blocks, list) else fields
 
 
 def _key(key: object, path: str) -> str:

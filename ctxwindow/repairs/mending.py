@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ctxwindow.catalog import ModelProfile, resolve
+from ctxwindow.record import plain_json
 from ctxwindow.repairs.blank import BLANK, NOTHING, leave_out_blank, leave_out_nothing
 from ctxwindow.repairs.echoes import LEFT_BEHIND, TOOLSETS, leave_behind, name_toolsets
 from ctxwindow.repairs.ending import ENDING, TRAILING, discard_reply, go_on, strip_end
@@ -67,7 +68,8 @@ def repair(
     still bound to what stands before it cannot be seen in one request: `check` with `previous` tells.
 
     Args:
-        request: the body of a Messages request. It is not changed; the result shares with it what stayed the same.
+        request: the body of a Messages request. It is not changed; the result shares with it what stayed the same. It
+            may hold the SDK's objects: the result is plain JSON.
         model: the model; by default the one that the request names.
         stop_reason: of the reply that the history ends with, where it is known. A refused reply, and one cut inside a
             call, are left out; a cut text is gone on from by a user message that quotes its end, or by prefill on
@@ -77,8 +79,9 @@ def repair(
 
     Raises:
         UnknownModel: `model` is not in the catalog.
+        InvalidRequest: JSON cannot carry the request (NaN, bytes, more than 200 levels).
     """
-    body = plain(request)
+    body = plain(plain_json(request))
     profile = resolve(model) if model is not None else named(body.get("model"))
     history = History(body, profile=profile, stop_reason=stop_reason)
     discard_reply(history)

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from ctxwindow.record import intake
+from ctxwindow.record import plain_json
 
 __all__ = ["Exchange", "Previous", "plain"]
 
 _NOTHING: Mapping[str, Any] = {}
 
 Previous: TypeAlias = Mapping[str, Any] | tuple[Mapping[str, Any], Any]
-"""The body of the request before; or a pair of it and its response, as a dict or as the SDK's object."""
+"""The body of the request before; or a pair of it and its response. Both may be, or hold, the SDK's objects."""
 
 
 def plain(message: object) -> Mapping[str, Any]:
@@ -37,16 +37,24 @@ class Exchange:
     """The API's message; None: not known."""
 
     @classmethod
-    def of(cls, previous: object) -> Exchange | None:
-        """The exchange that `check` was given as `previous`; None when it was given none. Raises nothing."""
+    def of(cls, previous: object, path: str = "previous") -> Exchange | None:
+        """The exchange that `check` was given as `previous`, as plain JSON; None when it was given none.
+
+        `path`: what the caller calls it, for the error.
+
+        Raises:
+            InvalidRequest: for what JSON cannot carry. What has another shape than it should is left out.
+        """
         if previous is None or isinstance(previous, Exchange):
             return previous
         if not isinstance(previous, (list, tuple)):
-            return cls(request=plain(previous))
+            return cls(request=plain(plain_json(previous, path)))
         request, response = (*previous, None, None)[:2]
-        if not isinstance(response, Mapping) and callable(getattr(response, "model_dump", None)):
-            response = intake(response)
-        return cls(request=plain(request), response=response if isinstance(response, Mapping) else None)
+        response = plain_json(response, f"{path}.1")
+        return cls(
+            request=plain(plain_json(request, f"{path}.0")),
+            response=response if isinstance(response, Mapping) else None,
+        )
 
     @cached_property
     def messages(self) -> list[Mapping[str, Any]]:

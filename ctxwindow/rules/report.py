@@ -9,9 +9,10 @@ from typing import Any, get_args
 import msgspec
 
 from ctxwindow.catalog import ModelProfile, resolve
-from ctxwindow.errors import MisuseError
+from ctxwindow.errors import InvalidRequest, MisuseError
+from ctxwindow.record import plain_json
 from ctxwindow.rules.diagnosis import ThinkingState
-from ctxwindow.rules.exchange import Previous
+from ctxwindow.rules.exchange import Exchange, Previous
 from ctxwindow.rules.frame import API_VERSION
 from ctxwindow.rules.registry import named, violations_of
 from ctxwindow.rules.rule import Violation
@@ -85,8 +86,10 @@ def check(
 ) -> Report:
     """Everything that a request breaks, in the order of the paths. Nothing is raised for a malformed request.
 
+    A request that JSON cannot carry (NaN, bytes, more than 200 levels) cannot be sent: that is the one violation then.
+
     Args:
-        request: the body of a Messages request.
+        request: the body of a Messages request; it may hold the SDK's objects, as in `"content": reply.content`.
         previous: the body of the request before, or a pair of it and its response (a dict, or the SDK's message). With
             it the report says of each thinking block what becomes of it, and rules that compare the two are checked.
         model: the model; by default the one that the request names.
@@ -100,6 +103,7 @@ def check(
     Raises:
         UnknownModel: `model` is not in the catalog.
         MisuseError: `enforcement` is none of these.
+        InvalidRequest: JSON cannot carry `previous`.
     """
     if enforcement not in get_args(Enforcement):
         raise MisuseError(
@@ -108,10 +112,18 @@ def check(
             path="enforcement",
             remedy=f"One of {', '.join(get_args(Enforcement))}.",
         )
-    body = plain(request)
-    profile = resolve(model) if model is not None else named(body.get("model"))
+    profile = resolve(model) if model is not None else named(plain(request).get("model"))
+    try:
+        body = plain(plain_json(request))
+    except InvalidRequest as refused:
+        return Report(model=profile.id if profile is not None else None, violations=(_no_json(refused),), warnings=())
     view = View.of(
-        body, profile=profile, previous=previous, enforcement=enforcement, betas=betas, api_version=api_version
+        body,
+        profile=profile,
+        previous=Exchange.of(previous),
+        enforcement=enforcement,
+        betas=betas,
+        api_version=api_version,
     )
     found = violations_of(view)
     return Report(
@@ -119,4 +131,15 @@ def check(
         violations=tuple(violation for violation in found if violation.severity == "error"),
         warnings=tuple(violation for violation in found if violation.severity != "error"),
         thinking=tuple(view.thinking or ()),
+    )
+
+
+def _no_json(refused: InvalidRequest) -> Violation:
+    """What JSON cannot carry has no type that a field may have (SHAPE-12)."""
+    return Violation(
+        rule="SHAPE-12",
+        path=refused.path or "",
+        message=refused.reason,
+        remedy=refused.remedy or "",
+        severity="error",
     )

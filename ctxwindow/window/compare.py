@@ -15,6 +15,7 @@ from ctxwindow.rules.exchange import Exchange, Previous
 from ctxwindow.rules.view import Enforcement, View, plain
 from ctxwindow.window.cached import Prompt, PromptCache
 from ctxwindow.window.cost import bill
+from ctxwindow.window.countable import countable
 from ctxwindow.window.effect import Change, Effect
 from ctxwindow.window.rendered import SECTIONS, Piece, Section, settings_of
 from ctxwindow.window.served import Served, serve
@@ -35,7 +36,7 @@ def compare(
     """What sending `after` does, when `before` was the request before it. Neither is changed.
 
     Args:
-        before: the body that was sent; or a pair of it and its response.
+        before: the body that was sent; or a pair of it and its response. All of them may hold the SDK's objects.
         after: the body that is to be sent.
         model: overrides the model of both.
         at: seconds since the epoch, for prices; by default those published last.
@@ -44,12 +45,13 @@ def compare(
 
     Raises:
         UnknownModel: a model is not in the catalog.
+        InvalidRequest: a request is none that could be counted, as for `count`.
     """
-    exchange = Exchange.of(before) or Exchange(request={})
-    sent_before = exchange.request
+    exchange = Exchange.of(before, "before") or Exchange(request={})
+    sent_before, after = countable(exchange.request, "before"), countable(after, "after")
     profile = resolve(model if model is not None else str(after.get("model")))
-    earlier = resolve(model if model is not None else str(exchange.asked))
-    view = View.of(after, profile=profile, previous=before, enforcement=enforcement)
+    earlier = resolve(model if model is not None else str(sent_before.get("model")))
+    view = View.of(after, profile=profile, previous=exchange, enforcement=enforcement)
     states, enforced = tuple(thinking_states(view)), enforced_as(view)
     stale = [state.path for state in states if state.state in STALE] if enforced != "off" else []
     unreadable = [state.path for state in states if state.state == "unreadable"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.rules.view import plain
+from ctxwindow.window.countable import countable
 from ctxwindow.window.entry import entry_for
 from ctxwindow.window.ledger import Ledger
 from ctxwindow.window.sizes import fixed_sizes
@@ -21,13 +22,16 @@ def count(request: Mapping[str, Any], model: str | ModelProfile | None = None) -
     """The window that a request body occupies, after what the server strips, clears and leaves out.
 
     Args:
-        request: a Messages API body: `messages`, and `model`, `system`, `tools`, ... where it has them.
+        request: a Messages API body: `messages`, and `model`, `system`, `tools`, ... where it has them. It may hold
+            the SDK's objects, as in `"content": reply.content`.
         model: overrides the request's own.
 
     Raises:
         UnknownModel: the model is not in the catalog.
+        InvalidRequest: a field that is counted has a type that cannot be, or JSON cannot carry the request.
     """
-    return ledger_of(request, resolve(model if model is not None else str(request.get("model")))).window()
+    body = countable(request)
+    return ledger_of(body, resolve(model if model is not None else str(body.get("model")))).window()
 
 
 def ledger_of(

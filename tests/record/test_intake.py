@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 
 from ctxwindow.errors import InvalidRequest
-from ctxwindow.record import from_json, intake, to_json
+from ctxwindow.record import from_json, intake, plain_json, to_json
+from ctxwindow.record.intake import MAX_DEPTH
 from ctxwindow.testing import json_values
+from tests.odd import nested
+from tests.sdk import sdk_message
 
 
 @given(json_values())
@@ -91,3 +94,55 @@ def test_bottomless_nesting_is_refused() -> None:
         value = [value]
     with pytest.raises(InvalidRequest, match="nested deeper"):
         intake(value)
+
+
+@given(json_values())
+def test_what_is_plain_is_not_copied(value: Any) -> None:
+    assert plain_json(value) is value
+
+
+@pytest.mark.parametrize("value", [(1, 2), {"a": [(1,)]}, {"color": _Color.RED}, [{_Color.RED: 1}]])
+def test_what_is_not_plain_is_taken_in(value: Any) -> None:
+    assert plain_json(value) == intake(value)
+    assert plain_json(plain_json(value)) == plain_json(value)
+
+
+def test_an_object_of_the_sdk_is_taken_in() -> None:
+    content: list[dict[str, Any]] = [{"type": "text", "text": "a"}, {"type": "brand_new", "x": {"y": None}}]
+    taken = plain_json({"content": sdk_message(content, "claude-opus-5-5").content})
+    assert taken == {"content": content}
+    assert {type(block) for block in taken["content"]} == {dict}
+
+
+@pytest.mark.parametrize("value", [float("nan"), [2**20_000], {"a": b""}, {1: 2}, {"a": {1}}, {"a": object()}])
+def test_what_intake_refuses_is_not_plain(value: Any) -> None:
+    with pytest.raises(InvalidRequest):
+        plain_json(value)
+
+
+@pytest.mark.parametrize("levels", [2_000, 100_000])
+def test_deep_nesting_is_refused_where_it_begins(levels: int) -> None:
+    for take in (intake, plain_json):
+        with pytest.raises(InvalidRequest) as refused:
+            take({"messages": nested(levels)})
+        assert refused.value.path == "messages.0.0.0.0.0"
+
+
+def test_depth_that_intake_allows_is_plain() -> None:
+    for value in (nested(MAX_DEPTH + 1), nested(MAX_DEPTH + 2)):
+        try:
+            assert intake(value) == value
+        except InvalidRequest:
+            with pytest.raises(InvalidRequest):
+                plain_json(value)
+        else:
+            assert plain_json(value) is value
+
+
+def test_what_the_sdk_keeps_for_the_caller_is_not_sent() -> None:
+    """`parsed_output` is no field of the API: the SDK leaves it out when it sends the block."""
+    types = pytest.importorskip("anthropic.types")
+    block = types.ParsedTextBlock[Any](type="text", text="{}", parsed_output={"a": 1})
+    message = types.ParsedMessage[Any].construct(role="assistant", content=[block])
+    assert intake(block) == {"type": "text", "text": "{}"}
+    assert intake(message)["content"] == [{"type": "text", "text": "{}"}]

@@ -4,13 +4,16 @@ import copy
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 import ctxwindow
-from ctxwindow.errors import UnknownModel
+from ctxwindow.errors import InvalidRequest, UnknownModel
 from ctxwindow.repairs import repair
 from ctxwindow.repairs.mending import MENDED
 from ctxwindow.rules import check, rules
+from tests.odd import nested, odd_requests
 from tests.repairs.broken import PREFILL, SYSTEMLESS, request
+from tests.sdk import with_objects
 
 GO: dict[str, Any] = {"role": "user", "content": "Go."}
 DONE: dict[str, Any] = {"role": "assistant", "content": "Done."}
@@ -86,3 +89,27 @@ def test_a_thousand_mistakes_are_mended_in_one_go() -> None:
     repaired, done = repair(request(messages))
     assert check(repaired).ok
     assert len(done) == 1_000
+
+
+def test_objects_of_the_sdk_are_repaired_like_what_they_stand_for() -> None:
+    call = {"type": "tool_use", "id": "a", "name": "search", "input": {}}
+    body = request([GO, {"role": "assistant", "content": [{"type": "text", "text": " "}, call]}, GO])
+    objects = with_objects(body)
+    kept = copy.deepcopy(objects)
+    assert repair(objects) == repair(body)
+    assert repair(body)[1] != []
+    assert objects == kept, "changed"
+
+
+@pytest.mark.parametrize("odd", [nested(2_000), float("nan"), b"bytes"])
+def test_what_json_cannot_carry_is_refused(odd: Any) -> None:
+    body = {**request([GO]), "metadata": {"user_id": odd}}
+    with pytest.raises(InvalidRequest) as refused:
+        repair(body)
+    assert str(refused.value.path).startswith("metadata.user_id")
+
+
+@given(odd_requests())
+def test_odd_json_is_repaired_or_left(body: dict[str, Any]) -> None:
+    repaired, done = repair(body)
+    assert done or repaired == body

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
+from hypothesis import given
 
-from ctxwindow.errors import MisuseError, UnknownModel
+from ctxwindow.errors import InvalidRequest, MisuseError, UnknownModel
 from ctxwindow.rules import check
+from tests.odd import nested, odd_requests
 from tests.rules.test_prefix import conversation, response, without_thinking
+from tests.sdk import sdk_message, with_objects
 
 HI = {"role": "user", "content": "Hello."}
 ORPHAN = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "x"}]}
@@ -86,12 +90,36 @@ def test_explain_says_it_all_in_lines() -> None:
     assert check({"messages": [HI]}).explain().endswith("checked for a model that is not known")
 
 
-def test_what_is_nested_too_deep_to_compare_is_said_and_not_raised() -> None:
-    deep: Any = "x"
-    for _ in range(5_000):
-        deep = [deep]
-    body = request({"role": "user", "content": [{"type": "text", "text": "x", "more": deep}]})
-    before = request({"role": "user", "content": [{"type": "text", "text": "y", "more": deep}]})
-    report = check(body, previous=before)
-    assert "BIND-05" in {violation.rule for violation in report.violations}
+@pytest.mark.parametrize("odd", [nested(5_000), float("nan"), b"bytes", {1, 2}])
+def test_what_json_cannot_carry_is_said_and_not_raised(odd: Any) -> None:
+    body = request({"role": "user", "content": [{"type": "text", "text": "x", "more": odd}]})
+    report = check(body, previous=body)
+    assert [violation.rule for violation in report.violations] == ["SHAPE-12"]
+    assert report.violations[0].path.startswith("messages.0.content.0.more")
+    assert report.violations[0].remedy
     assert report.thinking == ()
+
+
+def test_a_previous_request_that_json_cannot_carry_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        check(request(HI), previous=(request(HI), {"content": [b"bytes"]}))
+    assert refused.value.path == "previous.1.content.0"
+
+
+def test_objects_of_the_sdk_are_checked_like_what_they_stand_for() -> None:
+    """`"content": reply.content` is how the SDK's own examples continue a conversation."""
+    settings = {"model": "claude-opus-5-5", "max_tokens": 100}
+    before, after, reply = conversation(2) | settings, conversation(3) | settings, response(2)
+    objects = with_objects(before), with_objects(after), sdk_message(reply["content"], before["model"])
+    kept = copy.deepcopy(objects)
+    found = check(objects[1], previous=(objects[0], objects[2]))
+    assert found == check(after, previous=(before, reply))
+    assert found.ok
+    assert all(state.valid for state in found.thinking)
+    assert found.thinking
+    assert objects == kept, "changed"
+
+
+@given(odd_requests(), odd_requests())
+def test_nothing_is_raised_for_odd_json(body: dict[str, Any], previous: dict[str, Any]) -> None:
+    check(body, previous=previous)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import copy
 import datetime as dt
 from typing import Any
@@ -8,9 +9,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ctxwindow import UnknownModel, compare
+from ctxwindow import InvalidRequest, UnknownModel, compare
 from ctxwindow.testing import exchanges
 from ctxwindow.window import count
+from tests.odd import nested, odd_requests
+from tests.sdk import sdk_message, with_objects
 from tests.window.scenes import HAIKU, OPUS, Message, assistant, body, clear_uses, keep, rounds, text, thinking, user
 
 CONTROL = {"type": "ephemeral"}
@@ -195,3 +198,27 @@ def test_removing_the_last_turn_never_loses_earlier_thinking(pair: tuple[dict[st
     assert not effect.rejected
     assert effect.thinking_lost == ()
     assert effect.change is None or effect.warm.read <= effect.cached
+
+
+def test_objects_of_the_sdk_compare_like_what_they_stand_for() -> None:
+    reply = assistant(thinking("x"), text("Now."))
+    after = _body([*_said(3), reply, user("Thanks.")])
+    pair = with_objects(BEFORE), sdk_message(reply["content"], BEFORE["model"])
+    kept = copy.deepcopy(pair)
+    found = compare(pair, with_objects(after), at=NOVEMBER)
+    assert found == compare((BEFORE, {**reply, "model": BEFORE["model"]}), after, at=NOVEMBER)
+    assert found.change is None
+    assert pair == kept, "changed"
+
+
+@pytest.mark.parametrize("odd", [{"tools": [None]}, {"system": 5}, {"messages": 7}, {"metadata": nested(2_000)}])
+def test_what_cannot_be_counted_is_named(odd: dict[str, Any]) -> None:
+    for pair, side in (((BEFORE, {**BEFORE, **odd}), "after"), (({**BEFORE, **odd}, BEFORE), "before")):
+        with pytest.raises(InvalidRequest, match=f"^({side})"):
+            compare(*pair)
+
+
+@given(odd_requests(), odd_requests())
+def test_odd_json_is_compared_or_refused(before: dict[str, Any], after: dict[str, Any]) -> None:
+    with contextlib.suppress(InvalidRequest, UnknownModel):
+        compare(before, after)

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import pytest
+from hypothesis import given
 
 import ctxwindow
-from ctxwindow.errors import UnknownModel
+from ctxwindow.errors import InvalidRequest, UnknownModel
+from tests.odd import odd_requests
+from tests.sdk import with_objects
 
 HELLO = [{"role": "user", "content": "Hello, Claude"}]
 
@@ -70,3 +76,28 @@ def test_a_request_for_a_compaction_counts_like_any_other() -> None:
     """TOK-15: count_tokens accepts and ignores `compaction`."""
     request = {"model": "claude-opus-5-5", "messages": HELLO}
     assert ctxwindow.count({**request, "compaction": {"type": "summarize"}}) == ctxwindow.count(request)
+
+
+def test_objects_of_the_sdk_count_like_what_they_stand_for() -> None:
+    said = [{"type": "thinking", "thinking": "Hm. " * 50, "signature": "s"}, {"type": "text", "text": "Hello. " * 50}]
+    request = {"model": "claude-opus-5", "messages": [*HELLO, {"role": "assistant", "content": said}, *HELLO]}
+    objects = with_objects(request)
+    kept = copy.deepcopy(objects)
+    assert ctxwindow.count(objects).as_dict(blocks=True) == ctxwindow.count(request).as_dict(blocks=True)
+    assert objects == kept, "changed"
+
+
+@pytest.mark.parametrize("content", [5, None, {"a": 1}, [None, 3], [[]]])
+def test_content_of_an_odd_type_counts_as_nothing(content: Any) -> None:
+    request = {"model": "claude-opus-5", "messages": [{"role": "user", "content": content}]}
+    empty = {"model": "claude-opus-5", "messages": [{"role": "user", "content": []}]}
+    assert ctxwindow.count(request).tokens == ctxwindow.count(empty).tokens
+
+
+@given(odd_requests())
+def test_odd_json_is_counted_or_refused(request: dict[str, Any]) -> None:
+    try:
+        window = ctxwindow.count(request)
+    except (InvalidRequest, UnknownModel):
+        return
+    assert window.tokens == sum(window.by.values())
