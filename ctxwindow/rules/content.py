@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ctxwindow.record.blocks import is_blank_text
+from ctxwindow.rules.fields import fault
+from ctxwindow.rules.json_schema import fits
 from ctxwindow.rules.rule import Finding, Rule
 from ctxwindow.rules.view import Step, View, plain
 
@@ -88,11 +90,30 @@ def tool_names(view: View) -> Iterator[Finding]:
     """MSG-18. Client tools only: server tools have fixed names, toolsets none."""
     for index, tool in view.frame.tool_list:
         name = tool.get("name")
-        if tool.get("type") in (None, "custom") and isinstance(name, str) and not _TOOL_NAME.fullmatch(name):
+        if tool.get("type") not in (None, "custom"):
+            continue
+        yield from _examples(f"tools.{index}", tool)
+        if isinstance(name, str) and not _TOOL_NAME.fullmatch(name):
             yield Finding(
                 path=f"tools.{index}.name",
                 message=f"tools.{index}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'",
                 remedy="Use letters, digits, _ and -, at most 64.",
+            )
+
+
+def _examples(path: str, tool: Mapping[str, Any]) -> Iterator[Finding]:
+    """What is wrong with `input_examples`. The API's own texts are not known."""
+    examples = tool.get("input_examples")
+    if examples is not None and not isinstance(examples, (list, tuple)):
+        text = ": Input should be a valid list"
+        yield fault(f"{path}.custom.input_examples", text, "Send a list of inputs, or leave it out.")
+        return
+    for place, example in enumerate(examples or ()):
+        if not isinstance(example, Mapping) or not fits(example, tool.get("input_schema")):
+            yield fault(
+                f"{path}.custom.input_examples.{place}",
+                ": this example is no valid input by the tool's input_schema.",
+                "Correct the example or the schema.",
             )
 
 
@@ -153,7 +174,10 @@ RULES = (
     ),
     Rule(
         id="MSG-18",
-        sentence="Tool names have 1 to 64 letters, digits, _ and -.",
+        sentence=(
+            "Tool names have 1 to 64 letters, digits, _ and -; input_examples fit the input_schema (judged by type, enum, const, "
+            "required, properties, items and additionalProperties false only)."
+        ),
         source="platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools",
         date="2026-08-22",
         check=tool_names,

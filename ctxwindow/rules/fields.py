@@ -8,7 +8,12 @@ from ctxwindow.rules.exchange import plain
 from ctxwindow.rules.frame import Frame
 from ctxwindow.rules.rule import Finding
 
-__all__ = ["extra", "fault", "needs", "number_of", "one_of"]
+__all__ = ["absent", "extra", "fault", "needs", "number_of", "one_of"]
+
+
+def absent(path: str, remedy: str) -> Finding:
+    """A field that must be there."""
+    return Finding(path=path, message=f"{path}: Field required", remedy=remedy)
 
 
 def extra(path: str, remedy: str) -> Finding:

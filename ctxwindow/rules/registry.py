@@ -36,6 +36,7 @@ from ctxwindow.rules import (
     reading,
     replay,
     retention,
+    schema,
     server_tools,
     service,
     shape,
@@ -66,6 +67,7 @@ __all__ = [
 
 _FAMILIES = (
     shape,
+    schema,
     version,
     limits,
     messages,

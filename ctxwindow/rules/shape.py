@@ -96,6 +96,17 @@ _OPTIONAL: dict[str, dict[str, type]] = {
     "compaction": {"content": str, "signature": str, "encrypted_content": str},
 }
 _SERVER_RESULT = {"tool_use_id": str}
+_SOURCES: dict[str, dict[str, tuple[str, ...]]] = {
+    "image": {"base64": ("media_type", "data"), "url": ("url",), "file": ("file_id",)},
+    "document": {
+        "base64": ("media_type", "data"),
+        "text": ("media_type", "data"),
+        "url": ("url",),
+        "file": ("file_id",),
+        "content": (),  # a string or blocks
+    },
+}
+"""Types of sources, with the strings that each must have."""
 _NAMES: dict[type, str] = {str: "string", dict: "object"}
 
 
@@ -113,22 +124,45 @@ def _wrong(block: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield field, f"Input should be a valid {_NAMES[wanted]}"
 
 
+def _wrong_source(block: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The same for the source of an image or document."""
+    source, kinds = block.get("source"), _SOURCES.get(block["type"], {})
+    if not kinds or not isinstance(source, Mapping):
+        return
+    kind = source.get("type")
+    if not isinstance(kind, str) or kind not in kinds:
+        listed = ", ".join(f"'{known}'" for known in kinds)
+        yield "source.type", f"Input should be one of {listed}" if kind is not None else "Field required"
+        return
+    for field in kinds[kind]:
+        if not isinstance(source.get(field), str):
+            wrong = "Input should be a valid string" if field in source else "Field required"
+            yield f"source.{kind}.{field}", wrong
+    if kind == "content" and not isinstance(source.get("content"), (str, list)):
+        yield "source.content.content", "Input should be a valid string or a list of blocks"
+
+
 def block_fields(step: Step) -> Iterator[Finding]:
-    """SHAPE-06."""
-    for block in step.blocks:
-        if isinstance(block.data.get("type"), str):
-            for field, wrong in _wrong(block.data):
-                yield Finding(
-                    path=f"{block.path}.{field}",
-                    message=f"{block.path}.{block.data['type']}.{field}: {wrong}",
-                    remedy="Send the block with this field as the API's reference gives it.",
-                )
+    """SHAPE-06. Sources of images and documents inside results too."""
+    found = [
+        *((block.path, block.data, _wrong) for block in step.blocks),
+        *((path, block, _wrong_source) for path, block in step.notable),
+    ]
+    for path, block, wrong_in in found:
+        for field, wrong in wrong_in(block) if isinstance(block.get("type"), str) else ():
+            yield Finding(
+                path=f"{path}.{field}",
+                message=f"{path}.{block['type']}.{field}: {wrong}",
+                remedy="Send the block with this field as the API's reference gives it.",
+            )
 
 
 def block_role(step: Step) -> Iterator[Finding]:
     """SHAPE-07."""
+    # Of what the server's tools left in system messages SYS-05 speaks.
+    replied = ("call",) if step.role == "system" else ("call", "server_call", "server_result")
     for block in step.blocks:
-        if block.family == "call" and step.role != "assistant":
+        if block.family in replied and step.role != "assistant":
             text = f"{step.path}: `{block.data['type']}` blocks can only be in `assistant` messages"
         elif block.family == "thinking" and step.role != "assistant":
             text = f"{step.path}.content: thinking blocks may only be in `assistant` messages"
@@ -206,30 +240,6 @@ def tool_names_unique(view: View) -> Iterator[Finding]:
             seen.add(name)
 
 
-_SETTINGS: dict[str, tuple[type, str]] = {
-    "max_tokens": (int, "integer"),
-    "stream": (bool, "boolean"),
-    "stop_sequences": (list, "list"),
-    "metadata": (Mapping, "object"),
-    "tool_choice": (Mapping, "object"),
-    "output_config": (Mapping, "object"),
-}
-"""Request fields that no other rule looks at as a whole: their type, and how the API names it. Null is absent."""
-
-
-def settings_types(view: View) -> Iterator[Finding]:
-    """SHAPE-12."""
-    for field, (wanted, name) in _SETTINGS.items():
-        value = view.frame.settings.get(field)
-        flag = isinstance(value, bool) and wanted is not bool  # True is no number of tokens
-        if value is not None and (flag or not isinstance(value, wanted)):
-            yield Finding(
-                path=field,
-                message=f"{field}: Input should be a valid {name}",
-                remedy="Send the field as the API's reference gives it.",
-            )
-
-
 def is_misshapen(message: Mapping[str, Any]) -> bool:
     """Whether a message is no message to the API, whatever stands around it: its blocks, their fields and roles."""
     step = Step.of(message, 0, None, Outline(), Frame())
@@ -282,10 +292,10 @@ RULES = (
     ),
     Rule(
         id="SHAPE-07",
-        sentence="Calls and thinking stand in assistant messages only, tool results in user messages only.",
+        sentence="Calls, results of the server's tools and thinking stand in assistant messages only, tool results in user messages only.",
         source="error texts quoted in public repositories",
         date="2026-11-22",
-        holding=frozenset({"call", "result", "thinking"}),
+        holding=frozenset({"call", "result", "server_call", "server_result", "thinking"}),
         check_message=block_role,
     ),
     Rule(
@@ -317,12 +327,5 @@ RULES = (
         source="github.com/danny-avila/LibreChat/issues/13162",
         date="2026-05-17",
         check=tool_names_unique,
-    ),
-    Rule(
-        id="SHAPE-12",
-        sentence="Request fields have the type that the reference gives them.",
-        source=_SCHEMA,
-        date=_SCHEMA_DATE,
-        check=settings_types,
     ),
 )

@@ -125,7 +125,8 @@ def output_config_placed(step: Step) -> Iterator[Finding]:
 
 # Fields of each message and block as of anthropic 2.12.0, types/ and types/beta/. Of `cache_control`, `output_config`
 # and `clear_at` the rules CACHE-09, VER-07 and SYS-08 speak.
-_ELSEWHERE = frozenset({"cache_control", "output_config", "clear_at"})
+_OF_MESSAGES = frozenset({"output_config", "clear_at"})
+_ELSEWHERE = _OF_MESSAGES | {"cache_control"}
 _MESSAGE = frozenset({"role", "content"}) | _ELSEWHERE
 _BLOCKS: dict[str, frozenset[str]] = {
     "text": frozenset({"type", "text", "citations"}),
@@ -147,6 +148,19 @@ _BODY = frozenset(
     }
 )  # fmt: skip
 
+_INNER = {
+    "context_management": frozenset({"edits"}),
+    "metadata": frozenset({"user_id"}),
+    "output_config": frozenset({"effort", "format", "task_budget"}),
+}
+_EDITS = {
+    "clear_tool_uses_20250919": frozenset(
+        {"type", "trigger", "keep", "clear_at_least", "exclude_tools", "clear_tool_inputs"}
+    ),
+    "clear_thinking_20251015": frozenset({"type", "keep"}),
+    "compact_20260112": frozenset({"type", "trigger", "instructions", "pause_after_compaction"}),
+}
+
 
 def known_fields(step: Step) -> Iterator[Finding]:
     """VER-08, in messages. Blocks of types that are not in the table are not judged."""
@@ -155,16 +169,26 @@ def known_fields(step: Step) -> Iterator[Finding]:
     for block in step.blocks:
         kind = block.data.get("type")
         known = _BLOCKS.get(kind) if isinstance(kind, str) else None
-        for field in block.data.keys() - known - _ELSEWHERE if known is not None else ():
+        fields = block.data.keys() & _OF_MESSAGES if known is None else block.data.keys() - known - {"cache_control"}
+        for field in fields if block.family != "other" else ():
             path = f"{block.path}.{kind}.{field}"
-            yield extra(path, "Send blocks in the shape of a request, without fields of the response.")
+            yield extra(path, "Send blocks in the shape of a request, without fields of the response or of messages.")
 
 
 def known_settings(view: View) -> Iterator[Finding]:
-    """VER-08, at the top."""
-    for field in view.frame.settings:
+    """VER-08, at the top, and in the objects there that no other rule looks through."""
+    for field, value in view.frame.settings.items():
         if field not in _BODY:
             yield extra(field, "The API has no such request field; leave it out.")
+        for inner in plain(value).keys() - _INNER[field] if field in _INNER else ():
+            yield extra(f"{field}.{inner}", "The API has no such field there; leave it out.")
+    edits = plain(view.frame.settings.get("context_management")).get("edits")
+    for place, edit in enumerate(edits if isinstance(edits, (list, tuple)) else ()):
+        kind = plain(edit).get("type")
+        known = _EDITS.get(kind) if isinstance(kind, str) else None  # of other types EDIT-01 warns
+        for inner in plain(edit).keys() - known if known is not None else ():
+            path = f"context_management.edits.{place}.{kind}.{inner}"
+            yield extra(path, "This edit has no such field; leave it out.")
 
 
 _MIGRATION = "platform.claude.com/docs/en/api/migration-2026-10-21"

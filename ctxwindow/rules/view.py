@@ -178,8 +178,11 @@ class View:
         previous: Previous | Exchange | None = None,
         enforcement: Enforcement = "auto",
         final: bool = True,
+        model: Any = "",
     ) -> None:
         """`outline`: of all of `messages`, when the caller keeps one; otherwise it is built when first needed.
+
+        `model`: as the request names it.
 
         `betas`: all values of the `anthropic-beta` header; None: not known.
         """
@@ -200,6 +203,7 @@ class View:
         self.thinking: Any = None
         self._notable: list[Found] | None = None
         self.final = final
+        self.model = model
         self._outline = outline
 
     @classmethod
@@ -231,6 +235,7 @@ class View:
             previous=previous,
             enforcement=enforcement,
             final=final,
+            model=request.get("model", ""),
         )
 
     @property

@@ -78,9 +78,32 @@ def test_msg_17() -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "größe", "x" * 65])
 def test_msg_18(name: str) -> None:
-    """Tool names have 1 to 64 letters, digits, _ and -."""
+    """Tool names have 1 to 64 letters, digits, _ and -; input_examples fit the input_schema (judged by type, enum, const,
+    required, properties, items and additionalProperties false only)."""
     assert found([HI], tools=[{"name": name, "input_schema": {}}]) == [("MSG-18", "tools.0.name", "error")]
     assert found([HI], tools=[{"name": "a-B_9", "input_schema": {}}]) == []
+
+
+@pytest.mark.parametrize(
+    ("examples", "places"),
+    [
+        ([{"a": 1}, {"a": 2, "b": "x"}], []),
+        ([{"a": 1}, {"a": "x"}, {}], ["1", "2"]),
+        ([None], ["0"]),
+        ([], []),
+        (None, []),
+    ],
+)
+def test_msg_18_of_examples(examples: Any, places: list[str]) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    tool = {"name": "f", "input_schema": schema, "input_examples": examples}
+    wanted = [("MSG-18", f"tools.0.custom.input_examples.{place}", "error") for place in places]
+    assert found([HI], tools=[tool]) == wanted
+
+
+def test_msg_18_of_examples_that_are_no_list() -> None:
+    tool = {"name": "f", "input_schema": {}, "input_examples": {"a": 1}}
+    assert found([HI], tools=[tool]) == [("MSG-18", "tools.0.custom.input_examples", "error")]
 
 
 def test_msg_19() -> None:

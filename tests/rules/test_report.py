@@ -27,7 +27,9 @@ def test_a_clean_request_is_ok() -> None:
 
 
 def test_everything_is_reported_at_once_and_warnings_are_no_violations() -> None:
-    report = check(request({"role": "assistant", "content": "Hello."}, ORPHAN, tools=[{"name": "a b"}]))
+    report = check(
+        request({"role": "assistant", "content": "Hello."}, ORPHAN, tools=[{"name": "a b", "input_schema": {}}])
+    )
     assert not report.ok
     assert {violation.rule for violation in report.violations} == {"TOOL-02", "MSG-18"}
     assert {violation.rule for violation in report.warnings} == {"MSG-03"}

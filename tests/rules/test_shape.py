@@ -107,10 +107,24 @@ def test_shape_06_leaves_unknown_types_alone() -> None:
             {"type": "thinking", "thinking": "", "signature": "s"},
             "messages.0.content: thinking blocks may only be in `assistant` messages",
         ),
+        *(
+            (
+                "user",
+                block,
+                f"messages.0: `{block['type']}` blocks can only be in `assistant` messages",
+            )
+            for block in (
+                {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
+                {"type": "mcp_tool_use", "id": "m", "name": "f", "server_name": "s", "input": {}},
+                {"type": "web_search_tool_result", "tool_use_id": "s", "content": []},
+                {"type": "mcp_tool_result", "tool_use_id": "m", "content": []},
+            )
+        ),
     ],
 )
 def test_shape_07(role: str, block: dict[str, Any], text: str) -> None:
-    """Calls and thinking stand in assistant messages only, tool results in user messages only."""
+    """Calls, results of the server's tools and thinking stand in assistant messages only, tool results in user messages
+    only."""
     violations = find_violations({"model": "claude-opus-5-5", "messages": [{"role": role, "content": [block]}, USER]})
     assert [(violation.rule, violation.message) for violation in violations] == [("SHAPE-07", text)]
 
@@ -134,7 +148,7 @@ def test_shape_09() -> None:
     assert found(system=7) == {("SHAPE-09", "system")}
     assert found(system=[{"type": "text"}]) == {("SHAPE-09", "system")}
     assert found(tools={"name": "f"}) == {("SHAPE-09", "tools")}
-    assert found(tools=[{"name": "f"}, "g"]) == {("SHAPE-09", "tools.1")}
+    assert found(tools=[{"name": "f", "input_schema": {}}, "g"]) == {("SHAPE-09", "tools.1")}
     assert found(system="Be brief.", tools=[{"name": "f", "input_schema": {}}]) == set()
     assert found(system=[{"type": "text", "text": "Be brief."}]) == set()
 
@@ -143,10 +157,10 @@ def test_shape_09_says_nothing_of_what_was_not_given() -> None:
     assert list(top_level(View([USER]))) == []
 
 
-@pytest.mark.parametrize("model", [None, 7, "claude-opus-99"])
-def test_shape_10(model: Any) -> None:
+@pytest.mark.parametrize("named", [{}, {"model": "claude-opus-99"}])
+def test_shape_10(named: dict[str, Any]) -> None:
     """Rules that depend on the model are checked only when the model is known."""
-    (violation,) = find_violations({"model": model, "messages": [USER]})
+    (violation,) = find_violations({**named, "messages": [USER]})
     assert (violation.rule, violation.path, violation.severity) == ("SHAPE-10", "model", "warning")
     assert found(model="claude-opus-5-5") == set()
 
@@ -186,26 +200,38 @@ def test_no_error_text_carries_content() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "kind"),
+    ("block", "where"),
     [
-        ("max_tokens", "ten", "integer"),
-        ("max_tokens", True, "integer"),
-        ("stream", "maybe", "boolean"),
-        ("tool_choice", "auto", "object"),
-        ("stop_sequences", "END", "list"),
+        ({"type": "image", "source": {}}, "source.type"),
+        ({"type": "image", "source": {"type": 7}}, "source.type"),
+        ({"type": "image", "source": {"type": "text", "media_type": "text/plain", "data": "x"}}, "source.type"),
+        ({"type": "image", "source": {"type": "base64", "data": "x"}}, "source.base64.media_type"),
+        ({"type": "image", "source": {"type": "url", "url": None}}, "source.url.url"),
+        ({"type": "document", "source": {}}, "source.type"),
+        ({"type": "document", "source": {"type": "file"}}, "source.file.file_id"),
+        ({"type": "document", "source": {"type": "text", "media_type": "text/plain"}}, "source.text.data"),
+        ({"type": "document", "source": {"type": "content", "content": 7}}, "source.content.content"),
     ],
 )
-def test_shape_12_says_which_type(field: str, value: Any, kind: str) -> None:
-    (violation,) = find_violations({"model": "claude-opus-5-5", "messages": [USER], field: value})
-    assert (violation.rule, violation.path) == ("SHAPE-12", field)
-    assert violation.message == f"{field}: Input should be a valid {kind}"
+def test_shape_06_of_sources(block: dict[str, Any], where: str) -> None:
+    assert found(messages=[{"role": "user", "content": [block]}]) == {("SHAPE-06", f"messages.0.content.0.{where}")}
+    held = {"type": "document", "source": {"type": "content", "content": [block]}}
+    inner = f"messages.0.content.0.source.content.0.{where}"
+    assert found(messages=[{"role": "user", "content": [held]}]) == {("SHAPE-06", inner)}
 
 
-def test_shape_12() -> None:
-    """Request fields have the type that the reference gives them."""
-    fine = {"max_tokens": 10, "stream": False, "metadata": None, "thinking": {"type": "adaptive"}}
-    assert found(**fine) == set()
-    assert found(metadata=1) == {("SHAPE-12", "metadata")}
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}},
+        {"type": "image", "source": {"type": "file", "file_id": "file_1"}},
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": ""}},
+        {"type": "document", "source": {"type": "content", "content": "a"}},
+        {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "a"}]}},
+    ],
+)
+def test_shape_06_of_good_sources(block: dict[str, Any]) -> None:
+    assert not {rule for rule, _ in found(messages=[{"role": "user", "content": [block]}])} & {"SHAPE-06"}
 
 
 @pytest.mark.parametrize(

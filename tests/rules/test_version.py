@@ -8,7 +8,7 @@ from anthropic.types import beta
 from anthropic.types.beta import message_count_tokens_params, message_create_params
 
 from ctxwindow.rules import API_VERSION, View, find_violations
-from ctxwindow.rules.version import _BLOCKS, _BODY, _ELSEWHERE, _MESSAGE, breaks
+from ctxwindow.rules.version import _BLOCKS, _BODY, _EDITS, _ELSEWHERE, _INNER, _MESSAGE, breaks
 
 OLD, NEW = "2023-06-01", "2026-10-21"
 BOUND, HAIKU, SAMPLED = "claude-opus-5-5", "claude-haiku-5-5", "claude-sonnet-4-5"
@@ -113,6 +113,41 @@ def test_ver_08() -> None:
     assert found(HI, extra_headers={}, anthropic_version="vertex-2023-10-16") == []
 
 
+@pytest.mark.parametrize("field", ["clear_at", "output_config"])
+def test_ver_08_of_fields_of_messages_on_blocks(field: str) -> None:
+    image = {"type": "image", "source": {"type": "file", "file_id": "f"}}
+    for block in ({"type": "text", "text": "a"}, image):
+        path = f"messages.0.content.0.{block['type']}.{field}"
+        rules = found({"role": "user", "content": [{**block, field: "never"}]})
+        assert ("VER-08", path) in rules
+    assert found({"role": "user", "content": [{"type": "tool_of_tomorrow", field: 1}]}) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "where"),
+    [
+        ("metadata", {"user_id": "u", "team": "t"}, "metadata.team"),
+        ("output_config", {"effort": "low", "verbosity": "low"}, "output_config.verbosity"),
+        ("context_management", {"edits": [], "x": 1}, "context_management.x"),
+        (
+            "context_management",
+            {"edits": [{"type": "clear_tool_uses_20250919", "keeps": 1}]},
+            "context_management.edits.0.clear_tool_uses_20250919.keeps",
+        ),
+    ],
+)
+def test_ver_08_of_objects_at_the_top(field: str, value: Any, where: str) -> None:
+    sent = {"model": BOUND, "messages": [HI], field: value, "betas": ["context-management-2025-06-27"]}
+    violations = find_violations(sent)
+    assert [(violation.rule, violation.path) for violation in violations] == [("VER-08", where)]
+    assert violations[0].message == f"{where}: Extra inputs are not permitted"
+
+
+def test_ver_08_leaves_edits_of_tomorrow_alone() -> None:
+    sent = {"model": BOUND, "messages": [HI], "context_management": {"edits": [{"type": "of_tomorrow", "x": 1}, 7]}}
+    assert "VER-08" not in {violation.rule for violation in find_violations(sent)}
+
+
 def test_v_ver_2() -> None:
     """A compaction block as model_dump() gives it, with null keys of other types, is a 400."""
     block = {"type": "compaction", "content": "so far", "citations": None, "text": None}
@@ -133,3 +168,15 @@ def test_ver_08_knows_every_field_of_the_sdk() -> None:
     own = {"model", "messages", "system", "tools", "betas"}
     assert get_type_hints(message_create_params.MessageCreateParamsBase).keys() <= _BODY | own
     assert get_type_hints(message_count_tokens_params.MessageCountTokensParams).keys() <= _BODY | own
+
+
+def test_ver_08_knows_every_field_of_the_objects_at_the_top() -> None:
+    for name, known in (("ContextManagementConfig", "context_management"), ("Metadata", "metadata")):
+        assert get_type_hints(getattr(beta, f"Beta{name}Param")).keys() == _INNER[known]
+    assert get_type_hints(beta.BetaOutputConfigParam).keys() == _INNER["output_config"]
+    for kind, name in (
+        ("clear_tool_uses_20250919", "ClearToolUses20250919"),
+        ("clear_thinking_20251015", "ClearThinking20251015"),
+        ("compact_20260112", "Compact20260112"),
+    ):
+        assert get_type_hints(getattr(beta, f"Beta{name}EditParam")).keys() == _EDITS[kind]
