@@ -19,7 +19,7 @@ _SDK = "anthropic 2.12.0, types/ and types/beta/"
 _DATE = "2026-11-20"
 _REMEDY = "Send the field as the API's reference gives it."
 
-_TYPES: dict[str, tuple[type, str]] = {
+_TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "model": (str, "string"),
     "max_tokens": (int, "integer"),
     "stream": (bool, "boolean"),
@@ -32,6 +32,8 @@ _TYPES: dict[str, tuple[type, str]] = {
     "service_tier": (str, "string"),
     "speed": (str, "string"),
     "inference_geo": (str, "string"),
+    "user_profile_id": (str, "string"),
+    "container": ((str, Mapping), "string or object"),
 }
 """Request fields that no other rule looks at as a whole (of `thinking` only null is left): type, and the API's name of it."""
 
@@ -40,7 +42,7 @@ _NEVER_NULL = frozenset({"model", "max_tokens", "stream", "stop_sequences", "thi
 _ABSENT = object()
 
 
-def _is(value: object, wanted: type) -> bool:
+def _is(value: object, wanted: type | tuple[type, ...]) -> bool:
     if isinstance(value, bool):  # True is no number of tokens
         return wanted is bool
     return isinstance(value, (list, tuple) if wanted is list else wanted)

@@ -89,8 +89,16 @@ _REQUIRED: dict[str, dict[str, type]] = {
     "tool_result": {"tool_use_id": str},
     "image": {"source": dict},
     "document": {"source": dict},
+    "search_result": {"source": str, "title": str, "content": list},
+    "container_upload": {"file_id": str},
+    "tool_reference": {"tool_name": str},
+    "fallback": {"from": dict, "to": dict},
 }
 _OPTIONAL: dict[str, dict[str, type]] = {
+    "text": {"citations": list},
+    "document": {"title": str, "context": str, "citations": dict},
+    "search_result": {"citations": dict},
+    "tool_result": {"is_error": bool, "toolset_name": str},
     "thinking": {"signature": str},
     "redacted_thinking": {"data": str},
     "compaction": {"content": str, "signature": str, "encrypted_content": str},
@@ -107,7 +115,7 @@ _SOURCES: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 """Types of sources, with the strings that each must have."""
-_NAMES: dict[type, str] = {str: "string", dict: "object"}
+_NAMES: dict[type, str] = {str: "string", dict: "object", list: "list", bool: "boolean"}
 
 
 def _wrong(block: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -120,7 +128,7 @@ def _wrong(block: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         elif not isinstance(block[field], Mapping if wanted is dict else wanted):
             yield field, f"Input should be a valid {_NAMES[wanted]}"
     for field, wanted in _OPTIONAL.get(kind, {}).items():
-        if block.get(field) is not None and not isinstance(block[field], wanted):
+        if block.get(field) is not None and not isinstance(block[field], Mapping if wanted is dict else wanted):
             yield field, f"Input should be a valid {_NAMES[wanted]}"
 
 

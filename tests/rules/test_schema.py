@@ -59,6 +59,8 @@ def test_shape_12() -> None:
         ("speed", [], "string"),
         ("inference_geo", {}, "string"),
         ("mcp_servers", "x", "list"),
+        ("container", 7, "string or object"),
+        ("user_profile_id", {}, "string"),
     ],
 )
 def test_shape_12_says_which_type(field: str, value: Any, kind: str) -> None:
