@@ -15,11 +15,61 @@ from ctxwindow.rules.view import View
 
 __all__ = ["RULES", "wrong_fields"]
 
-_SDK = "anthropic 2.12.0, types/ and types/beta/"
+_SDK = "Messages API schema: anthropic 2.12.0, types/ and types/beta/"
 _DATE = "2026-11-20"
 _REMEDY = "Send the field as the API's reference gives it."
 
-_TYPES: dict[str, tuple[type, str]] = {
+
+def top_level(view: View) -> Iterator[Finding]:
+    """SHAPE-09."""
+    system, tools = view.frame.system, view.frame.tools
+    if not (system is None or isinstance(system, str) or (isinstance(system, list) and all(map(_texty, system)))):
+        yield Finding(
+            path="system",
+            message="system: Input should be a valid string or a list of text blocks",
+            remedy="Send `system` as one string or as text blocks.",
+        )
+    if tools is None:
+        return
+    if not isinstance(tools, (list, tuple)):
+        yield Finding(path="tools", message="tools: Input should be a valid list", remedy="Send `tools` as a list.")
+        return
+    for index, tool in enumerate(tools):
+        if not isinstance(tool, Mapping):
+            remedy = "A tool is an object with `name` and, for client tools, `input_schema`."
+            yield fault(f"tools.{index}", ": Input should be a valid object", remedy)
+
+
+def _texty(block: object) -> bool:
+    return isinstance(block, Mapping) and isinstance(block.get("text"), str)
+
+
+def known_model(view: View) -> Iterator[Finding]:
+    """SHAPE-10. Requests to Bedrock and Google Cloud name the model in the URL, so its absence is no error here."""
+    if view.frame.profile is None:
+        yield Finding(
+            path="model",
+            message="the model is not named or not in the catalog; rules that depend on it were not checked.",
+            remedy="Name a model of the catalog, or pass a ModelProfile.",
+        )
+
+
+def tool_names_unique(view: View) -> Iterator[Finding]:
+    """SHAPE-11."""
+    seen: set[str] = set()
+    for index, tool in view.frame.tool_list:
+        name = tool.get("name")
+        if isinstance(name, str) and name in seen:
+            yield Finding(
+                path=f"tools.{index}.name",
+                message="tools: Tool names must be unique.",
+                remedy="Rename or drop one of the two tools.",
+            )
+        elif isinstance(name, str):
+            seen.add(name)
+
+
+_TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "model": (str, "string"),
     "max_tokens": (int, "integer"),
     "stream": (bool, "boolean"),
@@ -32,6 +82,8 @@ _TYPES: dict[str, tuple[type, str]] = {
     "service_tier": (str, "string"),
     "speed": (str, "string"),
     "inference_geo": (str, "string"),
+    "user_profile_id": (str, "string"),
+    "container": ((str, Mapping), "string or object"),
 }
 """Request fields that no other rule looks at as a whole (of `thinking` only null is left): type, and the API's name of it."""
 
@@ -40,7 +92,7 @@ _NEVER_NULL = frozenset({"model", "max_tokens", "stream", "stop_sequences", "thi
 _ABSENT = object()
 
 
-def _is(value: object, wanted: type) -> bool:
+def _is(value: object, wanted: type | tuple[type, ...]) -> bool:
     if isinstance(value, bool):  # True is no number of tokens
         return wanted is bool
     return isinstance(value, (list, tuple) if wanted is list else wanted)
@@ -200,6 +252,28 @@ def _all_known(view: View) -> bool:
 
 
 RULES = (
+    Rule(
+        id="SHAPE-09",
+        sentence="`system` is a string or text blocks; `tools` is a list of objects.",
+        source=_SDK,
+        date=_DATE,
+        check=top_level,
+    ),
+    Rule(
+        id="SHAPE-10",
+        sentence="Rules that depend on the model are checked only when the model is known.",
+        source="this library",
+        date="2026-11-22",
+        severity="warning",
+        check=known_model,
+    ),
+    Rule(
+        id="SHAPE-11",
+        sentence="Tool names are unique.",
+        source="github.com/danny-avila/LibreChat/issues/13162",
+        date="2026-05-17",
+        check=tool_names_unique,
+    ),
     Rule(
         id="SHAPE-12",
         sentence="Request fields have the type that the reference gives them.",

@@ -89,8 +89,16 @@ _REQUIRED: dict[str, dict[str, type]] = {
     "tool_result": {"tool_use_id": str},
     "image": {"source": dict},
     "document": {"source": dict},
+    "search_result": {"source": str, "title": str, "content": list},
+    "container_upload": {"file_id": str},
+    "tool_reference": {"tool_name": str},
+    "fallback": {"from": dict, "to": dict},
 }
 _OPTIONAL: dict[str, dict[str, type]] = {
+    "text": {"citations": list},
+    "document": {"title": str, "context": str, "citations": dict},
+    "search_result": {"citations": dict},
+    "tool_result": {"is_error": bool, "toolset_name": str},
     "thinking": {"signature": str},
     "redacted_thinking": {"data": str},
     "compaction": {"content": str, "signature": str, "encrypted_content": str},
@@ -107,7 +115,7 @@ _SOURCES: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 """Types of sources, with the strings that each must have."""
-_NAMES: dict[type, str] = {str: "string", dict: "object"}
+_NAMES: dict[type, str] = {str: "string", dict: "object", list: "list", bool: "boolean"}
 
 
 def _wrong(block: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -120,7 +128,7 @@ def _wrong(block: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         elif not isinstance(block[field], Mapping if wanted is dict else wanted):
             yield field, f"Input should be a valid {_NAMES[wanted]}"
     for field, wanted in _OPTIONAL.get(kind, {}).items():
-        if block.get(field) is not None and not isinstance(block[field], wanted):
+        if block.get(field) is not None and not isinstance(block[field], Mapping if wanted is dict else wanted):
             yield field, f"Input should be a valid {_NAMES[wanted]}"
 
 
@@ -188,58 +196,6 @@ def result_content(step: Step) -> Iterator[Finding]:
             )
 
 
-def top_level(view: View) -> Iterator[Finding]:
-    """SHAPE-09."""
-    system, tools = view.frame.system, view.frame.tools
-    if not (system is None or isinstance(system, str) or (isinstance(system, list) and all(map(_texty, system)))):
-        yield Finding(
-            path="system",
-            message="system: Input should be a valid string or a list of text blocks",
-            remedy="Send `system` as one string or as text blocks.",
-        )
-    if tools is None:
-        return
-    if not isinstance(tools, (list, tuple)):
-        yield Finding(path="tools", message="tools: Input should be a valid list", remedy="Send `tools` as a list.")
-        return
-    for index, tool in enumerate(tools):
-        if not isinstance(tool, Mapping):
-            yield Finding(
-                path=f"tools.{index}",
-                message=f"tools.{index}: Input should be a valid object",
-                remedy="A tool is an object with `name` and, for client tools, `input_schema`.",
-            )
-
-
-def _texty(block: object) -> bool:
-    return isinstance(block, Mapping) and isinstance(block.get("text"), str)
-
-
-def known_model(view: View) -> Iterator[Finding]:
-    """SHAPE-10. Requests to Bedrock and Google Cloud name the model in the URL, so its absence is no error here."""
-    if view.frame.profile is None:
-        yield Finding(
-            path="model",
-            message="the model is not named or not in the catalog; rules that depend on it were not checked.",
-            remedy="Name a model of the catalog, or pass a ModelProfile.",
-        )
-
-
-def tool_names_unique(view: View) -> Iterator[Finding]:
-    """SHAPE-11."""
-    seen: set[str] = set()
-    for index, tool in view.frame.tool_list:
-        name = tool.get("name")
-        if isinstance(name, str) and name in seen:
-            yield Finding(
-                path=f"tools.{index}.name",
-                message="tools: Tool names must be unique.",
-                remedy="Rename or drop one of the two tools.",
-            )
-        elif isinstance(name, str):
-            seen.add(name)
-
-
 def is_misshapen(message: Mapping[str, Any]) -> bool:
     """Whether a message is no message to the API, whatever stands around it: its blocks, their fields and roles."""
     step = Step.of(message, 0, None, Outline(), Frame())
@@ -305,27 +261,5 @@ RULES = (
         date="2026-11-22",
         holding=frozenset({"result"}),
         check_message=result_content,
-    ),
-    Rule(
-        id="SHAPE-09",
-        sentence="`system` is a string or text blocks; `tools` is a list of objects.",
-        source=_SCHEMA,
-        date=_SCHEMA_DATE,
-        check=top_level,
-    ),
-    Rule(
-        id="SHAPE-10",
-        sentence="Rules that depend on the model are checked only when the model is known.",
-        source="this library",
-        date="2026-11-22",
-        severity="warning",
-        check=known_model,
-    ),
-    Rule(
-        id="SHAPE-11",
-        sentence="Tool names are unique.",
-        source="github.com/danny-avila/LibreChat/issues/13162",
-        date="2026-05-17",
-        check=tool_names_unique,
     ),
 )

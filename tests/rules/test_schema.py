@@ -7,7 +7,7 @@ from anthropic.types import beta
 from anthropic.types.beta.beta_tool_union_param import BetaToolUnionParam
 
 from ctxwindow.rules import View, find_violations
-from ctxwindow.rules.schema import _NAMES, _TOOL, choice_made
+from ctxwindow.rules.schema import _NAMES, _TOOL, choice_made, top_level
 
 MODEL = "claude-opus-5"
 USER = {"role": "user", "content": "hi"}
@@ -20,8 +20,41 @@ def found(**request: Any) -> list[tuple[str, str, str]]:
     return [(violation.rule, violation.path, violation.severity) for violation in violations]
 
 
+def places(**request: Any) -> set[tuple[str, str]]:
+    return {(rule, path) for rule, path, _ in found(**request)}
+
+
 def said(**request: Any) -> list[str]:
     return [violation.message for violation in find_violations({"model": MODEL, "messages": [USER], **request})]
+
+
+def test_shape_09() -> None:
+    """`system` is a string or text blocks; `tools` is a list of objects."""
+    assert places(system=7) == {("SHAPE-09", "system")}
+    assert places(system=[{"type": "text"}]) == {("SHAPE-09", "system")}
+    assert places(tools={"name": "f"}) == {("SHAPE-09", "tools")}
+    assert places(tools=[{"name": "f", "input_schema": {}}, "g"]) == {("SHAPE-09", "tools.1")}
+    assert places(system="Be brief.", tools=[{"name": "f", "input_schema": {}}]) == set()
+    assert places(system=[{"type": "text", "text": "Be brief."}]) == set()
+
+
+def test_shape_09_says_nothing_of_what_was_not_given() -> None:
+    assert list(top_level(View([USER]))) == []
+
+
+@pytest.mark.parametrize("named", [{}, {"model": "claude-opus-99"}])
+def test_shape_10(named: dict[str, Any]) -> None:
+    """Rules that depend on the model are checked only when the model is known."""
+    (violation,) = find_violations({**named, "messages": [USER]})
+    assert (violation.rule, violation.path, violation.severity) == ("SHAPE-10", "model", "warning")
+    assert places(model="claude-opus-5-5") == set()
+
+
+def test_shape_11() -> None:
+    """Tool names are unique."""
+    tool = {"name": "f", "input_schema": {}}
+    assert places(tools=[tool, {**tool, "name": "g"}]) == set()
+    assert places(tools=[tool, {**tool, "description": "again"}]) == {("SHAPE-11", "tools.1.name")}
 
 
 def test_shape_12() -> None:
@@ -59,6 +92,8 @@ def test_shape_12() -> None:
         ("speed", [], "string"),
         ("inference_geo", {}, "string"),
         ("mcp_servers", "x", "list"),
+        ("container", 7, "string or object"),
+        ("user_profile_id", {}, "string"),
     ],
 )
 def test_shape_12_says_which_type(field: str, value: Any, kind: str) -> None:
