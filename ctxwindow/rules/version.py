@@ -134,10 +134,6 @@ _BLOCKS: dict[str, frozenset[str]] = {
     "redacted_thinking": frozenset({"type", "data"}),
     "tool_use": frozenset({"type", "id", "name", "input", "caller", "toolset_name"}),
     "tool_result": frozenset({"type", "tool_use_id", "content", "is_error", "toolset_name"}),
-    "image": frozenset({"type", "source", "transformations"}),
-    "document": frozenset({"type", "source", "title", "context", "citations"}),
-    "search_result": frozenset({"type", "source", "title", "content", "citations"}),
-    "container_upload": frozenset({"type", "file_id"}),
     "compaction": frozenset({"type", "content", "encrypted_content", "signature", "tool_changes"}),
 }
 _BODY = frozenset(
