@@ -23,16 +23,13 @@ from ctxwindow.errors import UnknownModel
 from ctxwindow.record import Fingerprint, Prefix, canonical_message, canonical_tools, fingerprint
 from ctxwindow.record.blocks import blocks_of, seal
 from ctxwindow.record.canonical import canonical_system
+from ctxwindow.rules.diagnosis import PREDECESSOR_MISSING, SYSTEM_DIFFERS, TOOLS_DIFFER
 from ctxwindow.rules.prefix import compaction_of, key_of
 from ctxwindow.rules.reading import drop_reason, reads
 from ctxwindow.rules.replay import thinking_of
 from ctxwindow.rules.view import plain
 
 __all__ = ["Binder", "Chain", "Standing", "Thought"]
-
-_SYSTEM = "The `system` prompt differs from the one this block was created with."
-_TOOLS = "The `tools` list differs from the one this block was created with."
-_PREDECESSOR = "The `thinking` block that preceded this one when it was created is missing from this request."
 
 
 class _Live(msgspec.Struct, frozen=True):
@@ -240,11 +237,11 @@ def _compare(record: ThinkingRecord | None, chain: Chain, entry: _Live, place: i
         return Thought(path=path, record=None)
     diagnosis = ""
     if record.system != chain.system:
-        diagnosis = _SYSTEM
+        diagnosis = SYSTEM_DIFFERS
     elif record.tools != chain.tools:
-        diagnosis = _TOOLS
+        diagnosis = TOOLS_DIFFER
     elif before is not None and record.predecessor != before:
-        diagnosis = _PREDECESSOR
+        diagnosis = PREDECESSOR_MISSING
     kept = record.compaction != chain.compaction
     stale = (
         bool(diagnosis)

@@ -10,7 +10,7 @@ import msgspec
 from ctxwindow.record import Fingerprint, Prefix, canonical_message, content_key, fingerprint, same_message
 from ctxwindow.record.blocks import blocks_of, is_blank_text, is_thinking, seal
 from ctxwindow.record.canonical import deferred_tools
-from ctxwindow.rules.diagnosis import Diagnosis, ThinkingState, of_head, of_messages, tools_of
+from ctxwindow.rules.diagnosis import PREDECESSOR_MISSING, Diagnosis, ThinkingState, of_head, of_messages, tools_of
 from ctxwindow.rules.exchange import Exchange, plain
 
 __all__ = ["Compaction", "Comparison", "block_key", "compaction_of", "key_of"]
@@ -18,7 +18,7 @@ __all__ = ["Compaction", "Comparison", "block_key", "compaction_of", "key_of"]
 _MISSING = Diagnosis(
     kind="predecessor_missing",
     rule="BIND-10",
-    sentence="The `thinking` block that preceded this one when it was created is missing from this request.",
+    sentence=PREDECESSOR_MISSING,
 )
 _REORDERED = Diagnosis(
     kind="predecessor_reordered",

@@ -17,7 +17,24 @@ from ctxwindow.record import Fingerprint, block_type, canonical_message, canonic
 from ctxwindow.record.canonical import canonical_system
 from ctxwindow.rules.exchange import plain
 
-__all__ = ["Diagnosis", "Kind", "Pattern", "State", "ThinkingState", "of_head", "of_messages", "tools_of"]
+__all__ = [
+    "PREDECESSOR_MISSING",
+    "SYSTEM_DIFFERS",
+    "TOOLS_DIFFER",
+    "Diagnosis",
+    "Kind",
+    "Pattern",
+    "State",
+    "ThinkingState",
+    "of_head",
+    "of_messages",
+    "tools_of",
+]
+
+# The API's own sentences (BIND-06).
+SYSTEM_DIFFERS = "The `system` prompt differs from the one this block was created with."
+TOOLS_DIFFER = "The `tools` list differs from the one this block was created with."
+PREDECESSOR_MISSING = "The `thinking` block that preceded this one when it was created is missing from this request."
 
 Kind = Literal[
     "system_changed",
@@ -113,7 +130,7 @@ def of_head(now: Mapping[str, Any], old: Mapping[str, Any]) -> Diagnosis | None:
         return Diagnosis(
             kind="system_changed",
             pattern=_system_pattern(now.get("system"), old.get("system")),
-            sentence="The `system` prompt differs from the one this block was created with.",
+            sentence=SYSTEM_DIFFERS,
         )
     if before != after:
         return _tools_changed(same_names=[key for key, _ in before] == [key for key, _ in after])
@@ -130,7 +147,7 @@ def _tools_changed(*, same_names: bool) -> Diagnosis:
     return Diagnosis(
         kind="tools_changed",
         pattern="tool_schema_changed" if same_names else "tool_set_changed",
-        sentence="The `tools` list differs from the one this block was created with.",
+        sentence=TOOLS_DIFFER,
     )
 
 
