@@ -204,6 +204,6 @@ RULES = (
         sentence="Two messages of one role cost about a token more than one.",
         source="probe E2",
         date="2026-09-24",
-        modelled="window.framing.FRAMES",
+        modelled="window.sizes.size_message",
     ),
 )

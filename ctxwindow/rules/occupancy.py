@@ -120,7 +120,7 @@ RULES = (
         ),
         source=f"{_COUNTING}; {_PRICING}",
         date=_AUGUST,
-        modelled="window.sizes.fixed_sizes",
+        modelled="window.fixed.fixed_sizes",
     ),
     Rule(
         id="CTX-16",

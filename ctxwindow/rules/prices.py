@@ -69,7 +69,7 @@ RULES = (
         ),
         source=_PRICING,
         date=_READ,
-        modelled="window.sizes.fixed_sizes",
+        modelled="window.fixed.fixed_sizes",
     ),
     Rule(
         id="PRICE-09",

@@ -95,7 +95,7 @@ class Wire:
         self.sources.append(source)
         self.prefix.add(form)
         self.outline.add(form)
-        self.ledger.add(entry_for(form, self.profile, thinking=thinking))
+        self.ledger.add(entry_for(form, self.profile, before=self.ledger.before, thinking=thinking))
 
     def sent(self) -> None:
         """Everything on the wire has been sent: from here on it may not change."""

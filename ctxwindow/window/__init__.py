@@ -7,10 +7,11 @@ from ctxwindow.window.compare import compare
 from ctxwindow.window.cost import TTL_SECONDS, Bill, Ttl, bill
 from ctxwindow.window.effect import Change, Effect
 from ctxwindow.window.entry import Entry, entry_for
+from ctxwindow.window.fixed import Fixed, fixed_sizes
 from ctxwindow.window.ledger import Ledger
 from ctxwindow.window.request import count, ledger_of, open_ledger
 from ctxwindow.window.served import Served, serve
-from ctxwindow.window.sizes import CATEGORIES, BlockSize, Category, Fixed, MessageSize, fixed_sizes, size_message
+from ctxwindow.window.sizes import CATEGORIES, BlockSize, Category, MessageSize, size_message
 from ctxwindow.window.tokens import Count, Tokenizer, count_text
 from ctxwindow.window.usage import Usage, latest, read_usage
 from ctxwindow.window.window import BlockCount, Disposition, Source, Window

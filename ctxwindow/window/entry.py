@@ -12,7 +12,7 @@ from ctxwindow.record.blocks import block_type, blocks_of, result_id
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.rules.view import plain
 from ctxwindow.window.edits import Clearable
-from ctxwindow.window.sizes import MessageSize, size_message
+from ctxwindow.window.sizes import START, Before, MessageSize, size_message
 
 __all__ = ["Entry", "entry_for", "loads"]
 
@@ -26,6 +26,8 @@ class Entry(msgspec.Struct, frozen=True):
     """As it came; shared, never changed."""
     size: MessageSize
     role: str
+    after: Before
+    """What stands before the message after it."""
     turn_start: bool
     scoped: bool = False
     """A turn-scoped system message (SYS-07)."""
@@ -57,6 +59,7 @@ def entry_for(
     message: Mapping[str, Any],
     profile: ModelProfile,
     *,
+    before: Before | None = None,
     thinking: int | None = None,
     out: Mapping[int, str] = _NONE,
 ) -> Entry:
@@ -65,6 +68,7 @@ def entry_for(
     Args:
         message: as it is sent.
         profile: the model.
+        before: what stands before it; None: a message of the other role.
         thinking: as in `size_message`.
         out: place -> rule of blocks that the server is known to leave out, such as thinking that this model cannot
             read (BIND-02).
@@ -83,9 +87,12 @@ def entry_for(
         ):
             by_code.append(str(block.get("id")))
     out.update(dict.fromkeys(range(restart or 0), "CMP-02"))
+    if restart is not None:
+        before = START._replace(forced=before is not None and before.forced)
     return Entry(
         message=message,
-        size=size_message(message, profile, thinking=thinking),
+        size=size_message(message, profile, before=before, thinking=thinking),
+        after=(before or START).then(message),
         role=str(message.get("role")),
         turn_start=is_turn_start(message),
         scoped=message.get("role") == "system" and message.get("clear_at") == "next_user_message",

@@ -15,8 +15,9 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.window.clearing import Clearing, ClearingMark
 from ctxwindow.window.edits import Cleared, less
 from ctxwindow.window.entry import Entry, loads
+from ctxwindow.window.fixed import Fixed
 from ctxwindow.window.listing import Listing
-from ctxwindow.window.sizes import CATEGORIES, ZERO, Category, Fixed, MessageSize
+from ctxwindow.window.sizes import CATEGORIES, START, ZERO, Before, Category, MessageSize, forces
 from ctxwindow.window.tokens import Count
 from ctxwindow.window.window import Source, Window
 
@@ -72,6 +73,7 @@ class Ledger:
         self.profile = profile
         self.fixed = fixed
         self.entries: list[Entry] = []
+        self._first = START._replace(forced=forces(settings or {}))
         self._clearing = Clearing(settings or {}, profile)
         self._strips = profile.thinking.prior_turns == "last_turn_only" and not self._clearing.rules_thinking
         self._deferred = {name: (index, count) for name, index, count in fixed.deferred}
@@ -89,6 +91,11 @@ class Ledger:
         self._pinned: tuple[Cleared, ...] = ()
         self._cleared: tuple[Cleared, ...] = ()
         self.source: Source = "estimated"
+
+    @property
+    def before(self) -> Before:
+        """What stands before the next message."""
+        return self.entries[-1].after if self.entries else self._first
 
     def add(self, entry: Entry) -> None:
         """Count one more message, and take out what it ends: thinking of the turn before, scoped reminders."""

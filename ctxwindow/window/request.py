@@ -9,8 +9,8 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.rules.view import plain
 from ctxwindow.window.countable import countable
 from ctxwindow.window.entry import entry_for
+from ctxwindow.window.fixed import fixed_sizes
 from ctxwindow.window.ledger import Ledger
-from ctxwindow.window.sizes import fixed_sizes
 from ctxwindow.window.window import Window
 
 __all__ = ["count", "ledger_of", "open_ledger"]
@@ -47,7 +47,7 @@ def ledger_of(
     ledger = open_ledger(profile, request)
     messages: Sequence[Any] = request.get("messages") or ()
     for index, message in enumerate(messages):
-        ledger.add(entry_for(plain(message), profile, out=(out or {}).get(index, {})))
+        ledger.add(entry_for(plain(message), profile, before=ledger.before, out=(out or {}).get(index, {})))
     return ledger
 
 

@@ -6,6 +6,7 @@ Laws 10, 11 and 12 have tests of their own elsewhere or come with what they are 
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import json
 import subprocess
@@ -24,6 +25,7 @@ from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.rules import View, cuts, find_violations, prefix_report
 from ctxwindow.window import size_message
+from ctxwindow.window.sizes import START, Before
 from tests.driver import FAMILIES, Case, Run, Sent, cases, fixed_tokens, is_dead, run
 
 MORE = settings(max_examples=50)
@@ -379,7 +381,8 @@ def test_law_9_a_reply_pins_the_size(case: Case) -> None:
         if sent.exact is None or sent.after is None:
             continue
         step = case.steps[sent.record]
-        came = 0 if is_dead(step) else size_message(step.message, profile).count.tokens
+        before = functools.reduce(Before.then, sent.send.request["messages"], START)
+        came = 0 if is_dead(step) else size_message(step.message, profile, before=before).count.tokens
         assert sent.after.tokens == sent.exact + came
         assert sent.after.source == ("exact" if is_dead(step) else "anchored")
 

@@ -16,7 +16,7 @@ HAIKU = resolve("claude-haiku-4-5")
 def _ledger(messages: list[dict[str, Any]], profile: Any = OPUS) -> Ledger:
     ledger = open_ledger(profile, {})
     for message in messages:
-        ledger.add(entry_for(message, profile))
+        ledger.add(entry_for(message, profile, before=ledger.before))
     return ledger
 
 
