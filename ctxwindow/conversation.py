@@ -64,7 +64,7 @@ class Conversation:
     def __init__(self, started: Started) -> None:
         """Use `start` or `fold`."""
         self._state = State(started)
-        self._book = Book(self._state.messages)
+        self._book = Book(self._state.messages, self._state.policy.cache)
         self._events: list[Event] = [started]
         self._kept = 0
         self._due: Proposal | None = None

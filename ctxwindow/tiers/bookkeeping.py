@@ -21,7 +21,7 @@ def enter(book: Book, event: Event, state: State) -> None:
     match event:
         case Sent():
             _give_up(book)  # the same request may be planned again, with another max_tokens
-            book.sent(_expense(event, state), _sending(state))
+            book.sent(_expense(event, state), state.profile, _sending(state))
         case Received():
             book.answered(
                 event.usage,
@@ -34,7 +34,7 @@ def enter(book: Book, event: Event, state: State) -> None:
             # An error that came with a status is not billed; a connection that broke tells nothing.
             book.unanswered(billed=None if event.status is None else False)
         case Compacted():
-            book.summarized(event.cost)
+            book.compacted(event.before, event.cost)
         case _ if state.awaiting is None:
             _give_up(book)
         case _:
@@ -67,5 +67,4 @@ def _sending(state: State) -> Sending:
         tools=wire.base.get("tools") or (),
         epoch=wire.epoch,
         length=len(wire.messages),
-        profile=state.profile,
     )

@@ -12,7 +12,7 @@ changed within the prompt (thinking stripped, results cleared, a new epoch) its 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -62,7 +62,15 @@ class Sending:
     epoch: int
     length: int
     """Messages that were sent."""
+
+
+class Entered(NamedTuple):
+    """What the book knows of a send beside its expense."""
+
+    sending: Sending | None
     profile: ModelProfile
+    reply: int | None
+    """The record index of its reply."""
 
 
 class _Part(NamedTuple):
@@ -73,25 +81,31 @@ class _Part(NamedTuple):
 
 _IN_ORDER: tuple[Bought, ...] = ("read", "written_1h", "written_5m", "uncached")
 _UNEXPLAINED = _Part("unexplained", "overhead")
+_UNSEEN = _Part("prompts that were not followed", "overhead")
 _FRAMES = _Part("frames of messages", "overhead")
 
 
 def attribute(
-    sends: Iterable[tuple[Sending, Expense, Mapping[str, Any] | None, int | None]], record: Sequence[Mapping[str, Any]]
+    expenses: Sequence[Expense], entries: Sequence[Entered], record: Sequence[Mapping[str, Any]]
 ) -> tuple[BlockCost, ...]:
     """What each block cost, in the order in which the blocks first appear; together it is what the sends cost.
 
     Sends without known dollars are left out.
 
     Args:
-        sends: in order, each with its expense, its reply and the reply's index in the record.
+        expenses: in order.
+        entries: one for each.
         record: all messages.
     """
     book = _Book(record)
-    for sending, expense, reply, index in sends:
-        if expense.dollars is not None and expense.charges:
-            book.prompt(sending, expense)
-            book.output(sending, expense, reply, index)
+    for expense, entry in zip(expenses, entries, strict=True):
+        if expense.dollars is None or not expense.charges:
+            continue
+        if entry.sending is None:
+            book.whole(expense)
+            continue
+        book.prompt(entry.sending, expense)
+        book.output(expense, entry)
     return book.close()
 
 
@@ -105,6 +119,12 @@ class _Book:
         self._sends: Counter[_Part] = Counter()
         self._prompt: dict[_Part, float] = {}
         self._output: dict[_Part, float] = {}
+
+    def whole(self, expense: Expense) -> None:
+        """A send of which nobody knows what was in it."""
+        output = expense.by.get("output", 0.0)
+        self._add(self._prompt, _UNSEEN, (expense.dollars or 0.0) - output)
+        self._add(self._output, _UNSEEN, output)
 
     def prompt(self, sending: Sending, expense: Expense) -> None:
         """Charge the prompts of a send to their positions, and what is no prompt of the conversation to its name."""
@@ -175,18 +195,19 @@ class _Book:
             self._layout.charge(at, at + length, charge.rates.of(name))
             at += length
 
-    def output(self, sending: Sending, expense: Expense, reply: Mapping[str, Any] | None, index: int | None) -> None:
+    def output(self, expense: Expense, entry: Entered) -> None:
         """Share out what the reply cost: thinking takes what is told of it, or what the other blocks leave (TOK-03)."""
+        reply: Mapping[str, Any] = {} if entry.reply is None else self._record[entry.reply]
         own = [charge for charge in expense.charges if charge.kind in SIZED and charge.model == expense.model]
         paid = sum(charge.rates.of("output", charge.tokens.output) for charge in own if charge.billed and charge.rates)
         tokens = sum(charge.tokens.output for charge in own)
         if not tokens or not paid:
             return
-        sizes = [block.count.tokens for block in size_message(reply or {}, sending.profile).blocks]
-        content = [block if isinstance(block, Mapping) else {} for block in blocks_of(reply or {})]
+        sizes = [block.count.tokens for block in size_message(reply, entry.profile).blocks]
+        content = [block if isinstance(block, Mapping) else {} for block in blocks_of(reply)]
         weights = _weights(content, sizes, tokens, expense.thinking)
         for place, (block, weight) in enumerate(zip(content, weights, strict=True)):
-            part = _Part(f"messages.{index}.content.{place}", str(block.get("type")), self._tool(block))
+            part = _Part(f"messages.{entry.reply}.content.{place}", str(block.get("type")), self._tool(block))
             self._tokens.setdefault(part, sizes[place])
             self._add(self._output, part, paid * weight / tokens)
         left = tokens - sum(weights)

@@ -129,7 +129,7 @@ def terms(usage: Mapping[str, Any] | None) -> Terms:
 
 _TERMS: dict[str, tuple[object, ...]] = {
     "service_tier": ("batch", "standard"),
-    "inference_geo": ("us", "global", "not_available"),
+    "inference_geo": ("us", "global", "not_available", ""),  # recorded: an empty string, in the place of null
     "speed": ("fast", "standard"),
 }
 """Field of usage -> the value that has a price of its own, then those that have none. Any other is not known."""

@@ -13,10 +13,13 @@ from typing import Any
 
 import msgspec
 
-from ctxwindow.window.attribution import BlockCost, Sending, attribute
+from ctxwindow.catalog import ModelProfile
+from ctxwindow.window.attribution import BlockCost, Entered, Sending, attribute
+from ctxwindow.window.cost import Ttl
 from ctxwindow.window.expense import Expense, answered, unanswered
+from ctxwindow.window.payback import Payback, payback
 
-__all__ = ["Book", "Group", "Spending"]
+__all__ = ["Book", "EditCost", "Group", "Spending"]
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +40,20 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Sends of a turn of which something is not known."""
 
 
+class EditCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What a compaction costs and saves."""
+
+    send: int
+    """The first send after it."""
+    before: int
+    """Tokens of the prompt without it."""
+    after: int
+    """Tokens with it, at that send."""
+    payback: Payback
+    sent: int
+    """Sends since then, that one included: it has paid for itself when they are as many as `payback.sends`."""
+
+
 @dataclass(frozen=True)
 class Spending:
     """What a conversation has cost so far. Money is US dollars as published on the day of each request."""
@@ -45,6 +62,8 @@ class Spending:
     """Every send, in order: its forecast, its bill, and what of it is not known."""
     summaries: float
     """Dollars paid for summaries, as the caller told them."""
+    edits: tuple[EditCost, ...]
+    """Every compaction that a send followed."""
     _attribute: Callable[[], tuple[BlockCost, ...]] = field(repr=False, compare=False)
 
     @property
@@ -129,6 +148,7 @@ class Spending:
                 name: [msgspec.to_builtins(group) for group in groups]
                 for name, groups in (("turns", self.by_turn), ("tools", self.by_tool), ("kinds", self.by_kind))
             },
+            "edits": [msgspec.to_builtins(edit) for edit in self.edits],
         }
 
 
@@ -169,19 +189,39 @@ def _grouped(rows: Iterable[tuple[str, BlockCost]]) -> tuple[Group, ...]:
 class Book:
     """Keeps the expenses of one conversation. Each entry costs the work of one send, whatever came before."""
 
-    def __init__(self, record: Sequence[Mapping[str, Any]]) -> None:
-        """`record`: all messages; the list may grow."""
+    def __init__(self, record: Sequence[Mapping[str, Any]], ttl: Ttl | None = "5m") -> None:
+        """`record`: all messages; the list may grow. `ttl`: for how long requests are cached, None if they are not."""
         self._record = record
+        self._ttl: Ttl | None = ttl
+        self._edits: list[tuple[int, int, int, Payback]] = []
+        self._edit: tuple[int, float] | None = None
+        self._entries: list[Entered] = []
         self._expenses: list[Expense] = []
-        self._sendings: list[Sending] = []
-        self._replies: list[int | None] = []
         self._summaries = 0.0
 
-    def sent(self, expense: Expense, sending: Sending) -> None:
-        """A request was handed out."""
+    def __len__(self) -> int:
+        """Sends so far."""
+        return len(self._expenses)
+
+    def sent(self, expense: Expense, profile: ModelProfile, sending: Sending | None) -> None:
+        """A request was handed out.
+
+        Args:
+            expense: its forecast.
+            profile: the model that was asked.
+            sending: what was in it; None where nobody knows.
+        """
         self._expenses.append(expense)
-        self._sendings.append(sending)
-        self._replies.append(None)
+        self._entries.append(Entered(sending, profile, None))
+        if self._edit is None or sending is None:
+            return
+        (before, paid), self._edit = self._edit, None
+        window = sending.window
+        # System, tools and hidden prompts stand before the messages, and are still in the cache.
+        kept = max(0, window.by["system"] + window.by["tools"] + window.by["overhead"] - window.overheads["messages"])
+        at = expense.at if expense.at is not None else 0.0
+        pays = payback(profile, before=before, after=window.tokens, kept=kept, at=at, paid=paid, ttl=self._ttl)
+        self._edits.append((len(self._expenses), before, window.tokens, pays))
 
     @property
     def waiting(self) -> bool:
@@ -196,30 +236,39 @@ class Book:
         index: int,
         model: str | None = None,
         stop_reason: str | None = None,
-    ) -> None:
-        """The reply to the last request came; `index` is its place in the record."""
-        profile = self._sendings[-1].profile
+    ) -> Expense:
+        """The reply to the last request came; `index` is its place in the record. Returns the bill."""
+        entry = self._entries[-1]
+        self._entries[-1] = entry._replace(reply=index)
         self._expenses[-1] = answered(
-            self._expenses[-1], usage, profile=profile, model=model, message=message, stop_reason=stop_reason
+            self._expenses[-1], usage, profile=entry.profile, model=model, message=message, stop_reason=stop_reason
         )
-        self._replies[-1] = index
+        return self._expenses[-1]
 
     def unanswered(self, *, billed: bool | None) -> None:
         """No reply will come to the last request; as for `unanswered` of an expense."""
         self._expenses[-1] = unanswered(self._expenses[-1], billed=billed)
 
-    def summarized(self, dollars: float) -> None:
-        """A summary was paid."""
-        self._summaries += dollars
+    def compacted(self, before: int, paid: float) -> None:
+        """Messages were replaced by a summary.
+
+        Args:
+            before: tokens of the prompt without that.
+            paid: dollars for the summary.
+        """
+        self._summaries += paid
+        self._edit = before, paid + (self._edit[1] if self._edit else 0.0)
 
     def spending(self) -> Spending:
         """What stands in the book now."""
-        record = self._record
-        rows = list(zip(self._sendings, self._expenses, self._replies, strict=True))
-
-        def attribution() -> tuple[BlockCost, ...]:
-            return attribute(
-                ((sending, expense, None if at is None else record[at], at) for sending, expense, at in rows), record
-            )
-
-        return Spending(sends=tuple(self._expenses), summaries=self._summaries, _attribute=attribution)
+        expenses, entries, record = tuple(self._expenses), tuple(self._entries), self._record
+        edits = tuple(
+            EditCost(send=send, before=before, after=after, payback=pays, sent=len(expenses) - send + 1)
+            for send, before, after, pays in self._edits
+        )
+        return Spending(
+            sends=expenses,
+            summaries=self._summaries,
+            edits=edits,
+            _attribute=lambda: attribute(expenses, entries, record),
+        )
