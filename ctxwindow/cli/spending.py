@@ -42,6 +42,7 @@ def show_cost(screen: Screen, spending: Spending) -> None:
     _show_groups(screen, "turn", "requests", turns)
     _show_groups(screen, "tool", "blocks", spending.by_tool)
     _show_groups(screen, "kind of block", "blocks", spending.by_kind)
+    _show_edits(screen, spending)
     for what, number in spending.unknown.items():
         screen.say(
             f"not in the cost: {what}, of {number:,} of {len(spending.sends):,} requests", indent="  ", style="dim"
@@ -82,6 +83,19 @@ def _show_groups(screen: Screen, title: str, items: str, groups: Sequence[Group]
     head = (title, items, "tokens", "in prompts", "generated", "cost")
     screen.table(head, rows, right=(1, 2, 3, 4, 5))
     _more(screen, len(groups))
+
+
+def _show_edits(screen: Screen, spending: Spending) -> None:
+    if not spending.edits:
+        return
+    screen.say()
+    rows = []
+    for edit in spending.edits:
+        pays = "never" if edit.payback.sends is None else f"{edit.payback.sends:,}"
+        pays = "not known" if edit.payback.without is None else pays
+        rows.append((f"{edit.send:,}", f"{edit.before:,}", f"{edit.after:,}", pays, f"{edit.sent:,}"))
+    head = ("compaction before request", "from tokens", "to", "pays back after", "requests since")
+    screen.table(head, rows, right=(0, 1, 2, 3, 4))
 
 
 def show_blocks(screen: Screen, spending: Spending) -> None:

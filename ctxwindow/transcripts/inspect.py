@@ -118,14 +118,14 @@ def inspect(session: Session, *, thread: Thread | None = None, model: str | Mode
     feed = Feed(session, chosen, policy=policy, model=given, as_recorded=True, unseen=True, unlimited=True)
     book = Book([step.message for step in chosen.steps], ttl)
     rows: list[RequestRow] = []
-    rounds = 0
-    compactions = 0
+    rounds = restarts = 0
     last: Exchange | None = None
     for exchange in feed:
-        before = compactions
-        compactions = feed.restarts
         _enter_unplanned(book, feed, chosen)
-        rows.append(_row(exchange, _enter(book, feed, exchange), after_compaction=compactions > before))
+        compacted, restarts = feed.restarts > restarts, feed.restarts
+        if compacted and rows:
+            book.compacted(rows[-1].actual or rows[-1].forecast, 0.0)  # what the client paid for it is not in its file
+        rows.append(_row(exchange, _enter(book, feed, exchange), after_compaction=compacted))
         rounds += any(block.get("type") == "tool_use" for block in blocks_of(exchange.reply.message))
         last = exchange
     _enter_unplanned(book, feed, chosen)

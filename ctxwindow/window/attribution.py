@@ -23,6 +23,7 @@ from ctxwindow.record.blocks import block_type, blocks_of, call_id, is_thinking,
 from ctxwindow.window.cost import Bought
 from ctxwindow.window.expense import SIZED, Charge, Expense
 from ctxwindow.window.layout import Layout
+from ctxwindow.window.origins import places, tool_at, tool_names
 from ctxwindow.window.sizes import size_message
 from ctxwindow.window.window import Window
 
@@ -112,7 +113,7 @@ def attribute(
 class _Book:
     def __init__(self, record: Sequence[Mapping[str, Any]]) -> None:
         self._record = record
-        self._tools = _tool_names(record)
+        self._tools = tool_names(record)
         self._layout: Layout[_Part] = Layout()
         self._last: Sending | None = None
         self._tokens: dict[_Part, int] = {}
@@ -165,7 +166,7 @@ class _Book:
         blocks = [block for block in sending.window.blocks if not block.path.startswith("messages.")]
         for block in sorted(blocks, key=lambda block: block.path.startswith("system.")):
             if block.disposition == "counted":
-                tool = _named(sending.tools, block.path) if block.kind == "tool" else None
+                tool = tool_at(sending.tools, block.path) if block.kind == "tool" else None
                 kind = "tool" if block.kind == "tool" else "system"
                 parts.append((_Part(block.path, kind, tool), block.tokens))
         self._tokens.update(parts)
@@ -175,8 +176,8 @@ class _Book:
         """The blocks of messages from an index on, as they stand in the record."""
         names: dict[str, tuple[str, Mapping[str, Any]]] = {}
         for index in range(first, sending.length):
-            places = _places(sending.messages[index], sending.sources[index], self._record, sending.epoch)
-            names |= {f"messages.{index}.content.{place}": found for place, found in enumerate(places)}
+            stand = places(sending.messages[index], sending.sources[index], self._record, sending.epoch)
+            names |= {f"messages.{index}.content.{place}": found for place, found in enumerate(stand)}
         parts = []
         for block in sending.window.blocks_from(first):
             if block.disposition == "counted" and block.path in names:
@@ -268,51 +269,3 @@ def _weights(
         weights.append(for_thinking * share if is_thought else float(size))
     total = sum(weights)
     return [weight * tokens / total for weight in weights] if total > tokens else weights
-
-
-def _places(
-    message: Mapping[str, Any], source: int | None, record: Sequence[Mapping[str, Any]], epoch: int
-) -> list[tuple[str, Mapping[str, Any]]]:
-    """Where each block of a wire message stands in the record. What is not there is of a summary, or was put before it."""
-    whole = [] if source is None else blocks_of(record[source])
-    found: list[tuple[str, Mapping[str, Any]]] = []
-    at = 0
-    for place, block in enumerate(blocks_of(message)):
-        content = block if isinstance(block, Mapping) else {}
-        same = next((index for index in range(at, len(whole)) if _same(whole[index], block)), None)
-        if same is None:
-            found.append((f"summary.{epoch}.content.{place}", content))
-        else:
-            found.append((f"messages.{source}.content.{same}", content))
-            at = same + 1
-    return found
-
-
-def _same(recorded: Any, sent: Any) -> bool:
-    """Whether a block was sent for a recorded one: as it is, without its cache marker, or as the preview of a result."""
-    if recorded is sent or recorded == sent:
-        return True
-    if not isinstance(recorded, Mapping) or not isinstance(sent, Mapping):
-        return False
-    answers = result_id(sent)
-    if answers is not None:
-        return result_id(recorded) == answers
-    return {**recorded, "cache_control": None} == {**sent, "cache_control": None}
-
-
-def _tool_names(record: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Call id -> name of the tool."""
-    names: dict[str, str] = {}
-    for message in record:
-        for block in blocks_of(message):
-            if isinstance(block, Mapping) and (identity := call_id(block)) is not None:
-                names.setdefault(identity, str(block.get("name")))
-    return names
-
-
-def _named(tools: Sequence[Any], path: str) -> str | None:
-    """The name of a tool definition at `tools.N`."""
-    place = int(path.rpartition(".")[2])
-    tool = tools[place] if place < len(tools) else None
-    name = tool.get("name") if isinstance(tool, Mapping) else None
-    return name if isinstance(name, str) else None

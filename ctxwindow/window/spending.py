@@ -16,8 +16,9 @@ import msgspec
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.window.attribution import BlockCost, Entered, Sending, attribute
 from ctxwindow.window.cost import Ttl
-from ctxwindow.window.expense import Expense, answered, unanswered
+from ctxwindow.window.expense import SIZED, Expense, answered, unanswered
 from ctxwindow.window.payback import Payback, payback
+from ctxwindow.window.window import Window
 
 __all__ = ["Book", "EditCost", "Group", "Spending"]
 
@@ -48,7 +49,7 @@ class EditCost(msgspec.Struct, frozen=True, kw_only=True):
     before: int
     """Tokens of the prompt without it."""
     after: int
-    """Tokens with it, at that send."""
+    """Tokens with it, at that send: as billed, or before that is known as forecast."""
     payback: Payback
     sent: int
     """Sends since then, that one included: it has paid for itself when they are as many as `payback.sends`."""
@@ -193,7 +194,7 @@ class Book:
         """`record`: all messages; the list may grow. `ttl`: for how long requests are cached, None if they are not."""
         self._record = record
         self._ttl: Ttl | None = ttl
-        self._edits: list[tuple[int, int, int, Payback]] = []
+        self._edits: list[tuple[int, Window, int, float]] = []
         self._edit: tuple[int, float] | None = None
         self._entries: list[Entered] = []
         self._expenses: list[Expense] = []
@@ -213,15 +214,9 @@ class Book:
         """
         self._expenses.append(expense)
         self._entries.append(Entered(sending, profile, None))
-        if self._edit is None or sending is None:
-            return
-        (before, paid), self._edit = self._edit, None
-        window = sending.window
-        # System, tools and hidden prompts stand before the messages, and are still in the cache.
-        kept = max(0, window.by["system"] + window.by["tools"] + window.by["overhead"] - window.overheads["messages"])
-        at = expense.at if expense.at is not None else 0.0
-        pays = payback(profile, before=before, after=window.tokens, kept=kept, at=at, paid=paid, ttl=self._ttl)
-        self._edits.append((len(self._expenses), before, window.tokens, pays))
+        if self._edit is not None and sending is not None:
+            self._edits.append((len(self._expenses) - 1, sending.window, *self._edit))
+            self._edit = None
 
     @property
     def waiting(self) -> bool:
@@ -262,13 +257,28 @@ class Book:
     def spending(self) -> Spending:
         """What stands in the book now."""
         expenses, entries, record = tuple(self._expenses), tuple(self._entries), self._record
-        edits = tuple(
-            EditCost(send=send, before=before, after=after, payback=pays, sent=len(expenses) - send + 1)
-            for send, before, after, pays in self._edits
-        )
         return Spending(
             sends=expenses,
             summaries=self._summaries,
-            edits=edits,
+            edits=tuple(self._edit_cost(*edit) for edit in self._edits),
             _attribute=lambda: attribute(expenses, entries, record),
         )
+
+    def _edit_cost(self, index: int, window: Window, before: int, paid: float) -> EditCost:
+        """What was read of the first prompt after an edit is what was left in the cache; until that is known it is taken that
+        all that stands before the messages was.
+        """
+        expense = self._expenses[index]
+        sampled = [charge.tokens for charge in expense.charges if charge.kind in SIZED]
+        if len(sampled) == 1 and sampled[0].prompt:
+            after, kept = sampled[0].prompt, sampled[0].read
+        else:
+            after = window.tokens
+            kept = max(
+                0, window.by["system"] + window.by["tools"] + window.by["overhead"] - window.overheads["messages"]
+            )
+        at = expense.at if expense.at is not None else 0.0
+        pays = payback(
+            self._entries[index].profile, before=before, after=after, kept=kept, at=at, paid=paid, ttl=self._ttl
+        )
+        return EditCost(send=expense.send, before=before, after=after, payback=pays, sent=len(self._expenses) - index)
