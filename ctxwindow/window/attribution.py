@@ -144,14 +144,14 @@ class _Book:
     def _lay(self, sending: Sending, size: int) -> None:
         """Bring the layout to the prompt of a send: by what is new, or where it changed within, from its beginning."""
         last = self._last
+        fixed: list[tuple[_Part, int]] = []
         if last is not None and sending.window.grew_from(last.window) and size >= self._layout.size:
-            parts = self._listed(sending, last.length)
-            frames = sending.window.overheads["messages"] - last.window.overheads["messages"]
+            first, frames = last.length, last.window.overheads["messages"]
         else:
             self._settle()
-            parts = self._fixed(sending) + self._listed(sending, 0)
-            frames = sending.window.overheads["messages"]
-        self._layout.extend([(_FRAMES, max(0, frames)), *parts], size, _UNEXPLAINED)
+            first, frames, fixed = 0, 0, self._fixed(sending)
+        frames = max(0, sending.window.overheads["messages"] - frames)
+        self._layout.extend([*fixed, (_FRAMES, frames), *self._listed(sending, first)], size, _UNEXPLAINED)
         self._layout.carry()
         self._last = sending
 
