@@ -168,7 +168,10 @@ _INSPECT = {
     "next.tokens": "with `--forecast`: tokens of one more request, without what will be new; `next` is null where none was sent",
     "next.warm": "with `--forecast`: dollars for its prompt with the last one in the cache, or null",
     "next.cold": "with `--forecast`: the same with nothing in it, or null",
-    **{f"next.halving.{key}": f"with `--forecast`: bringing it down to half: {text}" for key, text in _PAYBACK.items()},
+    **{
+        f"next.halving.{key}": f"with `--forecast`: bringing it down to half, or null where system prompt and tools are more: {text}"
+        for key, text in _PAYBACK.items()
+    },
     **{f"spending.{key}": f"with `--cost`: {text}" for key, text in _SPENDING.items()},
     **{f"blocks[].{key}": f"with `--blocks`: {text}" for key, text in _BLOCK.items()},
 }

@@ -179,7 +179,7 @@ def _show_next(screen: Screen, following: NextRequest) -> None:
         f"the next request: {following.tokens:,} tokens and what will be new; its prompt {dollars(following.warm)} with the "
         f"cache warm, {dollars(following.cold)} with it cold"
     )
-    if following.halving.without is not None:
+    if following.halving is not None and following.halving.without is not None:
         pays = following.halving.sends
         when = "never" if pays is None else f"in {pays:,} requests"
         screen.say(f"bringing it down to half now would pay back {when}, the cost of a summary left out")

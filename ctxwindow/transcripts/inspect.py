@@ -68,8 +68,9 @@ class NextRequest(msgspec.Struct, frozen=True, kw_only=True):
     warm: float | None
     """With the last request's prefix in the cache."""
     cold: float | None
-    halving: Payback
-    """What it would cost and save to bring it down to half now, but for the summary."""
+    halving: Payback | None
+    """What it would cost and save to bring it down to half now, but for the summary; None: system prompt and tools alone are
+    more."""
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,8 +171,9 @@ def _next(feed: Feed, last: Exchange, ttl: Ttl) -> NextRequest:
     held = last.send.window.tokens if last.actual is None else last.actual
     found = forecast(profile, window.tokens, LastSend(tokens=held, messages=0, at=last.at), ttl, last.at)
     kept = window.by["system"] + window.by["tools"] + window.overheads.get("unseen", 0)
-    half = max(kept, window.tokens // 2)
-    halving = payback(profile, before=window.tokens, after=half, kept=kept, at=last.at, ttl=ttl)
+    half, halving = window.tokens // 2, None
+    if kept < half:
+        halving = payback(profile, before=window.tokens, after=half, kept=kept, at=last.at, ttl=ttl)
     return NextRequest(tokens=window.tokens, warm=found.warm, cold=found.cold, halving=halving)
 
 

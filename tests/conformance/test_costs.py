@@ -90,3 +90,15 @@ def test_the_cost_of_a_session_is_the_sum_by_hand_to_the_cent(recordings: Path, 
     for inspection in inspections:
         parts = sum(block.dollars for block in inspection.spending.blocks)
         assert parts == pytest.approx(inspection.cost)
+
+
+@pytest.mark.recorded
+def test_so_is_that_of_every_session(recordings: Path) -> None:
+    paths = sorted((recordings / "sessions").rglob("*.jsonl.gz"))
+    assert len(paths) >= 70
+    for path in paths:
+        session = read(path)
+        told = sum(inspect(session, thread=thread).cost or 0.0 for thread in session.threads)
+        # A message of the client's own, such as an error it shows, names no model.
+        replies = [message for message in messages_of(path).values() if message["model"] != "<synthetic>"]
+        assert told == pytest.approx(sum(dollars(message) for message in replies)), path.name
