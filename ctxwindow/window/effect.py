@@ -109,4 +109,5 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
         )
         if self.change is None or self.tokens >= self.tokens_before:
             return f"{line}."
-        return f"{line}; it pays back {'never' if self.pays_back is None else f'in {self.pays_back:,} sends'}."
+        pays = "never" if self.pays_back is None else f"after {self.pays_back:,} of such sends"
+        return f"{line}; it pays back {pays}."
