@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from ctxwindow.errors import HistoryError, UnknownModel
-from ctxwindow.transcripts import Note, Reply, Session
+from ctxwindow.transcripts import Note, Session
 from ctxwindow.transcripts.inspect import RequestRow, accuracy, inspect
 from tests.transcripts.scenes import OPUS, SONNET, call, lines, reply, result, session, user
 
@@ -99,14 +99,10 @@ def test_the_forecast_of_the_cost_is_judged_too() -> None:
 
 def test_a_client_that_caches_for_an_hour_is_forecast_so() -> None:
     hourly = {"cache_creation_input_tokens": 20_000, "cache_creation": {"ephemeral_1h_input_tokens": 20_000}}
-    steps = [user("Hi", at=0), reply(text="a", prompt=5, at=1), user("b", at=2), reply(text="c", prompt=5, at=3)]
-    plain = inspect(session(*steps)).requests[0].cost_forecast
-    told = (
-        msgspec.structs.replace(steps[1], usage={**(steps[1].usage or {}), **hourly})
-        if isinstance(steps[1], Reply)
-        else steps[1]
-    )
-    found = inspect(session(steps[0], told, *steps[2:])).requests[0]
+    first, answer = user("Hi", at=0), reply(text="a", prompt=5, at=1)
+    plain = inspect(session(first, answer)).requests[0].cost_forecast
+    answer = msgspec.structs.replace(answer, usage={**(answer.usage or {}), **hourly})
+    found = inspect(session(first, answer)).requests[0]
     assert plain is not None
     assert found.cost_forecast == pytest.approx(found.forecast * 10 / 1_000_000, rel=0.01)
 

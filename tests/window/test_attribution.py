@@ -193,7 +193,7 @@ def test_of_a_request_that_was_not_followed_only_the_sum_is_known() -> None:
     scene.book.answered({"input_tokens": 1_000, "output_tokens": 10}, message=assistant(text("Yes.")), index=0)
     (only,) = scene.spending.blocks
     assert only.path == "prompts that were not followed"
-    assert (only.prompt, only.output) == (pytest.approx(0.004), pytest.approx(0.0002))
+    assert (only.prompt, only.output) == pytest.approx((0.004, 0.0002))
 
 
 splits = st.tuples(*[st.integers(min_value=0, max_value=3_000)] * 4, st.integers(min_value=0, max_value=400))

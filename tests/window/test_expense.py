@@ -40,14 +40,14 @@ def test_a_send_by_hand() -> None:
     by_hand = {"uncached": 0.004, "read": 0.01, "written_5m": 0.01, "written_1h": 0.008, "output": 0.002}
     assert found.by == pytest.approx(by_hand)
     assert found.dollars == pytest.approx(sum(by_hand.values()))
-    assert (found.thinking, found.thinking_dollars) == (60, pytest.approx(0.0012))
+    assert (found.thinking, found.thinking_dollars) == pytest.approx((60, 0.0012))
     assert (found.outcome, found.unknown) == ("answered", ())
 
 
 def test_the_forecast_is_compared_with_the_prompt_alone() -> None:
     """Law 12."""
     found = spent(usage(sent=4_000))
-    assert (found.forecast, found.prompt_dollars) == (0.01, pytest.approx(0.016))
+    assert (found.forecast, found.prompt_dollars) == pytest.approx((0.01, 0.016))
     assert found.error == pytest.approx((0.01 - 0.016) / 0.016)
     assert spent(None).error is None
     assert spent({"output_tokens": 5}).error is None, "the size of the prompt is not told"
@@ -72,7 +72,7 @@ def test_the_terms_of_a_response_multiply_its_price(fields: dict[str, Any], fact
 def test_searches_are_charged_each() -> None:
     """PRICE-09: 10 dollars per 1,000 searches, which no batch makes cheaper."""
     found = spent(usage(server_tool_use={"web_search_requests": 3, "web_fetch_requests": 2}, service_tier="batch"))
-    assert (found.searches, found.by["web_search"]) == (3, pytest.approx(0.03))
+    assert (found.searches, found.by["web_search"]) == pytest.approx((3, 0.03))
     assert found.dollars == pytest.approx(0.03 + (0.004 + 0.002) / 2)
 
 

@@ -50,7 +50,7 @@ def test_totals_by_hand() -> None:
     turns = [(turn.name, turn.items, turn.tokens, turn.unknown) for turn in found.by_turn]
     assert turns == [("1", 1, 1_050, 0), ("2", 2, 2_000, 1), ("3", 1, 0, 0)]
     assert [turn.dollars for turn in found.by_turn] == pytest.approx([0.005, 0.008, 0])
-    assert sum(block.dollars for block in found.blocks) == pytest.approx(found.dollars - 0.25)
+    assert sum(block.dollars for block in found.blocks) == pytest.approx((found.dollars or 0) - 0.25)
     assert json.loads(json.dumps(found.as_dict()))["dollars"] == found.dollars
 
 
