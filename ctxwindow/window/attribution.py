@@ -115,6 +115,7 @@ class _Book:
         self._record = record
         self._tools = tool_names(record)
         self._layout: Layout[_Part] = Layout()
+        self._parts: list[tuple[_Part, int]] = []  # of the prompt as it stands, with their own tokens
         self._last: Sending | None = None
         self._tokens: dict[_Part, int] = {}
         self._sends: Counter[_Part] = Counter()
@@ -142,16 +143,21 @@ class _Book:
             self._add(self._prompt, _Part("web searches", "overhead", "web_search"), expense.search_dollars)
 
     def _lay(self, sending: Sending, size: int) -> None:
-        """Bring the layout to the prompt of a send: by what is new, or where it changed within, from its beginning."""
+        """Bring the layout to the prompt of a send: by what is new; or where it changed within, or is smaller than the one
+        before it, from its beginning.
+        """
         last = self._last
-        fixed: list[tuple[_Part, int]] = []
-        if last is not None and sending.window.grew_from(last.window) and size >= self._layout.size:
-            first, frames = last.length, last.window.overheads["messages"]
-        else:
-            self._settle()
-            first, frames, fixed = 0, 0, self._fixed(sending)
+        grew = last is not None and sending.window.grew_from(last.window)
+        first, frames = (last.length, last.window.overheads["messages"]) if last is not None and grew else (0, 0)
+        if not grew:
+            self._parts = self._fixed(sending)
         frames = max(0, sending.window.overheads["messages"] - frames)
-        self._layout.extend([*fixed, (_FRAMES, frames), *self._listed(sending, first)], size, _UNEXPLAINED)
+        new = [(_FRAMES, frames), *self._listed(sending, first)]
+        self._parts += new
+        if not grew or size < self._layout.size:
+            self._settle()
+            new = self._parts
+        self._layout.extend(new, size, _UNEXPLAINED)
         self._layout.carry()
         self._last = sending
 

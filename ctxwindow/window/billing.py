@@ -16,6 +16,10 @@ _READS_COUNT = frozenset({"claude-3-5-haiku-20241022"})
 """Models on which tokens read from the cache count for the rate limit (RATE-02)."""
 
 
+_MOST = 10**12
+"""Larger numbers are no counts: a million windows of the largest models."""
+
+
 class Share(msgspec.Struct, frozen=True, kw_only=True):
     """What one sampling of a model took."""
 
@@ -87,9 +91,9 @@ class _Reader:
         self.unknown: list[str] = []
 
     def tokens(self, key: str, *, always: bool = False) -> int:
-        """A count of 0 or more; missing or null is 0, except where the API `always` says it."""
+        """A count; missing or null is 0, except where the API `always` says it."""
         value = self._fields.get(key)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST:
             return value
         if value is not None or always:
             self.unknown.append(f"{self._under}{key}")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,3 +151,18 @@ def test_a_compaction_that_was_recorded_is_judged(tmp_path: Path) -> None:
     assert (edit["send"], edit["before"], edit["after"], edit["sent"]) == (7, 9_000, 9_000, 6)
     assert edit["payback"]["sends"] is None, "it freed nothing"
     assert "compaction before request" in run("inspect", file, "--cost").out
+
+
+@pytest.mark.parametrize(
+    "value", [None, -1, "many", 10**400, 1.5, True, [1], {"a": []}], ids=lambda value: str(value)[:9]
+)
+@pytest.mark.parametrize("field", ["input_tokens", "cache_creation", "iterations", "server_tool_use", "service_tier"])
+def test_a_damaged_usage_is_named_and_ends_nothing(tmp_path: Path, field: str, value: Any) -> None:
+    usage = {"input_tokens": 500, "output_tokens": 9, field: value}
+    told = run("inspect", session(tmp_path / "s.jsonl", 1, usage=usage), "--cost", "--blocks", "--forecast", "--json")
+    assert (told.code, told.err) == (0, "")
+    spending = told.json["spending"]
+    assert (spending["dollars"] is None) == (spending["unpriced"] == 2)
+    if field == "input_tokens":
+        assert spending["unknown"] == {"input_tokens": 2}
+        assert spending["dollars"] == pytest.approx(2 * 9 * 25e-6)

@@ -157,6 +157,7 @@ def test_what_has_no_price_costs_no_dollars_that_are_told(found: Expense, unknow
     [
         (usage(sent=-1), ["input_tokens"], 0.002),
         (usage(sent="1000"), ["input_tokens"], 0.002),
+        (usage(sent=10**400), ["input_tokens"], 0.002),
         (usage(output=None), ["output_tokens"], 0.004),
         ({"input_tokens": 1_000}, ["output_tokens"], 0.004),
         (usage(cache_read_input_tokens=None), [], 0.006),
