@@ -35,10 +35,9 @@ def enter(book: Book, event: Event, state: State) -> None:
             book.unanswered(billed=None if event.status is None else False)
         case Compacted():
             book.compacted(event.before, event.cost)
-        case _ if state.awaiting is None:
-            _give_up(book)
         case _:
-            pass
+            if state.awaiting is None:
+                _give_up(book)
 
 
 def _give_up(book: Book) -> None:

@@ -94,7 +94,11 @@ def test_what_the_money_was_spent_on(tmp_path: Path) -> None:
     told = run("inspect", file, "--cost").out
     assert "prompt, read from the cache" in told
     assert "kind of block" in told
-    assert "replies" in told
+    assert "thinking" not in told
+    thought = session(tmp_path / "t.jsonl", 3, usage={**_USAGE, "output_tokens_details": {"thinking_tokens": 4}})
+    (line,) = [line for line in run("inspect", thought, "--cost").out.splitlines() if "of these, thinking" in line]
+    assert line.split()[3:5] == ["24", "$0.0006"]
+    assert run("inspect", thought, "--cost", "--json").json["spending"]["thinking"] == pytest.approx(24 * 25e-6)
 
 
 def test_the_dearest_blocks_come_first(tmp_path: Path) -> None:

@@ -49,6 +49,14 @@ def test_a_summary_is_not_in_the_record() -> None:
     assert paths({"role": "user", "content": joined}, 0) == ["summary.2.content.0", "messages.0.content.0"]
 
 
+def test_what_is_no_block_is_found_by_its_equal() -> None:
+    odd: list[Any] = [{"role": "user", "content": ["a", 7, {"type": "text", "text": "b"}]}]
+    assert [path for path, _ in places({"role": "user", "content": [7, "c"]}, 0, odd, 1)] == [
+        "messages.0.content.1",
+        "summary.1.content.1",
+    ]
+
+
 def test_names_of_tools() -> None:
     assert tool_names(RECORD) == {"t1": "read"}
     tools: list[Any] = [{"name": "read"}, {"type": "odd"}, 7]
