@@ -241,15 +241,15 @@ def cases(
     )
 
 
-def run(case: Case) -> Run:
-    """Carry a case out, up to its end or to the first overflow."""
+def run(case: Case, start: float = 0.0) -> Run:
+    """Carry a case out, a second for each step from `start` on, up to its end or to the first overflow."""
     conversation = Conversation.start(
         model=case.model, system="Be brief.", tools=case.tools, settings=case.settings, policy=case.policy
     )
     result = Run(case, conversation, conversation.window.high)
     try:
         for number, step in enumerate(case.steps):
-            _step(result, step, float(number))
+            _step(result, step, start + number)
     except WindowOverflow as overflow:
         result.overflow = overflow
     return result

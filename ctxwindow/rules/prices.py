@@ -76,6 +76,6 @@ RULES = (
         sentence="Web searches are billed each, code execution by the hour beside newer web tools free, fetches not at all.",
         source=_PRICING,
         date=_READ,
-        out_of_scope="Charges by search and by hour do not follow from what is sent; the usage of a response tells them.",
+        modelled="window.expense.answered",
     ),
 )

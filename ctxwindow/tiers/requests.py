@@ -21,13 +21,16 @@ def send_of(state: State, max_tokens: int, now: float | None, *, limit: int) -> 
     window = wire.ledger.window()
     ttl = state.policy.cache
     request = wire.request(max_tokens)
+    at = now if now is not None else 0.0
     marks = mark(request, ttl, state.cached) if ttl is not None and not state.own_markers else ()
     return Send(
         request=request,
         window=window,
         number=state.sends + 1,
         epoch=wire.epoch,
-        forecast=forecast(state.profile, window.tokens, state.cached, ttl, now if now is not None else 0.0),
+        forecast=forecast(
+            state.profile, window.tokens, state.cached, ttl, at, settings=state.settings, max_tokens=max_tokens
+        ),
         breakpoints=marks,
         edits=tuple(state.fresh_edits),
         fingerprint=wire.prefix.last,
@@ -51,6 +54,7 @@ def sent_event(state: State, send: Send, max_tokens: int, now: float | None) -> 
         max_tokens=max_tokens,
         cost_warm=send.forecast.warm,
         cost_cold=send.forecast.cold,
+        lives=send.forecast.lives,
     )
 
 

@@ -299,5 +299,5 @@ class Ledger:
             by=by,
             overheads=overheads,
             not_counted=left_out,
-            _list_blocks=listing.blocks,
+            _listed=listing,
         )
