@@ -102,6 +102,9 @@ def is_dead(step: Step) -> bool:
     return is_thinking(blocks[-1]) or (cut and blocks[-1]["type"] == "tool_use")
 
 
+OUTPUT = 20
+"""Tokens that the usage of every reply names, whatever the reply is."""
+
 # -- generated cases --------------------------------------------------------------------------------------
 
 
@@ -266,7 +269,7 @@ def _step(result: Run, step: Step, now: float) -> None:
         sent = _send(result, case.max_tokens + case.again, now)
     usage = None
     if case.factor is not None:
-        usage = {"input_tokens": int(_parts(sent.send.window) * case.factor), "output_tokens": 20}
+        usage = {"input_tokens": int(_parts(sent.send.window) * case.factor), "output_tokens": OUTPUT}
         sent.exact = usage["input_tokens"] if step.usage is None else None
     conversation.receive(reply_of(step, usage), now=now)
     sent.after = conversation.window

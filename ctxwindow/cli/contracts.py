@@ -14,6 +14,7 @@ _COUNT = {
     "low": "it is at least that",
     "high": "and at most that",
     "source": "`exact`, `anchored` (exact up to the last reply, the rest estimated) or `estimated`",
+    "doubt": "why the size that the API last reported is not believed, or null; `low` and `high` hold that size too",
     "window": "tokens of the model's context window",
     "max_output": "tokens a reply may have",
     "free": "`window` - `input_tokens`",

@@ -5,9 +5,12 @@ from ctxwindow.window.breakpoints import Breakpoint, breakpoints
 from ctxwindow.window.cached import PromptCache
 from ctxwindow.window.compare import compare
 from ctxwindow.window.cost import TTL_SECONDS, Bill, Ttl, bill
+from ctxwindow.window.doubt import Suspicion, contradiction, is_open_ended
 from ctxwindow.window.effect import Change, Effect
 from ctxwindow.window.entry import Entry, entry_for
+from ctxwindow.window.learning import Learning
 from ctxwindow.window.ledger import Ledger
+from ctxwindow.window.reply import Billed
 from ctxwindow.window.request import count, ledger_of, open_ledger
 from ctxwindow.window.served import Served, serve
 from ctxwindow.window.sizes import CATEGORIES, BlockSize, Category, Fixed, MessageSize, fixed_sizes, size_message
@@ -19,6 +22,7 @@ __all__ = [
     "CATEGORIES",
     "TTL_SECONDS",
     "Bill",
+    "Billed",
     "BlockCount",
     "BlockSize",
     "Breakpoint",
@@ -29,12 +33,14 @@ __all__ = [
     "Effect",
     "Entry",
     "Fixed",
+    "Learning",
     "Ledger",
     "MessageSize",
     "PromptCache",
     "Served",
     "Share",
     "Source",
+    "Suspicion",
     "Tokenizer",
     "Ttl",
     "Usage",
@@ -42,11 +48,13 @@ __all__ = [
     "bill",
     "breakpoints",
     "compare",
+    "contradiction",
     "count",
     "count_text",
     "entry_for",
     "fixed_sizes",
     "input_weight",
+    "is_open_ended",
     "latest",
     "ledger_of",
     "open_ledger",

@@ -12,6 +12,7 @@ from ctxwindow.record.blocks import block_type, blocks_of, result_id
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.rules.view import plain
 from ctxwindow.window.edits import Clearable
+from ctxwindow.window.reply import Billed, billed_size
 from ctxwindow.window.sizes import MessageSize, size_message
 
 __all__ = ["Entry", "entry_for", "loads"]
@@ -57,7 +58,7 @@ def entry_for(
     message: Mapping[str, Any],
     profile: ModelProfile,
     *,
-    thinking: int | None = None,
+    billed: Billed | None = None,
     out: Mapping[int, str] = _NONE,
 ) -> Entry:
     """The ledger entry of one message on a model.
@@ -65,7 +66,7 @@ def entry_for(
     Args:
         message: as it is sent.
         profile: the model.
-        thinking: as in `size_message`.
+        billed: of a reply, what its usage said of it.
         out: place -> rule of blocks that the server is known to leave out, such as thinking that this model cannot
             read (BIND-02).
     """
@@ -83,9 +84,10 @@ def entry_for(
         ):
             by_code.append(str(block.get("id")))
     out.update(dict.fromkeys(range(restart or 0), "CMP-02"))
+    size = size_message(message, profile, thinking=billed.thinking if billed is not None else None)
     return Entry(
         message=message,
-        size=size_message(message, profile, thinking=thinking),
+        size=billed_size(size, billed) if billed is not None else size,
         role=str(message.get("role")),
         turn_start=is_turn_start(message),
         scoped=message.get("role") == "system" and message.get("clear_at") == "next_user_message",

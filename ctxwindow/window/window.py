@@ -62,6 +62,8 @@ class Window:
     not_counted: dict[str, int]
     """Rule id -> tokens that are sent or recorded but do not count."""
     _list_blocks: Callable[[], tuple[BlockCount, ...]] = field(repr=False, compare=False)
+    doubt: str | None = None
+    """Why the size that was last reported is not believed, or None. The bounds hold that size too, where it can be."""
 
     @property
     def free(self) -> int:
@@ -81,6 +83,7 @@ class Window:
             "low": self.low,
             "high": self.high,
             "source": self.source,
+            "doubt": self.doubt,
             "window": self.size,
             "max_output": self.max_output,
             "free": self.free,
