@@ -266,7 +266,7 @@ class State:
         if tokens is None:
             ledger.doubt(told.doubt or "", None)
             return
-        expected = ledger.total
+        expected = ledger.believed
         doubt = told.doubt or contradiction(
             tokens,
             expected,
@@ -290,7 +290,7 @@ class State:
     def _counted(self, tokens: int) -> None:
         """Pin an exact count of the wire; one that cannot be right is as good as none."""
         ledger = self.wire.ledger
-        doubt = contradiction(tokens, ledger.total, window=self.profile.window)
+        doubt = contradiction(tokens, ledger.believed, window=self.profile.window)
         if doubt is not None:
             ledger.doubt(doubt, None)
             return

@@ -186,7 +186,12 @@ class Ledger:
 
     @property
     def total(self) -> Count:
-        """Tokens in the window, with bounds."""
+        """Tokens in the window, with bounds that hold a doubtful size too."""
+        return self._total.bounded(self.believed)
+
+    @property
+    def believed(self) -> Count:
+        """Tokens in the window, with bounds, whatever was reported and is not believed."""
         total = self._total.count
         if not self._clearing:
             return total

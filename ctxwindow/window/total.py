@@ -52,20 +52,21 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def count(self) -> Count:
-        """Tokens in the window, with bounds that hold the doubtful size too."""
+        """Tokens in the window, with bounds; what is not believed is not in them."""
         if self.source == "exact":
-            known = self.base
-        elif self.source == "anchored":
+            return self.base
+        if self.source == "anchored":
             known = minus(self.base + self.learning.corrected(self.came), self.learning.corrected(self.gone))
-            known = self.learning.widened(known, self.base.tokens)
-        else:
-            # Nothing is corrected before an exact size: plans add up parts, which must come to the same sum.
-            known = minus(self.base + self.came, self.gone)
+            return self.learning.widened(known, self.base.tokens)
+        # Nothing is corrected before an exact size: plans add up parts, which must come to the same sum.
+        return minus(self.base + self.came, self.gone)
+
+    def bounded(self, count: Count) -> Count:
+        """A size with bounds that hold the doubtful one too."""
         if not self.doubted_by:
-            return known
-        return msgspec.structs.replace(
-            known, low=known.low + min(0, self.doubted_by), high=known.high + max(0, self.doubted_by)
-        )
+            return count
+        low, high = count.low + min(0, self.doubted_by), count.high + max(0, self.doubted_by)
+        return Count(tokens=count.tokens, low=low, high=high, exact=False)
 
     def taught(self, tokens: int, expected: int, *, whole: bool) -> Total:
         """After an exact size has shown how good the estimates were; of an estimate without one before it nothing is told.
