@@ -1,8 +1,7 @@
 """Whether a reported size can be that of the request: what contradicts it is not learnt from.
 
 A proxy may drop tools, sum up requests, count cached tokens twice, or make numbers up. The thresholds are what
-recordings bear (docs/accuracy.md): of 838 exchanges and 3,522 requests of sessions none that is in order passes them by,
-but for the requests of which the recording does not hold the whole.
+recordings bear (docs/how-it-works.md): of 645 exchanges and 3,522 requests of sessions none that is in order is doubted.
 
 A report that is not believed may be right all the same (a gateway that adds a prompt of its own). So the window is taken
 to have the estimated or the reported size, whichever is worse for the question asked, until the next report: one that is
@@ -26,7 +25,7 @@ _WINDOWS = 10
 
 _LEAST = 0.5
 """Share of its lower bound that a request has at least. Clients shorten old results without telling: down to 0.64 of it,
-in 4,000 recorded steps."""
+in 3,416 recorded steps."""
 _LEAST_SLACK = 50
 
 _MOST = 1.5
@@ -34,7 +33,7 @@ _MOST = 1.5
 _MOST_SLACK = 500
 
 _ROUND = 50
-"""Both numbers are multiples of that in 2 of 838 recorded exchanges, and made up in both."""
+"""Both numbers are multiples of that in 2 of 836 recorded exchanges, and made up in both."""
 
 
 _NEAR_PART, _NEAR_SLACK = 100, 5

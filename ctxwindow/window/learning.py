@@ -56,6 +56,8 @@ class Learning(msgspec.Struct, frozen=True):
     """The newest last, at most 64."""
     position: float = 0.0
     """Where between their bounds estimates turn out to lie, from -1 to 1."""
+    errors: tuple[int, ...] = ()
+    """Of the steps, in order of size."""
 
     def after(self, *, came: Count, error: int, measured: int | None) -> Learning:
         """With one more step.
@@ -71,7 +73,7 @@ class Learning(msgspec.Struct, frozen=True):
             width = came.high - came.tokens if off > 0 else came.tokens - came.low
             position = max(-1.0, min(1.0, off / width)) if width > 0 else 0.0
         steps = (*self.steps, Step(error, position, max(0, width)))[-_KEPT:]
-        return Learning(steps, _median(steps))
+        return Learning(steps, _median(steps), tuple(sorted(step.error for step in steps)))
 
     def corrected(self, count: Count) -> Count:
         """An estimate, moved to where estimates turn out to lie between their bounds."""
@@ -86,10 +88,12 @@ class Learning(msgspec.Struct, frozen=True):
             total: the forecast.
             base: the exact size that it builds on.
         """
-        # Two steps that never were: one right, one with the reminder.
-        errors = sorted([0, min(_HIDDEN, base // _HIDDEN_PART), *(step.error for step in self.steps)])
-        above = errors[-1 - int(_ABOVE * len(errors))]
-        below = errors[int(_BELOW * len(errors))]
+        # Two steps that never were count too: one that was right, and one with the reminder.
+        assumed = (0, min(_HIDDEN, base // _HIDDEN_PART))
+        number = len(self.errors) + len(assumed)
+        largest, smallest = int(_ABOVE * number), int(_BELOW * number)  # so many stand out
+        above = sorted((*self.errors[-1 - largest :], *assumed))[-1 - largest]
+        below = sorted((*self.errors[: 1 + smallest], *assumed))[smallest]
         low, high = min(total.low, total.tokens + below), max(total.high, total.tokens + above)
         return Count(tokens=total.tokens, low=low, high=high, exact=total.exact and low == high)
 

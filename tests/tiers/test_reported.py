@@ -75,7 +75,7 @@ def test_several_samplings() -> None:
 
 
 def test_without_iterations_server_tools_sum_up() -> None:
-    """TOK-09: in 58 recorded replies the top-level input is that of several samplings together."""
+    """TOK-09: in 70 recorded replies the top-level input is that of several samplings together."""
     found = told(SEARCH, FOUND, TEXT)
     assert found.sent == 900
     assert found.doubt is not None
