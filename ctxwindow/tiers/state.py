@@ -201,7 +201,10 @@ class State:
         return wire
 
     def _put(self, wire: Wire, form: dict[str, Any], source: int | None) -> None:
-        wire.add(form, source, self.billed.get(source) if source is not None else None)
+        billed = self.billed.get(source) if source is not None else None
+        if billed is not None and source is not None and form != self.messages[source]:
+            billed = Billed(thinking=billed.thinking)  # of the rest without some blocks nothing was said
+        wire.add(form, source, billed)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -246,7 +249,7 @@ class State:
         self.paused = event.stop_reason == "pause_turn"
         index = len(self.messages)
         on_wire = usable(event.message, event.stop_reason)
-        if told is not None and told.billed is not None and sendable(event.message) == event.message:
+        if told is not None and told.billed is not None:
             self.billed[index] = told.billed
         self._take(event.message, on_wire=on_wire)
         if told is not None and told.last is not None and self._wire.sources[-1:] == [index]:

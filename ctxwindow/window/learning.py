@@ -16,6 +16,7 @@ Measured on 3,416 requests of 80 recorded Claude Code sessions, whose client add
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import msgspec
@@ -76,9 +77,12 @@ class Learning(msgspec.Struct, frozen=True):
         return Learning(steps, _median(steps), tuple(sorted(step.error for step in steps)))
 
     def corrected(self, count: Count) -> Count:
-        """An estimate, moved to where estimates turn out to lie between their bounds."""
+        """An estimate, moved to where estimates turn out to lie between their bounds.
+
+        Rounded up: parts that are corrected one by one come to no less than their sum, so that plans made of parts hold.
+        """
         room = count.high - count.tokens if self.position > 0 else count.tokens - count.low
-        shift = round(self.position * room)
+        shift = math.ceil(self.position * room)
         return msgspec.structs.replace(count, tokens=count.tokens + shift) if shift else count
 
     def widened(self, total: Count, base: int) -> Count:

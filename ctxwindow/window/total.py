@@ -55,11 +55,8 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
         """Tokens in the window, with bounds; what is not believed is not in them."""
         if self.source == "exact":
             return self.base
-        if self.source == "anchored":
-            known = minus(self.base + self.learning.corrected(self.came), self.learning.corrected(self.gone))
-            return self.learning.widened(known, self.base.tokens)
-        # Nothing is corrected before an exact size: plans add up parts, which must come to the same sum.
-        return minus(self.base + self.came, self.gone)
+        known = minus(self.base + self.learning.corrected(self.came), self.learning.corrected(self.gone))
+        return self.learning.widened(known, self.base.tokens) if self.source == "anchored" else known
 
     def bounded(self, count: Count) -> Count:
         """A size with bounds that hold the doubtful one too."""
