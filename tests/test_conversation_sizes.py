@@ -82,7 +82,7 @@ def test_results_of_servers_are_in_what_the_last_sampling_read() -> None:
             {"type": "message", "input_tokens": first + 160, "output_tokens": 11},
         ],
     }
-    advice = [
+    advice: list[dict[str, Any]] = [
         {"type": "text", "text": "I shall ask."},
         {"type": "server_tool_use", "id": "srvtoolu_1", "name": "advisor", "input": {}},
         {
@@ -345,7 +345,8 @@ def test_a_count_settles_a_doubt() -> None:
     conversation.append({"role": "user", "content": "And now?"})
     assert isinstance(conversation.plan(max_tokens=8_000), Count)
     conversation.counted(conversation.window.tokens + 3)
-    assert (conversation.window.source, conversation.window.doubt) == ("exact", None)
+    settled = conversation.window
+    assert (settled.source, settled.doubt) == ("exact", None)
 
 
 @given(st.lists(st.sampled_from([None, 1, 900, 3_000, 10**8]), min_size=1, max_size=4), st.integers(2_000, 9_000))
