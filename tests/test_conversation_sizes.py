@@ -68,6 +68,21 @@ def test_after_a_compaction_the_window_is_what_the_last_sampling_read() -> None:
     assert ask(conversation, 1).window.tokens < 280
 
 
+def test_what_the_last_sampling_wrote_is_known_too() -> None:
+    """V-TOK-2: after a compaction 23,000 tokens were read and 1,000 written: the context has 24,000."""
+    conversation = started("claude-sonnet-4-6")
+    ask(conversation, 400)
+    entries = [
+        {"type": "compaction", "input_tokens": 180_000, "output_tokens": 3_500},
+        {"type": "message", "input_tokens": 23_000, "output_tokens": 1_000},
+    ]
+    usage = {"input_tokens": 23_000, "output_tokens": 1_000, "iterations": entries}
+    summary = {"type": "compaction", "content": "They said hi."}
+    hear(conversation, usage, summary, OMITTED, {"type": "text", "text": "Go on."})
+    assert conversation.window.tokens == 24_000
+    assert conversation.window.by["overhead"] == sum(conversation.window.overheads.values())
+
+
 def test_results_of_servers_are_in_what_the_last_sampling_read() -> None:
     """TOK-09: a recorded advisor: first 1,128 and then 1,262 tokens; the next request had 1,311."""
     conversation = started("claude-sonnet-5")
@@ -115,6 +130,27 @@ def test_what_servers_sum_up_is_only_a_bound() -> None:
 
 
 # -- thinking -----------------------------------------------------------------------------------------------
+
+
+def test_dropped_thinking_does_not_count() -> None:
+    """TOK-23, BIND-08: what the server dropped is not in input_tokens, and its size is not put down to the estimates."""
+    conversation = started("claude-opus-5-5")
+    asked = ask(conversation).window.tokens
+    thought = {**OMITTED, "thinking": LINE * 30}
+    hear(conversation, asked, thought, {"type": "text", "text": "Noted."})
+    before = ask(conversation).window
+    thinking = before.by["thinking"]
+    assert thinking > 500
+    told = [{"type": "thinking_dropped", "path": "messages.1.content.0", "reason": "prefix_binding_mismatch"}]
+    hear(conversation, before.tokens - thinking, input_transformations=told)
+    window = conversation.window
+    assert window.doubt is None
+    assert window.by["thinking"] == 0
+    assert window.not_counted["BIND-08"] == thinking
+    assert [block.disposition for block in window.blocks if block.path == "messages.1.content.0"] == ["dropped"]
+    assert window.overheads.get("unexplained", 0) == pytest.approx(0, abs=2)
+    assert window.tokens == sum(window.by.values())
+
 
 OMITTED = {"type": "thinking", "thinking": "", "signature": "c2lnbmF0dXJl" * 40}
 

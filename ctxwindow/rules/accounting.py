@@ -196,7 +196,7 @@ RULES = (
         sentence="Dropped thinking is neither billed nor in input_tokens.",
         source="platform.claude.com/docs/en/build-with-claude/preserved-thinking",
         date=_SEPTEMBER,
-        modelled="window.served.serve",
+        modelled="window.ledger.Ledger.drop",
         conflict="An older page has it counted; the newer ones do not, and are followed.",
     ),
     Rule(

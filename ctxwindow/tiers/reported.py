@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -14,7 +15,9 @@ from ctxwindow.rules.view import plain
 from ctxwindow.window import Billed, Usage, read_usage
 from ctxwindow.window.reply import places_read
 
-__all__ = ["Reported", "reported"]
+__all__ = ["Reported", "dropped", "reported"]
+
+_PATH = re.compile(r"messages\.(\d{1,6})\.content\.(\d{1,6})")
 
 
 class Reported(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +28,8 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
     last: int | None = None
     """Of what the last of several samplings read: the request, and the reply up to `place` (CTX-17)."""
     place: int = 0
+    last_output: int | None = None
+    """Of what the last of them wrote: the blocks from `place` on."""
     cached: int = 0
     """Of `sent`, what was read from the cache or written to it."""
     output: int | None = None
@@ -61,10 +66,23 @@ def reported(event: Received, profile: ModelProfile, settings: dict[str, Any]) -
         sent=usage.sent,
         last=usage.prompt if again and place and _is(profile, usage.model) else None,
         place=place,
+        last_output=usage.last_output,
         cached=usage.read + usage.written_5m + usage.written_1h if not again else 0,
         output=usage.output,
         billed=billed,
     )
+
+
+def dropped(event: Received) -> dict[int, dict[int, str]]:
+    """Thinking of the request that the server says it dropped: message index -> place -> rule (BIND-08, BIND-18)."""
+    found: dict[int, dict[int, str]] = {}
+    told = event.rest.get("input_transformations")
+    for change in map(plain, told if isinstance(told, list) else ()):
+        path = _PATH.fullmatch(str(change.get("path")))
+        if path is not None and change.get("type") == "thinking_dropped":
+            unreadable = change.get("reason") == "model_binding_mismatch"
+            found.setdefault(int(path[1]), {})[int(path[2])] = "BIND-02" if unreadable else "BIND-08"
+    return found
 
 
 def _has_iterations(event: Received) -> bool:

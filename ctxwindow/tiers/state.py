@@ -33,7 +33,7 @@ from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
 from ctxwindow.tiers.heads import head_message, tail_messages
 from ctxwindow.tiers.policy import Policy
-from ctxwindow.tiers.reported import Reported, reported
+from ctxwindow.tiers.reported import Reported, dropped, reported
 from ctxwindow.tiers.spill import handle_of, preview
 from ctxwindow.tiers.wire import Wire, sendable, without_thinking
 from ctxwindow.window import Billed, Learning, Suspicion, contradiction, is_open_ended
@@ -243,6 +243,8 @@ class State:
     def _received(self, event: Received) -> None:
         self._settle()
         told = reported(event, self.profile, self.base) if self.awaiting is not None else None
+        if self.awaiting is not None:
+            self.wire.ledger.drop(dropped(event))
         if told is not None and (told.sent is not None or told.doubt is not None):
             self._measured(told)
         self.awaiting = None
@@ -253,7 +255,8 @@ class State:
             self.billed[index] = told.billed
         self._take(event.message, on_wire=on_wire)
         if told is not None and told.last is not None and self._wire.sources[-1:] == [index]:
-            self._wire.ledger.anchor_before(told.last, told.place)
+            cut = event.stop_reason == "max_tokens"
+            self._wire.ledger.anchor_before(told.last, told.place, Billed(output=told.last_output, cut=cut))
         self.unsent = len(self.messages)
         # What was sent, its exact size and the reply to it stay as they are from here on.
         self.wire.sent()

@@ -17,12 +17,15 @@ from ctxwindow.window.edits import Cleared, less
 from ctxwindow.window.entry import Entry, loads
 from ctxwindow.window.learning import NOTHING_LEARNED, Learning
 from ctxwindow.window.listing import Listing
+from ctxwindow.window.reply import Billed, billed_size
 from ctxwindow.window.sizes import CATEGORIES, ZERO, Category, Fixed, MessageSize
 from ctxwindow.window.tokens import Count
 from ctxwindow.window.total import Total, minus
 from ctxwindow.window.window import Source, Window
 
 __all__ = ["Ledger", "Mark"]
+
+_THINKING = ("thinking", "redacted_thinking")
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,11 +273,36 @@ class Ledger:
         self._total = self._total.pinned(tokens)
         self._pinned = self._cleared
 
-    def anchor_before(self, tokens: int, place: int) -> None:
-        """Pin the exact size of everything but the last message's blocks from a place on: what its last sampling read."""
+    def anchor_before(self, tokens: int, place: int, billed: Billed) -> None:
+        """Pin the exact size of everything but the last message's blocks from a place on: what its last sampling read.
+
+        Args:
+            tokens: the exact size.
+            place: of the first block that this sampling wrote.
+            billed: what its usage says of these blocks.
+        """
         size = self.entries[-1].size
-        self._total = self._total.pinned(tokens).with_more(size.keeping(range(place, len(size.blocks))).count)
+        written = billed_size(size.keeping(range(place, len(size.blocks))), billed)
+        self._total = self._total.pinned(tokens).with_more(written.count)
         self._pinned = self._cleared
+
+    def drop(self, places: Mapping[int, Mapping[int, str]]) -> None:
+        """Take out thinking that the server says it dropped (TOK-23).
+
+        Args:
+            places: message index -> place -> rule.
+        """
+        for index, found in places.items():
+            entry = self.entries[index] if self._start <= index < len(self.entries) else None
+            if entry is None or self._strips:
+                continue
+            out = dict(entry.out)
+            for place, rule in found.items():
+                block = entry.size.blocks[place] if place < len(entry.size.blocks) else None
+                if block is not None and block.kind in _THINKING and place not in out:
+                    self._take_out(rule, block.count, "thinking")
+                    out[place] = rule
+            self.entries[index] = msgspec.structs.replace(entry, out=out)
 
     def doubt(self, why: str, reported: int | None) -> None:
         """Note that a size was reported that is not believed. The totals stand; their bounds hold that size too.

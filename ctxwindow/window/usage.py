@@ -42,6 +42,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     written_1h: int = 0
     output: int | None = None
     """Tokens generated, thinking included (TOK-03); None when not said."""
+    last_output: int | None = None
+    """Tokens that the last of several samplings generated; None where there was one, or it is not said."""
     thinking: int | None = None
     """The share of output that was thinking (TOK-04), None when not said."""
     doubt: str | None = None
@@ -109,6 +111,7 @@ def read_usage(usage: Mapping[str, Any] | None) -> Usage | None:
         written_5m=max(0, last.written - last.hourly),
         written_1h=min(last.written, last.hourly),
         output=said,
+        last_output=_number(entries[-1], "output_tokens") or None if several else None,
         thinking=_thinking(usage, output),
         doubt=first.doubt or last.doubt,
     )

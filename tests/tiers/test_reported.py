@@ -3,10 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from ctxwindow.catalog import resolve
 from ctxwindow.record.events import Received
-from ctxwindow.tiers.reported import Reported, reported
+from ctxwindow.testing import json_values
+from ctxwindow.tiers.reported import Reported, dropped, reported
 from ctxwindow.window import Billed
 
 OPUS = resolve("claude-opus-4-8")
@@ -122,3 +124,25 @@ def test_a_fallback_says_what_the_first_attempt_read() -> None:
     }
     found = told(usage=usage, model="claude-opus-4-6")
     assert (found.sent, found.last, found.billed) == (900, None, None)
+
+
+def transformed(told: Any) -> Received:
+    return Received(
+        send=1, message={"role": "assistant", "content": [TEXT]}, usage=PLAIN, rest={"input_transformations": told}
+    )
+
+
+def test_dropped_thinking_is_named_by_the_server() -> None:
+    """BIND-08, BIND-18: what failed the prefix check, and what this model cannot read."""
+    told = [
+        {"type": "thinking_dropped", "path": "messages.1.content.0", "reason": "prefix_binding_mismatch"},
+        {"type": "thinking_dropped", "path": "messages.3.content.2", "reason": "model_binding_mismatch"},
+        {"type": "thinking_mismatch_allowed", "path": "messages.5.content.0", "reason": "prefix_binding_mismatch"},
+    ]
+    assert dropped(transformed(told)) == {1: {0: "BIND-08"}, 3: {2: "BIND-02"}}
+
+
+@given(json_values())
+def test_whatever_is_said_of_dropped_thinking_is_read(value: Any) -> None:
+    assert dropped(transformed(value)) == {}
+    assert dropped(transformed([value, {"type": "thinking_dropped", "path": value}])) == {}
