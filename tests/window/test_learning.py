@@ -42,7 +42,7 @@ def test_a_few_steps_do_not_move_a_forecast() -> None:
 
 def test_what_is_exact_is_never_moved() -> None:
     """With exact counts the difference is structure: it widens the bounds, and corrects nothing."""
-    learning = taught(*[530] * 30, came=EXACT)
+    learning = taught(*[530] * 40, came=EXACT)
     assert learning.corrected(EXACT) == EXACT
     assert learning.corrected(ROUGH) == ROUGH
     assert learning.widened(EXACT, 10_000).high == 530
@@ -78,7 +78,7 @@ def test_without_errors_the_bounds_close() -> None:
 def test_the_bounds_hold_what_this_conversation_does() -> None:
     """A client that adds 110 tokens to every fifth request, and once 3,000."""
     learning = taught(*[610 if step % 5 == 0 else 500 for step in range(60)], 3_500, came=EXACT)
-    widened = learning.widened(EXACT, 100_000)
+    widened = learning.widened(EXACT, 10_000)
     assert (widened.low, widened.high) == (500, 610)
 
 
