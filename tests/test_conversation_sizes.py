@@ -127,6 +127,9 @@ def test_what_servers_sum_up_is_only_a_bound() -> None:
     assert window.high >= 9_000
     assert window.doubt is not None
     assert "TOK-09" in window.doubt
+    ask(conversation)
+    hear(conversation, 19_000, call, found, {"type": "text", "text": "Found."})
+    assert conversation.window.high >= 19_000, "each sum is a bound"
 
 
 # -- thinking -----------------------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
     """Of the reply, where it is of use."""
     doubt: str | None = None
     """Why `sent` is not to be believed, whatever was expected."""
+    summed: bool = False
+    """Whether `sent` is the sum of several prompts: more than any of them, so that it always bounds them."""
 
 
 def reported(event: Received, profile: ModelProfile, settings: dict[str, Any]) -> Reported | None:
@@ -60,7 +62,7 @@ def reported(event: Received, profile: ModelProfile, settings: dict[str, Any]) -
     billed = _billed(event, usage, settings) if _is(profile, usage.model or event.model) else None
     if place and not _has_iterations(event):
         why = "it sums up what several samplings read, for the reply holds results of server tools (TOK-09)"
-        return Reported(sent=usage.prompt, doubt=why, billed=billed)
+        return Reported(sent=usage.prompt, doubt=why, summed=True, billed=billed)
     again = usage.samplings > 1 or usage.sent is None
     return Reported(
         sent=usage.sent,

@@ -272,6 +272,9 @@ class State:
         if tokens is None:
             ledger.doubt(told.doubt or "", None)
             return
+        if told.summed:
+            ledger.doubt(told.doubt or "", min(tokens, self.profile.window))
+            return
         expected = ledger.believed
         doubt = told.doubt or contradiction(
             tokens,
