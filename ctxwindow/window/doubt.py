@@ -25,11 +25,11 @@ _WINDOWS = 10
 
 _LEAST = 0.5
 """Share of its lower bound that a request has at least. Clients shorten old results without telling: down to 0.64 of it,
-in 3,416 recorded steps."""
+in 3,522 recorded requests."""
 _LEAST_SLACK = 50
 
 _MOST = 1.5
-"""Of its upper bound a request has at most so much, and `_MOST_SLACK` tokens."""
+"""Of its upper bound a request has at most so much, and `_MOST_SLACK` tokens: the largest step recorded is 1.42 times."""
 _MOST_SLACK = 500
 
 _ROUND = 50

@@ -29,8 +29,8 @@ _KEPT = 64
 """Steps: with 32 or 128 the share of forecasts inside their bounds is the same to half a per cent."""
 
 _DOUBTED = 500
-"""Tokens of width with which "the estimates are right" stands against the steps: some ten ordinary ones, so that a few
-steps do not move a forecast that is exact but for its structure."""
+"""Tokens of width with which "the estimates are right" stands against the steps: as many as 7 ordinary steps have where
+texts are estimated, and 45 where they are counted, so that a few do not move a forecast that is exact but for structure."""
 
 _ABOVE, _BELOW = 0.03, 0.02
 """Shares of the errors that may stand out, above and below."""
