@@ -242,9 +242,8 @@ class State:
 
     def _received(self, event: Received) -> None:
         self._settle()
-        told = reported(event, self.profile, self.base) if self.awaiting is not None else None
-        if self.awaiting is not None:
-            self.wire.ledger.drop(dropped(event))
+        told = reported(event, self.profile, self.base)
+        self.wire.ledger.drop(dropped(event))
         if told is not None and (told.sent is not None or told.doubt is not None):
             self._measured(told)
         self.awaiting = None

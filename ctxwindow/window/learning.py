@@ -17,6 +17,7 @@ Measured on 3,416 requests of 80 recorded Claude Code sessions, whose client add
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 from typing import NamedTuple
 
 import msgspec
@@ -108,10 +109,5 @@ NOTHING_LEARNED = Learning()
 def _median(steps: tuple[Step, ...]) -> float:
     """The median position, weighted by width, with the doubt as one more that lies at the estimate."""
     ranked = sorted([(0.0, _DOUBTED), *((step.position, step.width) for step in steps)])
-    half = sum(width for _, width in ranked) / 2
-    below = 0
-    for position, width in ranked:
-        below += width
-        if below >= half:
-            return position
-    return 0.0
+    below = list(accumulate(width for _, width in ranked))
+    return next(position for (position, _), width in zip(ranked, below, strict=True) if 2 * width >= below[-1])

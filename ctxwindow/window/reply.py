@@ -8,6 +8,7 @@ that is omitted, redacted or shown as a summary (TOK-03), and where texts are es
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -103,11 +104,9 @@ def _sum(counts: Iterable[Count]) -> Count:
 
 
 def _shares(total: int, weights: list[int]) -> list[int]:
-    """Whole parts of a total by weight; evenly where all weights are 0."""
-    whole = sum(weights)
-    if whole == 0:
-        weights, whole = [1] * len(weights), len(weights)
-    ends = [total * sum(weights[: place + 1]) // whole for place in range(len(weights))]
+    """Whole parts of a total by weight; a weight of nothing counts as one token."""
+    sums = list(accumulate(max(1, weight) for weight in weights))
+    ends = [total * part // sums[-1] for part in sums]
     return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
 
