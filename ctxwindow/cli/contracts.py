@@ -27,7 +27,7 @@ _COUNT = {
     "by.overhead": "of everything else: the sum of `overheads`. `input_tokens` is the sum of `by`",
     "overheads.{name}": "tokens of frames and hidden prompts, by name; `unseen`: system prompt and tools of a session, "
     "which its file does not hold; `placeholders`: what stands for cleared blocks; `unexplained`: what the API reported "
-    "beyond the parts",
+    "beyond the parts; `correction`: what its reports teach about the estimates since",
     "not_counted.{rule}": "tokens that are sent and do not count, by the rule behind that",
     "blocks[].path": "with `--blocks`: where the block stands (`messages.3.content.1`)",
     "blocks[].kind": "its type",

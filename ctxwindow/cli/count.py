@@ -17,6 +17,7 @@ OVERHEADS = {
     "placeholders": "what stands for cleared blocks",
     "unseen": "system prompt and tools, not in the file",
     "unexplained": "what the API reported beyond the parts",
+    "correction": "what its reports teach about the estimates since",
 }
 """Names of overheads as people read them; others are shown as they are."""
 

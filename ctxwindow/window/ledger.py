@@ -315,8 +315,9 @@ class Ledger:
 
     @property
     def unexplained(self) -> int:
-        """What the total differs by from the sum of the counted parts; 0 before the first anchor."""
-        return self.total.tokens - self._counted.tokens + _freed(self._cleared).tokens
+        """What an exact size differed by from the sum of the counted parts; 0 before the first anchor."""
+        counted = self._counted.tokens - _freed(self._cleared).tokens
+        return self.total.tokens - counted - self._total.correction
 
     def window(self) -> Window:
         """The totals as they are now; blocks are listed on demand from the entries of now."""
@@ -330,8 +331,8 @@ class Ledger:
             left_out[edit.rule] = edit.tally.whole.tokens
             if edit.tally.rest.tokens:
                 overheads["placeholders"] = edit.tally.rest.tokens
-        if self.unexplained:
-            overheads["unexplained"] = self.unexplained
+        taught = {"correction": self._total.correction, "unexplained": self.unexplained}
+        overheads.update({name: tokens for name, tokens in taught.items() if tokens})
         by["system"] = sum(count.tokens for count in self.fixed.system)
         by["tools"] += sum(count.tokens for count in self.fixed.tools)
         by["overhead"] = sum(overheads.values())

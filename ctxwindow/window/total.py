@@ -58,6 +58,13 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
         known = minus(self.base + self.learning.corrected(self.came), self.learning.corrected(self.gone))
         return self.learning.widened(known, self.base.tokens) if self.source == "anchored" else known
 
+    @property
+    def correction(self) -> int:
+        """Tokens by which what was learnt moves what came and went since."""
+        if self.source == "exact":
+            return 0
+        return self.count.tokens - (self.base.tokens + self.came.tokens - self.gone.tokens)
+
     def bounded(self, count: Count) -> Count:
         """A size with bounds that hold the doubtful one too."""
         if not self.doubted_by:

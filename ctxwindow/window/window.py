@@ -57,8 +57,9 @@ class Window:
     by: dict[str, int]
     """Tokens by category: system, tools, messages, thinking, images, documents, overhead."""
     overheads: dict[str, int]
-    """Named parts of `by["overhead"]`: frames, tool prompt; `placeholders`, what stands for cleared blocks; and
-    `unexplained`, what an exact size differs by from the sum of the parts (it may be negative)."""
+    """Named parts of `by["overhead"]`: frames, tool prompt; `placeholders`, what stands for cleared blocks;
+    `unexplained`, what an exact size differs by from the sum of the parts; and `correction`, by how much what earlier
+    sizes taught moves the estimates since (these two may be negative)."""
     not_counted: dict[str, int]
     """Rule id -> tokens that are sent or recorded but do not count."""
     _list_blocks: Callable[[], tuple[BlockCount, ...]] = field(repr=False, compare=False)

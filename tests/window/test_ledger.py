@@ -173,3 +173,23 @@ def test_a_doubtful_size_is_a_bound_and_a_remark() -> None:
     assert ledger.window().high == before.high + 9_000
     ledger.anchor(before.tokens + 1)
     assert ledger.window().doubt is None
+
+
+def test_a_correction_is_an_overhead_of_its_own() -> None:
+    """Law 9: what was learnt moves the total, and the books say by how much."""
+    image = {"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "https://example.org/x"}}]}
+    size = entry_for(image, OPUS).size.count
+    ledger = _ledger(TURN)
+    ledger.anchor(5_000)
+    for step in range(1, 11):
+        ledger.add(entry_for(image, OPUS))
+        ledger.anchor(5_000 + size.high * step)
+    ledger.add(entry_for(image, OPUS))
+    window = ledger.window()
+    assert window.overheads["correction"] == size.high - size.tokens
+    assert window.tokens == 5_000 + size.high * 11 == sum(window.by.values())
+    fresh = Ledger(OPUS, ledger.fixed, learning=ledger.learning)
+    fresh.add(entry_for(image, OPUS))
+    assert fresh.source == "estimated"
+    assert fresh.unexplained == 0
+    assert fresh.window().overheads["correction"] == size.high - size.tokens
