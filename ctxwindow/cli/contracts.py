@@ -14,6 +14,7 @@ _COUNT = {
     "low": "it is at least that",
     "high": "and at most that",
     "source": "`exact`, `anchored` (exact up to the last reply, the rest estimated) or `estimated`",
+    "doubt": "why the size that the API last reported is not believed, or null; `low` and `high` hold that size too",
     "window": "tokens of the model's context window",
     "max_output": "tokens a reply may have",
     "free": "`window` - `input_tokens`",
@@ -26,7 +27,7 @@ _COUNT = {
     "by.overhead": "of everything else: the sum of `overheads`. `input_tokens` is the sum of `by`",
     "overheads.{name}": "tokens of frames and hidden prompts, by name; `unseen`: system prompt and tools of a session, "
     "which its file does not hold; `placeholders`: what stands for cleared blocks; `unexplained`: what the API reported "
-    "beyond the parts",
+    "beyond the parts; `correction`: what its reports teach about the estimates since",
     "not_counted.{rule}": "tokens that are sent and do not count, by the rule behind that",
     "blocks[].path": "with `--blocks`: where the block stands (`messages.3.content.1`)",
     "blocks[].kind": "its type",

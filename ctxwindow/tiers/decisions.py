@@ -75,6 +75,8 @@ class Send:
         lines = [
             f"send {self.number}, epoch {self.epoch}: {window.tokens:,} tokens ({bounds}) of {window.size:,}: {parts}"
         ]
+        if window.doubt is not None:
+            lines.append(f"  doubtful: {window.doubt}")
         lines += [f"  not counted, {rule}: {tokens:,}" for rule, tokens in window.not_counted.items()]
         lines += [
             f"  {edit.method} of messages {edit.first} to {edit.end - 1}: freed {edit.freed:,} tokens; {edit.why}"

@@ -11,8 +11,11 @@ from ctxwindow.tiers.state import State
 
 __all__ = ["count_of", "send_of", "sent_event", "summarize_of"]
 
-_NOT_COUNTED = ("max_tokens", "stream", "stop_sequences", "metadata", "service_tier", "temperature", "top_p", "top_k")
-"""Fields that only `create` takes; count_tokens refuses them (TOK-13)."""
+_NOT_COUNTED = (
+    *("max_tokens", "stream", "stop_sequences", "temperature", "top_p", "top_k", "metadata", "service_tier"),
+    *("container", "diagnostics", "fallback_credit_token", "fallbacks", "inference_geo", "thread"),
+)
+"""Fields that only `create` takes: count_tokens refuses the first (TOK-13), and the SDK has no argument for the others."""
 
 
 def send_of(state: State, max_tokens: int, now: float | None, *, limit: int) -> Send:

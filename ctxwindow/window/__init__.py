@@ -6,12 +6,15 @@ from ctxwindow.window.breakpoints import Breakpoint, breakpoints
 from ctxwindow.window.cached import PromptCache
 from ctxwindow.window.compare import compare
 from ctxwindow.window.cost import BOUGHT, TTL_SECONDS, Bill, Bought, Rates, Ttl, bill, rates
+from ctxwindow.window.doubt import Suspicion, contradiction, is_open_ended
 from ctxwindow.window.effect import Change, Effect
 from ctxwindow.window.entry import Entry, entry_for
 from ctxwindow.window.expense import Charge, Expense
 from ctxwindow.window.fixed import Fixed, fixed_sizes
+from ctxwindow.window.learning import Learning
 from ctxwindow.window.ledger import Ledger
 from ctxwindow.window.payback import Payback, payback, sends_to_pay_back
+from ctxwindow.window.reply import Billed
 from ctxwindow.window.request import count, ledger_of, open_ledger
 from ctxwindow.window.served import Served, serve
 from ctxwindow.window.sizes import CATEGORIES, BlockSize, Category, MessageSize, size_message
@@ -25,6 +28,7 @@ __all__ = [
     "CATEGORIES",
     "TTL_SECONDS",
     "Bill",
+    "Billed",
     "BlockCost",
     "BlockCount",
     "BlockSize",
@@ -41,6 +45,7 @@ __all__ = [
     "Expense",
     "Fixed",
     "Group",
+    "Learning",
     "Ledger",
     "MessageSize",
     "Payback",
@@ -51,6 +56,7 @@ __all__ = [
     "Share",
     "Source",
     "Spending",
+    "Suspicion",
     "Terms",
     "Tokenizer",
     "Ttl",
@@ -59,11 +65,13 @@ __all__ = [
     "bill",
     "breakpoints",
     "compare",
+    "contradiction",
     "count",
     "count_text",
     "entry_for",
     "fixed_sizes",
     "input_weight",
+    "is_open_ended",
     "latest",
     "ledger_of",
     "open_ledger",

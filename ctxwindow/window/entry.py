@@ -12,6 +12,7 @@ from ctxwindow.record.blocks import block_type, blocks_of, result_id
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.rules.view import plain
 from ctxwindow.window.edits import Clearable
+from ctxwindow.window.reply import Billed, billed_size
 from ctxwindow.window.sizes import START, Before, MessageSize, size_message
 
 __all__ = ["Entry", "entry_for", "loads"]
@@ -60,7 +61,7 @@ def entry_for(
     profile: ModelProfile,
     *,
     before: Before | None = None,
-    thinking: int | None = None,
+    billed: Billed | None = None,
     out: Mapping[int, str] = _NONE,
 ) -> Entry:
     """The ledger entry of one message on a model.
@@ -69,7 +70,7 @@ def entry_for(
         message: as it is sent.
         profile: the model.
         before: what stands before it; None: a message of the other role.
-        thinking: as in `size_message`.
+        billed: of a reply, what its usage said of it.
         out: place -> rule of blocks that the server is known to leave out, such as thinking that this model cannot
             read (BIND-02).
     """
@@ -89,9 +90,10 @@ def entry_for(
     out.update(dict.fromkeys(range(restart or 0), "CMP-02"))
     if restart is not None:
         before = START._replace(forced=before is not None and before.forced)
+    size = size_message(message, profile, before=before, thinking=billed.thinking if billed is not None else None)
     return Entry(
         message=message,
-        size=size_message(message, profile, before=before, thinking=thinking),
+        size=billed_size(size, billed) if billed is not None else size,
         after=(before or START).then(message),
         role=str(message.get("role")),
         turn_start=is_turn_start(message),

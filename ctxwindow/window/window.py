@@ -66,11 +66,14 @@ class Window:
     by: dict[str, int]
     """Tokens by category: system, tools, messages, thinking, images, documents, overhead."""
     overheads: dict[str, int]
-    """Named parts of `by["overhead"]`: frames, tool prompt; `placeholders`, what stands for cleared blocks; and
-    `unexplained`, what an exact size differs by from the sum of the parts (it may be negative)."""
+    """Named parts of `by["overhead"]`: frames, tool prompt; `placeholders`, what stands for cleared blocks;
+    `unexplained`, what an exact size differs by from the sum of the parts; and `correction`, by how much what earlier
+    sizes taught moves the estimates since (these two may be negative)."""
     not_counted: dict[str, int]
     """Rule id -> tokens that are sent or recorded but do not count."""
     _listed: Listed = field(repr=False, compare=False)
+    doubt: str | None = None
+    """Why the size that was last reported is not believed, or None. The bounds hold that size too, where it can be."""
 
     @property
     def free(self) -> int:
@@ -98,6 +101,7 @@ class Window:
             "low": self.low,
             "high": self.high,
             "source": self.source,
+            "doubt": self.doubt,
             "window": self.size,
             "max_output": self.max_output,
             "free": self.free,
