@@ -15,8 +15,9 @@ Counted apart, the texts of a request's messages add up to the recorded total le
 so sums over blocks may be relied on. Neighbouring text blocks of one message are joined by the API before it
 counts; counted apart they can come to a token more for each seam.
 
-An exact count runs at about 0.1 million characters a second, the estimate at 5 million. Texts over
-`EXACT_LIMIT` characters are estimated. Counts are remembered for repeats; a conversation's ledger keeps its own.
+An exact count runs at some million characters a second (`benchmarks/tokens.py`; `ctxwindow.window.tiling` says how), the
+estimate at 5 million. Texts over `EXACT_LIMIT` characters are estimated. Counts are remembered for repeats; a
+conversation's ledger keeps its own.
 """
 
 from __future__ import annotations
@@ -28,22 +29,28 @@ import threading
 import unicodedata
 from collections import OrderedDict
 from hashlib import blake2b
-from types import ModuleType
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from ctxwindow.window.estimator import packaged
+from ctxwindow.window.tiling import tiling
 
 __all__ = ["EXACT_LIMIT", "Count", "Tokenizer", "count_text", "estimate_text", "have_exact"]
 
 Tokenizer: TypeAlias = Literal["v3", "v4.7", "v4.8"]
 """Generations: Claude 3 to 4.6, Opus 4.7, and everything since Opus 4.8, which has v4.7's vocabulary in another frame."""
 
-EXACT_LIMIT = 1 << 16
-"""Characters up to which a text is counted exactly: half a second of prose, a second of the slowest kinds."""
+EXACT_LIMIT = 1 << 22
+"""Characters up to which a text is counted exactly: more than a million tokens of prose, which is every window there is."""
 
-_VERSIONS: dict[Tokenizer, str] = {"v3": "3.0", "v4.7": "4.7", "v4.8": "4.8"}
+_FAMILIES: dict[Tokenizer, tuple[str, bool, str]] = {
+    "v3": ("v3", True, "3.0"),
+    "v4.7": ("v4.7", True, "4.7"),
+    "v4.8": ("v4.7", False, "4.8"),
+}
+"""The family of ctok with the vocabulary, whether the frame ends in a word mark, the version that ctok knows it by."""
+
 _PAD = "⟨pad⟩"  # how ctok writes the tokens of the frame; the brackets of a text are escaped
 _REMEMBERED = 8_192  # counts
 _AS_KEY = 128  # characters up to which a text is its own key; longer ones are hashed
@@ -112,9 +119,17 @@ def estimate_text(text: str, tokenizer: Tokenizer) -> Count:
     return Count(tokens=estimate.tokens, low=estimate.low, high=estimate.high, exact=False)
 
 
+@functools.cache
 def have_exact() -> bool:
-    """Whether texts can be counted exactly here: ctok is installed and can be imported."""
-    return _reconstruction() is not None
+    """Whether texts can be counted exactly here: ctok is installed and can be imported.
+
+    It is imported at the first count, and its vocabularies are loaded when one is needed: 0.5 s and 0.1 s.
+    """
+    try:
+        importlib.import_module("ctok")
+    except ImportError:
+        return False
+    return True
 
 
 def _key(text: str, tokenizer: Tokenizer) -> _Key:
@@ -124,12 +139,20 @@ def _key(text: str, tokenizer: Tokenizer) -> _Key:
 
 
 def _count(text: str, tokenizer: Tokenizer) -> Count:
-    reconstruction = _reconstruction()
-    if reconstruction is None or len(text) > EXACT_LIMIT or _too_many_marks(text):
+    if not have_exact() or len(text) > EXACT_LIMIT or _too_many_marks(text):
         return estimate_text(text, tokenizer)
-    text = _SURROGATE.sub("\ufffd", text)
-    tokens = int(reconstruction.token_count(text, _VERSIONS[tokenizer])) - _frame(tokenizer)
+    tokens = _exact(text, tokenizer)
     return Count(tokens=tokens, low=tokens, high=tokens, exact=True)
+
+
+def _exact(text: str, tokenizer: Tokenizer) -> int:
+    family, bow, version = _FAMILIES[tokenizer]
+    counter = tiling(family)
+    if counter.separable:
+        return counter.count(text, bow=bow)
+    reconstruction = importlib.import_module("ctok")
+    frame = reconstruction.tokenize("", version).count(_PAD)
+    return int(reconstruction.token_count(text, version)) - int(frame)
 
 
 def _too_many_marks(text: str) -> bool:
@@ -143,20 +166,3 @@ def _too_many_marks(text: str) -> bool:
             if marks >= _MARKS_LIMIT:
                 return True
     return False
-
-
-@functools.cache
-def _reconstruction() -> ModuleType | None:
-    """ctok, or None where it is not installed. Imported at the first count: with its vocabularies it takes 0.5 s."""
-    try:
-        return importlib.import_module("ctok")
-    except ImportError:
-        return None
-
-
-@functools.cache
-def _frame(tokenizer: Tokenizer) -> int:
-    """Tokens that ctok adds for the frame of one user message."""
-    reconstruction = _reconstruction()
-    assert reconstruction is not None  # noqa: S101  # only asked for by an exact count
-    return int(reconstruction.tokenize("", _VERSIONS[tokenizer]).count(_PAD))
