@@ -26,7 +26,7 @@ import functools
 import importlib
 import re
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 __all__ = ["Tiling", "tiling"]
 
@@ -70,6 +70,8 @@ _SPACE, _BREAK, _HEAD = "", "\n", "\t"
 
 _Measure: TypeAlias = tuple[int, bool, bool]
 """Of a chunk: its tokens, and whether its stream begins and ends with a mark."""
+
+_Known = TypeVar("_Known")
 
 _NOTHING: _Measure = (0, False, False)
 
@@ -129,7 +131,7 @@ class Tiling:
             right = _SPACE if gap[0] == " " and gap[1:2] != " " else _BREAK
             if line:
                 tokens += self._line(line, left, right)
-            tokens += self._stream(gap)
+            tokens += self._units.get(gap) or self._gap(gap)
             left = _SPACE if gap[-1] == " " else _BREAK
         return tokens - 1  # the gap that was added
 
@@ -147,6 +149,12 @@ class Tiling:
             marked = closes
         return tokens
 
+    def _gap(self, gap: str) -> int:
+        """Tokens of white space, remembered among the units that it is made of."""
+        tokens = self._stream(gap)
+        _remember(self._units, gap, tokens)
+        return tokens
+
     def _chunk(self, key: str) -> _Measure:
         """A chunk with what stands beside it as the first and the last character, where that is no space."""
         chunk = key.strip(_BREAK + _HEAD)
@@ -155,10 +163,7 @@ class Tiling:
         left = key[0] if key[0] in (_BREAK, _HEAD) else _SPACE
         stream = self._marked(chunk, left, _BREAK if key[-1] == _BREAK else _SPACE)
         measure = self._stream(stream), stream[0] in _MARKS, stream[-1] == _EOW
-        if len(key) <= _LONGEST:
-            if len(self._chunks) >= _REMEMBERED:
-                self._chunks.clear()
-            self._chunks[key] = measure
+        _remember(self._chunks, key, measure)
         return measure
 
     def _marked(self, chunk: str, left: str, right: str) -> str:
@@ -213,10 +218,7 @@ class Tiling:
     def _unit(self, unit: str) -> int:
         """The fewest pieces that cover a unit: of more than one character, or a character's bytes."""
         tokens = 1 if unit in self._vocabulary else self._tile(unit)
-        if len(unit) <= _LONGEST:
-            if len(self._units) >= _REMEMBERED:
-                self._units.clear()
-            self._units[unit] = tokens
+        _remember(self._units, unit, tokens)
         return tokens
 
     def _tile(self, unit: str) -> int:
@@ -261,6 +263,14 @@ class Tiling:
     def _character(self, character: str) -> int:
         """A character that is no piece: its bytes; a mark is one token."""
         return 1 if character in _MARKS else int(self._engine.char_cost(self._model, character))
+
+
+def _remember(memory: dict[str, _Known], key: str, known: _Known) -> None:
+    """Keep a short key; the memory that is full starts anew."""
+    if len(key) <= _LONGEST:
+        if len(memory) >= _REMEMBERED:
+            memory.clear()
+        memory[key] = known
 
 
 def _units_of(stream: str) -> Iterable[str]:
