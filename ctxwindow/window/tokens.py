@@ -16,14 +16,15 @@ so sums over blocks may be relied on. Neighbouring text blocks of one message ar
 counts; counted apart they can come to a token more for each seam.
 
 An exact count runs at some million characters a second (`benchmarks/tokens.py`; `ctxwindow.window.tiling` says how), the
-estimate at 5 million. Texts over `EXACT_LIMIT` characters are estimated. Counts are remembered for repeats; a
-conversation's ledger keeps its own.
+estimate at 5 million. Texts over `EXACT_LIMIT` characters are estimated. Counts are remembered for repeats, by a hash
+of the text; a conversation keeps its own with its record (`ctxwindow.window.memo`).
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import importlib.metadata
 import re
 import threading
 import unicodedata
@@ -34,6 +35,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from ctxwindow.window.estimator import packaged
+from ctxwindow.window.memo import current
 from ctxwindow.window.tiling import tiling
 
 __all__ = ["EXACT_LIMIT", "Count", "Tokenizer", "count_text", "estimate_text", "have_exact"]
@@ -53,7 +55,6 @@ _FAMILIES: dict[Tokenizer, tuple[str, bool, str]] = {
 
 _PAD = "⟨pad⟩"  # how ctok writes the tokens of the frame; the brackets of a text are escaped
 _REMEMBERED = 8_192  # counts
-_AS_KEY = 128  # characters up to which a text is its own key; longer ones are hashed
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 # Normalization sorts each run of combining marks in quadratic time: 40,000 marks take 1.6 s, 1,024 a millisecond.
@@ -86,7 +87,7 @@ class Count(msgspec.Struct, frozen=True):
 
 
 _EMPTY = Count(tokens=0, low=0, high=0, exact=True)
-_Key: TypeAlias = tuple[Tokenizer, str | bytes]
+_Key: TypeAlias = tuple[Tokenizer, bytes]
 _counts: OrderedDict[_Key, Count] = OrderedDict()
 _lock = threading.Lock()
 
@@ -99,17 +100,21 @@ def count_text(text: str, tokenizer: Tokenizer) -> Count:
     """
     if not text:
         return _EMPTY
-    key = _key(text, tokenizer)
+    key = tokenizer, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
     with _lock:
-        known = _counts.get(key)
-        if known is not None:
+        count = _counts.get(key)
+        if count is not None:
             _counts.move_to_end(key)
-            return known
-    count = _count(text, tokenizer)
-    with _lock:
-        _counts[key] = count
-        while len(_counts) > _REMEMBERED:
-            _counts.popitem(last=False)
+    memo = current()
+    if count is None:
+        told = memo.find(_vocabulary(tokenizer), key[1]) if memo is not None else None
+        count = _count(text, tokenizer) if told is None else Count(told, told, told, exact=True)
+        with _lock:
+            _counts[key] = count
+            while len(_counts) > _REMEMBERED:
+                _counts.popitem(last=False)
+    if memo is not None and count.exact:
+        memo.note(_vocabulary(tokenizer), key[1], count.tokens)
     return count
 
 
@@ -132,10 +137,10 @@ def have_exact() -> bool:
     return True
 
 
-def _key(text: str, tokenizer: Tokenizer) -> _Key:
-    if len(text) <= _AS_KEY:
-        return tokenizer, text
-    return tokenizer, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+@functools.cache
+def _vocabulary(tokenizer: Tokenizer) -> str:
+    """What makes exact counts here; nothing is ever noted under the name of nothing."""
+    return f"{tokenizer} ctok {importlib.metadata.version('ctok')}" if have_exact() else ""
 
 
 def _count(text: str, tokenizer: Tokenizer) -> Count:
