@@ -23,6 +23,7 @@ from ctxwindow.stores import MemoryStore, Row, SqliteStore, Store, keep, load
 from ctxwindow.testing import Step, conversations
 from ctxwindow.window import tokens
 from ctxwindow.window.memo import TextCount
+from ctxwindow.window.tokens import Count, Tokenizer
 from tests.driver import FAMILIES, drive, plan, small
 
 MODEL = "claude-opus-4-6"
@@ -331,7 +332,12 @@ def test_reopening_counts_nothing_again(store: Store, monkeypatch: pytest.Monkey
     monkeypatch.setattr(tokens, "_counts", type(tokens._counts)())  # as in a new process
     counted: list[str] = []
     count = tokens._count
-    monkeypatch.setattr(tokens, "_count", lambda text, tokenizer: counted.append(text) or count(text, tokenizer))
+
+    def counting(text: str, tokenizer: Tokenizer) -> Count:
+        counted.append(text)
+        return count(text, tokenizer)
+
+    monkeypatch.setattr(tokens, "_count", counting)
     again = load(store, "it")
     assert_same(conversation, again)
     assert counted == []

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxwindow.window import tokens as module
+from ctxwindow.window.tiling import tiling
 from ctxwindow.window.tokens import EXACT_LIMIT, Count, Tokenizer, count_text, estimate_text, have_exact
 
 TOKENIZERS: tuple[Tokenizer, ...] = ("v3", "v4.7", "v4.8")
@@ -80,8 +81,8 @@ def test_with_a_vocabulary_that_allows_no_cuts_ctok_counts_by_itself(monkeypatch
     text = "It's 3 o'clock, \n said the 時計."
     wanted = [count_text(text, tokenizer) for tokenizer in TOKENIZERS]
     for family in ("v3", "v4.7"):
-        monkeypatch.setattr(module.tiling(family), "separable", False)
-        monkeypatch.setattr(module.tiling(family), "count", None)
+        monkeypatch.setattr(tiling(family), "separable", False)
+        monkeypatch.setattr(tiling(family), "count", None)
     assert [module._count(text, tokenizer) for tokenizer in TOKENIZERS] == wanted
 
 
