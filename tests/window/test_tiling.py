@@ -256,7 +256,7 @@ def _counter(vocabulary: frozenset[str]) -> Tiling:
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     counter = Tiling(tiling("v4.7")._model)
     monkeypatch.setattr(module, "_REMEMBERED", 50)
-    text = " ".join(f"word{number}x" for number in range(200)) + "y" * 100 + " " + "z" * 100
+    text = " ".join(f"word{number}x" for number in range(200)) + "y" * 200 + " " + "z" * 200
     wanted = tiling("v4.7").count(text, bow=True)
     for _ in range(2):
         assert counter.count(text, bow=True) == wanted
