@@ -54,6 +54,7 @@ from ctxwindow.tiers.spill import handle_of
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.wire import sendable
 from ctxwindow.window import Book, Spending, Window, count_text
+from ctxwindow.window.memo import Memo, TextCount
 
 __all__ = ["Conversation"]
 
@@ -61,10 +62,12 @@ __all__ = ["Conversation"]
 class Conversation:
     """One conversation and its window. Not thread-safe: one driver at a time."""
 
-    def __init__(self, started: Started) -> None:
+    def __init__(self, started: Started, counts: Iterable[TextCount] = ()) -> None:
         """Use `start` or `fold`."""
-        self._state = State(started)
-        self._book = Book(self._state.messages, self._state.policy.cache)
+        self._memo = Memo(counts)
+        with self._memo.using():
+            self._state = State(started)
+            self._book = Book(self._state.messages, self._state.policy.cache)
         self._events: list[Event] = [started]
         self._kept = 0
         self._due: Proposal | None = None
@@ -116,8 +119,12 @@ class Conversation:
         return cls(started)
 
     @classmethod
-    def fold(cls, events: Iterable[Event]) -> Conversation:
+    def fold(cls, events: Iterable[Event], *, counts: Iterable[TextCount] = ()) -> Conversation:
         """The conversation that these events made, as read back from a store.
+
+        Args:
+            events: all of them, in order.
+            counts: exact counts of its texts, if the store has any: those texts are not counted again.
 
         Raises:
             HistoryError: the events do not begin with `Started`.
@@ -126,7 +133,7 @@ class Conversation:
         first = next(stream, None)
         if not isinstance(first, Started):
             raise HistoryError("a conversation begins with a `started` event.", remedy="Read it from its first event.")
-        conversation = cls(first)
+        conversation = cls(first, counts)
         for event in stream:
             conversation._record(event)
         conversation._kept = len(conversation._events)
@@ -147,7 +154,8 @@ class Conversation:
     @property
     def window(self) -> Window:
         """The window the next request would occupy as things stand."""
-        return self._state.wire.ledger.window()
+        with self._memo.using():
+            return self._state.wire.ledger.window()
 
     @property
     def model(self) -> str:
@@ -215,9 +223,16 @@ class Conversation:
         """How many events a store has already."""
         return self._kept
 
+    @property
+    def unkept_counts(self) -> tuple[TextCount, ...]:
+        """Exact counts of its texts that no store has yet."""
+        return self._memo.new
+
     def mark_kept(self, events: int) -> None:
-        """A store has the first `events` events."""
+        """A store has the first `events` events, and where these are all, the counts too."""
         self._kept = events
+        if events == len(self._events):
+            self._memo.mark_kept()
 
     # -- what happens --------------------------------------------------------------------------------------
 
@@ -424,6 +439,10 @@ class Conversation:
         self._check_ready(max_tokens)
         if self._out is not None and self._out[0] == max_tokens:
             return self._out[1]  # nothing has happened since: the same request again
+        with self._memo.using():
+            return self._decide(max_tokens, now)
+
+    def _decide(self, max_tokens: int, now: float | None) -> Decision:
         state = self._state
         limit = self._limit(max_tokens)
         for spill in oversized(state, limit, now):
@@ -509,8 +528,9 @@ class Conversation:
 
     def _record(self, event: Event) -> None:
         """Apply first: an event that cannot be applied is not kept."""
-        self._state.apply(event)
-        enter(self._book, event, self._state)
+        with self._memo.using():
+            self._state.apply(event)
+            enter(self._book, event, self._state)
         self._events.append(event)
         self._out = None
         if not isinstance(event, Appended):

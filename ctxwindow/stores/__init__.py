@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from ctxwindow.stores.memory import MemoryStore
 from ctxwindow.stores.protocol import ConversationInfo, Hit, Row, Store, Text
 from ctxwindow.stores.recorder import keep, load
+from ctxwindow.window.memo import TextCount
 
 if TYPE_CHECKING:
     from ctxwindow.stores.sqlite import SqliteStore
 
-__all__ = ["ConversationInfo", "Hit", "MemoryStore", "Row", "SqliteStore", "Store", "Text", "keep", "load"]
+__all__ = ["ConversationInfo", "Hit", "MemoryStore", "Row", "SqliteStore", "Store", "Text", "TextCount", "keep", "load"]
 
 
 def __getattr__(name: str) -> object:

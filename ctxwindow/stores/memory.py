@@ -15,11 +15,13 @@ from ctxwindow.stores.protocol import (
     Row,
     Text,
     check_conversation,
+    check_counts,
     check_needle,
     check_rows,
     check_search,
     conflict,
 )
+from ctxwindow.window.memo import TextCount
 
 __all__ = ["MemoryStore"]
 
@@ -44,6 +46,7 @@ class _Conversation:
         self.passages: list[_Passage] = []
         self.length = 0
         self.postings: dict[str, list[int]] = {}
+        self.counts: list[TextCount] = []
 
     def append(self, row: Row, counter: terms.TermCounter) -> None:
         self.rows.append(Row(seq=row.seq, kind=row.kind, payload=row.payload, at=float(row.at)))
@@ -100,9 +103,10 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._kept: dict[str, _Conversation] | None = {}
 
-    def append(self, conversation: str, rows: Sequence[Row], *, expect: int) -> int:
+    def append(self, conversation: str, rows: Sequence[Row], *, expect: int, counts: Sequence[TextCount] = ()) -> int:
         """See `Store.append`."""
         check_rows(conversation, rows, expect)
+        check_counts(counts)
         with self._lock:
             kept = self._open()
             held = kept.get(conversation)
@@ -114,12 +118,20 @@ class MemoryStore:
                 counter = terms.TermCounter()
                 for row in rows:
                     held.append(row, counter)
+                held.counts.extend(counts)
             return version + len(rows)
 
     def read(self, conversation: str, *, after: int = 0) -> Iterator[Row]:
         """See `Store.read`."""
         check_conversation(conversation)
         return self._read(conversation, max(after, 0))
+
+    def counts(self, conversation: str) -> list[TextCount]:
+        """See `Store.counts`."""
+        check_conversation(conversation)
+        with self._lock:
+            held = self._open().get(conversation)
+            return list(held.counts) if held else []
 
     def version(self, conversation: str) -> int:
         """See `Store.version`."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import msgspec
 
 from ctxwindow.errors import MisuseError, StoreConflict
+from ctxwindow.window.memo import TextCount
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,6 +32,7 @@ __all__ = [
     "Store",
     "Text",
     "check_conversation",
+    "check_counts",
     "check_needle",
     "check_rows",
     "check_search",
@@ -123,7 +125,7 @@ class Store(Protocol):
     A store may be used from several threads at once. It is a context manager that closes itself.
     """
 
-    def append(self, conversation: str, rows: Sequence[Row], *, expect: int) -> int:
+    def append(self, conversation: str, rows: Sequence[Row], *, expect: int, counts: Sequence[TextCount] = ()) -> int:
         """Append rows to the log, all or none, and return the new last `seq`.
 
         When this returns, the rows survive the end of the process and of the machine (as far as the
@@ -133,6 +135,7 @@ class Store(Protocol):
             conversation: any name of 1 to 1,024 characters; a new one starts a conversation.
             rows: in order, `seq` from `expect + 1` on.
             expect: the last `seq` that the writer has seen, 0 for a new conversation.
+            counts: exact counts of texts of these rows, kept beside the log; they go with the conversation.
 
         Raises:
             StoreConflict: the conversation's last `seq` is not `expect`; nothing was written.
@@ -150,6 +153,10 @@ class Store(Protocol):
             StoreConflict: the conversation was purged meanwhile.
             HistoryError: the log has a hole; someone has changed the database by other means.
         """
+        ...
+
+    def counts(self, conversation: str) -> list[TextCount]:
+        """All counts that were appended with this conversation's rows; none for an unknown conversation."""
         ...
 
     def version(self, conversation: str) -> int:
@@ -227,6 +234,14 @@ def check_rows(conversation: str, rows: Sequence[Row], expect: int) -> None:
         raise MisuseError("the last seen event is a number from 0 on.", path="expect", remedy="Pass `version(...)`.")
     for index, row in enumerate(rows):
         _check_row(row, f"rows.{index}", expect + 1 + index)
+
+
+def check_counts(counts: Sequence[TextCount]) -> None:
+    """Refuse counts that no store could keep exactly; the error names the first one (`counts.2`)."""
+    for index, count in enumerate(counts):
+        known = _is_name(count.vocabulary) and type(count.text) is bytes
+        if not (known and _is_int(count.tokens) and 0 <= count.tokens < 1 << 63):
+            raise MisuseError("a count is a name, a hash as bytes, and tokens from 0 on.", path=f"counts.{index}")
 
 
 def check_search(conversation: str, query: str, k: int, kinds: Collection[str] | None) -> None:

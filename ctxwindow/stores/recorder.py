@@ -25,7 +25,7 @@ _MESSAGES = (Appended, Received)
 
 
 def keep(store: Store, name: str, conversation: Conversation) -> int:
-    """Write the events that are new since the last call, all or none.
+    """Write the events that are new since the last call, with the counts of their texts, all or none.
 
     A conversation knows how much of it is kept, not where: keep it in one store, under one name. (To copy it, keep
     `Conversation.fold(conversation.events)` after `mark_kept(0)`.)
@@ -52,8 +52,9 @@ def keep(store: Store, name: str, conversation: Conversation) -> int:
         texts = tuple(_texts(event, index))
         index += isinstance(event, _MESSAGES)
         rows.append(Row(seq=seq, kind=kind_of(event), payload=encode_event(event), at=event.at or 0.0, texts=texts))
-    version = store.append(name, rows, expect=expect)
-    conversation.mark_kept(version)
+    version = store.append(name, rows, expect=expect, counts=conversation.unkept_counts)
+    if rows:
+        conversation.mark_kept(version)
     return version
 
 
@@ -65,7 +66,8 @@ def load(store: Store, name: str) -> Conversation:
     """
     if store.version(name) == 0:
         raise HistoryError(f"the store has no conversation {name[:80]!r}.", remedy="See `store.conversations()`.")
-    return Conversation.fold(decode_event(row.payload) for row in store.read(name))
+    events = (decode_event(row.payload) for row in store.read(name))
+    return Conversation.fold(events, counts=store.counts(name))
 
 
 def _texts(event: Event, index: int) -> Iterator[Text]:

@@ -80,4 +80,18 @@ def m001_log_and_index(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_log_and_index,)
+def m002_counts(db: sqlite3.Connection) -> None:
+    """Exact counts of a conversation's texts (`counts`): which vocabulary counted, a hash of the text, its tokens.
+
+    Without a key of their own: they are written once and read all together.
+    """
+    db.execute("""CREATE TABLE counts (
+        conversation INTEGER NOT NULL,
+        vocabulary TEXT NOT NULL,
+        text BLOB NOT NULL,
+        tokens INTEGER NOT NULL CHECK (typeof(tokens) = 'integer' AND tokens >= 0)
+    )""")
+    db.execute("CREATE INDEX counts_by_conversation ON counts (conversation)")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_log_and_index, m002_counts)

@@ -25,11 +25,13 @@ from ctxwindow.stores.protocol import (
     Hit,
     Row,
     check_conversation,
+    check_counts,
     check_needle,
     check_rows,
     check_search,
     conflict,
 )
+from ctxwindow.window.memo import TextCount
 
 __all__ = ["SqliteStore"]
 
@@ -66,9 +68,10 @@ class SqliteStore:
         self._process = os.getpid()
         self._db: sqlite3.Connection | None = open_database(self._path, timeout=timeout, create=create)
 
-    def append(self, conversation: str, rows: Sequence[Row], *, expect: int) -> int:
+    def append(self, conversation: str, rows: Sequence[Row], *, expect: int, counts: Sequence[TextCount] = ()) -> int:
         """See `Store.append`."""
         check_rows(conversation, rows, expect)
+        check_counts(counts)
         counter = terms.TermCounter()
         prepared = [[index.prepare(text, counter) for text in row.texts] for row in rows]
         with self._use() as db, transaction(db, "IMMEDIATE" if rows else "DEFERRED"):
@@ -87,6 +90,10 @@ class SqliteStore:
                 for text in texts:
                     added = index.insert(db, key, row.seq, text)
                     passages, length = passages + added[0], length + added[1]
+            db.executemany(
+                "INSERT INTO counts (conversation, vocabulary, text, tokens) VALUES (?, ?, ?, ?)",
+                [(key, count.vocabulary, count.text, count.tokens) for count in counts],
+            )
             db.execute(
                 "UPDATE conversations SET version = ?, updated_at = ?, passages = passages + ?, terms = terms + ?"
                 " WHERE key = ?",
@@ -98,6 +105,17 @@ class SqliteStore:
         """See `Store.read`."""
         check_conversation(conversation)
         return self._read(conversation, after)
+
+    def counts(self, conversation: str) -> list[TextCount]:
+        """See `Store.counts`."""
+        check_conversation(conversation)
+        with self._use() as db:
+            found = db.execute(
+                "SELECT vocabulary, text, tokens FROM counts"
+                " WHERE conversation = (SELECT key FROM conversations WHERE id = ?)",
+                (conversation,),
+            ).fetchall()
+        return [TextCount(*row) for row in found]
 
     def version(self, conversation: str) -> int:
         """See `Store.version`."""
@@ -163,6 +181,7 @@ class SqliteStore:
                 if key is not None:
                     index.delete(db, key)
                     db.execute("DELETE FROM events WHERE conversation = ?", (key,))
+                    db.execute("DELETE FROM counts WHERE conversation = ?", (key,))
                     db.execute("DELETE FROM conversations WHERE key = ?", (key,))
                     db.execute("INSERT OR IGNORE INTO unwiped (file) VALUES ('main')")
                 (unwiped,) = db.execute("SELECT count(*) FROM unwiped").fetchone()

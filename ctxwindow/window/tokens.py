@@ -15,43 +15,51 @@ Counted apart, the texts of a request's messages add up to the recorded total le
 so sums over blocks may be relied on. Neighbouring text blocks of one message are joined by the API before it
 counts; counted apart they can come to a token more for each seam.
 
-An exact count runs at about 0.1 million characters a second, the estimate at 5 million. Texts over
-`EXACT_LIMIT` characters are estimated. Counts are remembered for repeats; a conversation's ledger keeps its own.
+An exact count runs at some million characters a second (`benchmarks/tokens.py`; `ctxwindow.window.tiling` says how), the
+estimate at 5 million. Texts over `EXACT_LIMIT` characters are estimated. Counts are remembered for repeats, by a hash
+of the text; a conversation keeps its own with its record (`ctxwindow.window.memo`).
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import importlib.metadata
 import re
 import threading
 import unicodedata
 from collections import OrderedDict
 from hashlib import blake2b
-from types import ModuleType
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from ctxwindow.window.estimator import packaged
+from ctxwindow.window.memo import current
+from ctxwindow.window.tiling import tiling
 
 __all__ = ["EXACT_LIMIT", "Count", "Tokenizer", "count_text", "estimate_text", "have_exact"]
 
 Tokenizer: TypeAlias = Literal["v3", "v4.7", "v4.8"]
 """Generations: Claude 3 to 4.6, Opus 4.7, and everything since Opus 4.8, which has v4.7's vocabulary in another frame."""
 
-EXACT_LIMIT = 1 << 16
-"""Characters up to which a text is counted exactly: half a second of prose, a second of the slowest kinds."""
+EXACT_LIMIT = 1 << 22
+"""Characters up to which a text is counted exactly: more than a million tokens of prose, which is every window there is."""
 
-_VERSIONS: dict[Tokenizer, str] = {"v3": "3.0", "v4.7": "4.7", "v4.8": "4.8"}
+_FAMILIES: dict[Tokenizer, tuple[str, bool, str]] = {
+    "v3": ("v3", True, "3.0"),
+    "v4.7": ("v4.7", True, "4.7"),
+    "v4.8": ("v4.7", False, "4.8"),
+}
+"""The family of ctok with the vocabulary, whether the frame ends in a word mark, the version that ctok knows it by."""
+
 _PAD = "⟨pad⟩"  # how ctok writes the tokens of the frame; the brackets of a text are escaped
 _REMEMBERED = 8_192  # counts
-_AS_KEY = 128  # characters up to which a text is its own key; longer ones are hashed
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 # Normalization sorts each run of combining marks in quadratic time: 40,000 marks take 1.6 s, 1,024 a millisecond.
 _MARKS_LIMIT = 1_024
-_MAYBE_MARKS = re.compile(rf"[^\x00-\x7f\w\s]{{{_MARKS_LIMIT},}}")
+_MAYBE_MARKS = re.compile(rf"(?<![^\x00-\x7f\w\s])[^\x00-\x7f\w\s]{{{_MARKS_LIMIT},}}")
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -79,7 +87,7 @@ class Count(msgspec.Struct, frozen=True):
 
 
 _EMPTY = Count(tokens=0, low=0, high=0, exact=True)
-_Key: TypeAlias = tuple[Tokenizer, str | bytes]
+_Key: TypeAlias = tuple[Tokenizer, bytes]
 _counts: OrderedDict[_Key, Count] = OrderedDict()
 _lock = threading.Lock()
 
@@ -92,17 +100,21 @@ def count_text(text: str, tokenizer: Tokenizer) -> Count:
     """
     if not text:
         return _EMPTY
-    key = _key(text, tokenizer)
+    key = tokenizer, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
     with _lock:
-        known = _counts.get(key)
-        if known is not None:
+        count = _counts.get(key)
+        if count is not None:
             _counts.move_to_end(key)
-            return known
-    count = _count(text, tokenizer)
-    with _lock:
-        _counts[key] = count
-        while len(_counts) > _REMEMBERED:
-            _counts.popitem(last=False)
+    memo = current()
+    if count is None:
+        told = memo.find(_vocabulary(tokenizer), key[1]) if memo is not None else None
+        count = _count(text, tokenizer) if told is None else Count(told, told, told, exact=True)
+        with _lock:
+            _counts[key] = count
+            while len(_counts) > _REMEMBERED:
+                _counts.popitem(last=False)
+    if memo is not None and count.exact:
+        memo.note(_vocabulary(tokenizer), key[1], count.tokens)
     return count
 
 
@@ -112,24 +124,40 @@ def estimate_text(text: str, tokenizer: Tokenizer) -> Count:
     return Count(tokens=estimate.tokens, low=estimate.low, high=estimate.high, exact=False)
 
 
+@functools.cache
 def have_exact() -> bool:
-    """Whether texts can be counted exactly here: ctok is installed and can be imported."""
-    return _reconstruction() is not None
+    """Whether texts can be counted exactly here: ctok is installed and can be imported.
+
+    It is imported at the first count, and its vocabularies are loaded when one is needed: 0.5 s and 0.1 s.
+    """
+    try:
+        importlib.import_module("ctok")
+    except ImportError:
+        return False
+    return True
 
 
-def _key(text: str, tokenizer: Tokenizer) -> _Key:
-    if len(text) <= _AS_KEY:
-        return tokenizer, text
-    return tokenizer, blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+@functools.cache
+def _vocabulary(tokenizer: Tokenizer) -> str:
+    """What makes exact counts here; nothing is ever noted under the name of nothing."""
+    return f"{tokenizer} ctok {importlib.metadata.version('ctok')}" if have_exact() else ""
 
 
 def _count(text: str, tokenizer: Tokenizer) -> Count:
-    reconstruction = _reconstruction()
-    if reconstruction is None or len(text) > EXACT_LIMIT or _too_many_marks(text):
+    if not have_exact() or len(text) > EXACT_LIMIT or _too_many_marks(text):
         return estimate_text(text, tokenizer)
-    text = _SURROGATE.sub("\ufffd", text)
-    tokens = int(reconstruction.token_count(text, _VERSIONS[tokenizer])) - _frame(tokenizer)
+    tokens = _exact(text, tokenizer)
     return Count(tokens=tokens, low=tokens, high=tokens, exact=True)
+
+
+def _exact(text: str, tokenizer: Tokenizer) -> int:
+    family, bow, version = _FAMILIES[tokenizer]
+    counter = tiling(family)
+    if counter.separable:
+        return counter.count(text, bow=bow)
+    reconstruction = importlib.import_module("ctok")
+    frame = reconstruction.tokenize("", version).count(_PAD)
+    return int(reconstruction.token_count(text, version)) - int(frame)
 
 
 def _too_many_marks(text: str) -> bool:
@@ -143,20 +171,3 @@ def _too_many_marks(text: str) -> bool:
             if marks >= _MARKS_LIMIT:
                 return True
     return False
-
-
-@functools.cache
-def _reconstruction() -> ModuleType | None:
-    """ctok, or None where it is not installed. Imported at the first count: with its vocabularies it takes 0.5 s."""
-    try:
-        return importlib.import_module("ctok")
-    except ImportError:
-        return None
-
-
-@functools.cache
-def _frame(tokenizer: Tokenizer) -> int:
-    """Tokens that ctok adds for the frame of one user message."""
-    reconstruction = _reconstruction()
-    assert reconstruction is not None  # noqa: S101  # only asked for by an exact count
-    return int(reconstruction.tokenize("", _VERSIONS[tokenizer]).count(_PAD))

@@ -190,7 +190,7 @@ def test_v_ctx_2() -> None:
 
 def test_v_ctx_3() -> None:
     """V-CTX-3: input near 150k of a 200k window, max_tokens 64k: accepted, cut at the edge of the window."""
-    request = body({"role": "user", "content": WORDS * 22_000}, model="claude-sonnet-4-5", max_tokens=64_000)
+    request = body({"role": "user", "content": "word " * 155_000}, model="claude-sonnet-4-5", max_tokens=64_000)
     prompt = ctxwindow.count(request).tokens
     assert 136_000 < prompt < 160_000
     answer = ask(Emulator([WORDS * 20_000]), request)

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ctxwindow.errors import CtxwindowError
 from ctxwindow.stores import MemoryStore, Row, SqliteStore, Store, Text
+from ctxwindow.window.memo import TextCount
 
 NAMES = st.sampled_from(["a", "b", "c\0'é"])
 WORDS = [
@@ -79,7 +80,12 @@ class Stores(RuleBasedStateMachine):
             )
             for seq, (payload, texts) in enumerate(contents, expect + 1)
         ]
-        self.both(lambda store: store.append(name, rows, expect=expect))
+        counts = [TextCount("v3 x", payload[:16], len(payload)) for payload, _ in contents]
+        self.both(lambda store: store.append(name, rows, expect=expect, counts=counts))
+
+    @rule(name=NAMES)
+    def counts(self, name: str) -> None:
+        self.both(lambda store: store.counts(name))
 
     @rule(name=NAMES, after=st.integers(-1, 20))
     def read(self, name: str, after: int) -> None:

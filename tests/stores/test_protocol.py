@@ -10,6 +10,7 @@ import pytest
 
 from ctxwindow.errors import CtxwindowError, MisuseError, StoreConflict
 from ctxwindow.stores import ConversationInfo, Row, Store, Text
+from ctxwindow.window.memo import TextCount
 
 SECRET = "sk-ant-do-not-tell"  # noqa: S105 - made up
 AWKWARD_TEXTS = [
@@ -344,6 +345,48 @@ def test_purge_forgets_everything_and_nothing_else(store: Store) -> None:
     assert [hit.seq for hit in store.search("a", "life other")] == [1]
 
 
+COUNTS = [TextCount("v3 x", b"\x00" * 16, 0), TextCount("v4.8 x", b"\xff" * 16, 2**62)]
+
+
+def test_counts_stay_with_their_conversation(store: Store) -> None:
+    """Law 11: isolated."""
+    assert store.counts("a") == []
+    store.append("a", [row(1)], expect=0, counts=COUNTS[:1])
+    store.append("b", [row(1)], expect=0)
+    store.append("a", [row(2)], expect=1, counts=COUNTS[1:])
+    assert store.counts("a") == COUNTS
+    assert store.counts("b") == store.counts("never was") == []
+    store.append("b", [row(2)], expect=1, counts=COUNTS)
+    store.purge("a")
+    assert (store.counts("a"), store.counts("b")) == ([], COUNTS)
+
+
+def test_counts_are_written_with_rows_or_not_at_all(store: Store) -> None:
+    with pytest.raises(StoreConflict):
+        store.append("a", [row(8)], expect=7, counts=COUNTS)
+    store.append("a", [row(1)], expect=0)
+    store.append("a", [], expect=1, counts=COUNTS)
+    assert store.counts("a") == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        TextCount("\ud800", b"", 1),
+        TextCount(None, b"", 1),  # type: ignore[arg-type]
+        TextCount("v", bytearray(), 1),  # type: ignore[arg-type]
+        TextCount("v", b"", -1),
+        TextCount("v", b"", True),
+        TextCount("v", b"", 1.0),  # type: ignore[arg-type]
+        TextCount("v", b"", 2**63),
+    ],
+)
+def test_refuses_bad_counts_and_writes_nothing(store: Store, bad: TextCount) -> None:
+    with pytest.raises(MisuseError, match=r"counts\.1"):
+        store.append("a", [row(1)], expect=0, counts=[COUNTS[0], bad])
+    assert store.version("a") == 0
+
+
 def test_threads_share_a_store(store: Store) -> None:
     errors: list[BaseException] = []
 
@@ -383,6 +426,7 @@ def test_a_closed_store_says_so(store: Store) -> None:
         lambda: store.append("a", [row(3)], expect=2),
         lambda: next(reader),
         lambda: store.version("a"),
+        lambda: store.counts("a"),
         store.conversations,
         lambda: store.search("a", "x"),
         lambda: store.contains("a", "x"),

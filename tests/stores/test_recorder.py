@@ -17,12 +17,17 @@ from hypothesis import strategies as st
 
 from ctxwindow import Conversation, Policy
 from ctxwindow.errors import HistoryError, MisuseError, StoreConflict, StoreUnavailable
+from ctxwindow.record import encode_event
 from ctxwindow.record.events import Received
 from ctxwindow.stores import MemoryStore, Row, SqliteStore, Store, keep, load
 from ctxwindow.testing import Step, conversations
+from ctxwindow.window import tokens
+from ctxwindow.window.memo import TextCount
+from ctxwindow.window.tokens import Count, Tokenizer
 from tests.driver import FAMILIES, drive, plan, small
 
 MODEL = "claude-opus-4-6"
+needs_ctok = pytest.mark.skipif(not tokens.have_exact(), reason="ctok is not installed")
 
 
 def said(text: str, *before: dict[str, Any]) -> dict[str, Any]:
@@ -89,9 +94,9 @@ class Spy(MemoryStore):
         super().__init__()
         self.asked: list[tuple[int, list[int]]] = []
 
-    def append(self, conversation: str, rows: Sequence[Row], *, expect: int) -> int:
+    def append(self, conversation: str, rows: Sequence[Row], *, expect: int, counts: Sequence[TextCount] = ()) -> int:
         self.asked.append((expect, [row.seq for row in rows]))
-        return super().append(conversation, rows, expect=expect)
+        return super().append(conversation, rows, expect=expect, counts=counts)
 
 
 def test_only_new_events_are_written() -> None:
@@ -131,11 +136,11 @@ class Unwell(MemoryStore):
 
     well = False
 
-    def append(self, conversation: str, rows: Sequence[Row], *, expect: int) -> int:
+    def append(self, conversation: str, rows: Sequence[Row], *, expect: int, counts: Sequence[TextCount] = ()) -> int:
         if not self.well:
             self.well = True
             raise StoreUnavailable("the disk is full.")
-        return super().append(conversation, rows, expect=expect)
+        return super().append(conversation, rows, expect=expect, counts=counts)
 
 
 def test_what_could_not_be_written_is_offered_again() -> None:
@@ -312,7 +317,53 @@ def test_a_conversation_can_be_copied_to_another_store() -> None:
     copy.mark_kept(0)
     keep(other, "it", copy)
     assert list(other.read("it")) == list(one.read("it"))
+    assert set(other.counts("it")) == set(one.counts("it"))
     assert conversation.kept == copy.kept == len(conversation.events)
+
+
+@needs_ctok
+def test_reopening_counts_nothing_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tool definitions, calls, results, summaries: every text has been counted."""
+    conversation = rich()
+    keep(store, "it", conversation)
+    talk(conversation, "Go on.")
+    keep(store, "it", conversation)
+    assert conversation.unkept_counts == ()
+    monkeypatch.setattr(tokens, "_counts", type(tokens._counts)())  # as in a new process
+    counted: list[str] = []
+    count = tokens._count
+
+    def counting(text: str, tokenizer: Tokenizer) -> Count:
+        counted.append(text)
+        return count(text, tokenizer)
+
+    monkeypatch.setattr(tokens, "_count", counting)
+    again = load(store, "it")
+    assert_same(conversation, again)
+    assert counted == []
+    assert again.unkept_counts == ()
+    again.append({"role": "user", "content": "Something new."})
+    plan(again)
+    assert counted == ["Something new."]
+
+
+@needs_ctok
+def test_counts_that_a_store_does_not_have_are_kept_with_the_next_events(store: Store) -> None:
+    conversation = rich()
+    rows = [
+        Row(seq=seq, kind="k", payload=encode_event(event), at=0.0)
+        for seq, event in enumerate(conversation.events, start=1)
+    ]
+    store.append("it", rows, expect=0)  # as an older version wrote it
+    again = load(store, "it")
+    missing = set(again.unkept_counts)
+    assert missing == set(conversation.unkept_counts)
+    keep(store, "it", again)
+    assert (store.counts("it"), set(again.unkept_counts)) == ([], missing), "there was nothing to write"
+    talk(again, "Go on.")
+    keep(store, "it", again)
+    assert missing < set(store.counts("it"))
+    assert again.unkept_counts == ()
 
 
 def test_what_is_not_there_or_cannot_be_read(store: Store) -> None:
