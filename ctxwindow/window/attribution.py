@@ -167,7 +167,7 @@ class _Book:
         parts = [
             (_Part(name, "overhead"), tokens)
             for name, tokens in hidden
-            if name not in ("messages", "unexplained", "placeholders", "learned") and tokens > 0
+            if name not in ("messages", "unexplained", "correction", "placeholders", "learned") and tokens > 0
         ]
         blocks = [block for block in sending.window.blocks if not block.path.startswith("messages.")]
         for block in sorted(blocks, key=lambda block: block.path.startswith("system.")):

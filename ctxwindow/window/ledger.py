@@ -289,7 +289,8 @@ class Ledger:
             billed: what its usage says of these blocks.
         """
         size = self.entries[-1].size
-        written = billed_size(size.keeping(range(place, len(size.blocks))), billed)
+        # The opening of the message was read too.
+        written = billed_size(MessageSize.of(size.blocks[place:], ZERO), billed)
         self._total = self._total.pinned(tokens).with_more(written.count)
         self._pinned = self._cleared
 

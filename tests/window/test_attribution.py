@@ -30,7 +30,7 @@ class Scene:
 
     def say(self, message: dict[str, Any]) -> None:
         self.record.append(message)
-        self.ledger.add(entry_for(message, self.profile))
+        self.ledger.add(entry_for(message, self.profile, before=self.ledger.before))
 
     def send(self, tokens: Bill, reply: dict[str, Any], **usage: Any) -> None:
         number = len(self.book) + 1
@@ -99,7 +99,7 @@ def test_tools_and_system_stand_first() -> None:
     scene.say(user("word " * 500))
     tools = sizes(scene)["tools.0"]
     hidden = scene.ledger.window().overheads
-    before = hidden["request"] + hidden["tool prompt"]
+    before = sum(tokens for name, tokens in hidden.items() if name != "messages")
     scene.send(Bill(read=before + tools, uncached=scene.size - before - tools), assistant(text("Yes.")))
     costs = scene.costs()
     assert costs["tools.0"] == pytest.approx(tools * 0.2 / 1_000_000)
