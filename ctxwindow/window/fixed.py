@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from ctxwindow.catalog import ModelProfile
-from ctxwindow.window.framing import Frame, exactly, frame_of, roughly
+from ctxwindow.catalog import ModelProfile, document
+from ctxwindow.window.framing import Frame, builtin_tool, exactly, frame_of, roughly
 from ctxwindow.window.markup import count_inside, count_tool, schema_markup
 from ctxwindow.window.sizes import ZERO
 from ctxwindow.window.tokens import Count, count_text
@@ -133,10 +133,25 @@ def _tool_prompt(profile: ModelProfile, frame: Frame, choice: Mapping[str, Any])
     return roughly(known + less, spread=0, slack=2) if less else exactly(known)
 
 
+_UNKNOWN_TOOL = Count(tokens=700, low=100, high=7_000, exact=False)
+
+
 def _tool(tool: Mapping[str, Any], profile: ModelProfile) -> Count:
-    """The definition of a tool. Built-in tools have prompts of their own that the client never sees; their size is
-    only bounded here.
-    """
-    if tool.get("type") not in (None, "custom"):
-        return Count(tokens=700, low=100, high=7_000, exact=False)
+    """The definition of a tool; that of a built-in one the client never sees (PRICE-08)."""
+    kind = tool.get("type")
+    if kind not in (None, "custom"):
+        return _builtin(str(kind), profile)
     return count_tool(tool, profile.tokenizer) + roughly(0, slack=1)
+
+
+def _builtin(kind: str, profile: ModelProfile) -> Count:
+    """The definition of a built-in tool: as recorded, as published, or between the least and the most of those known."""
+    recorded = builtin_tool(kind, profile.tokenizer)
+    if recorded is not None:
+        return roughly(recorded, spread=0.05)
+    for known in document().builtin_tools:
+        tokens = known.tokens_on(profile) if kind in known.types else None
+        if tokens is not None:
+            prompt = profile.tool_prompt.auto_none or 0
+            return roughly(max(0, tokens - prompt) if known.includes_tool_prompt else tokens, spread=0.2)
+    return _UNKNOWN_TOOL

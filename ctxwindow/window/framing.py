@@ -17,7 +17,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import HistoryError
 from ctxwindow.window.tokens import Count, Tokenizer
 
-__all__ = ["Evidence", "Finding", "Frame", "Framing", "exactly", "frame_of", "packaged_framing", "roughly"]
+__all__ = ["Evidence", "Finding", "Frame", "Framing", "builtin_tool", "exactly", "frame_of", "packaged_framing", "roughly"]
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,6 +119,8 @@ class Framing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Tokenizer generation -> field of `Frame` -> finding."""
     models: dict[str, dict[str, Finding]]
     """Model -> field -> finding, where it differs from its generation."""
+    tools: dict[Tokenizer, dict[str, Finding]]
+    """Tokenizer generation -> type of a built-in tool -> its definition, beside the prompt of tools."""
 
     def frame(self, tokenizer: Tokenizer, model: str) -> Frame:
         """The constants that hold for a model."""
@@ -141,6 +143,12 @@ def packaged_framing() -> Framing:
             path="ctxwindow/window/framing.json",
             remedy="Reinstall ctxwindow.",
         ) from error
+
+
+def builtin_tool(kind: str, tokenizer: Tokenizer) -> int | None:
+    """Tokens of a built-in tool's definition; None where no recording tells."""
+    found = packaged_framing().tools.get(tokenizer, {}).get(kind)
+    return None if found is None else found.tokens
 
 
 def frame_of(profile: ModelProfile) -> Frame:
