@@ -24,11 +24,12 @@ from ctxwindow.errors import (
 from ctxwindow.repairs import Repair, repair
 from ctxwindow.rules import Report, ThinkingState, Violation, check
 from ctxwindow.tiers import Count, Decision, Edit, Forecast, Policy, Recovery, Segment, Send, Spill, Summarize
-from ctxwindow.window import BlockCount, Effect, Window, compare, count
+from ctxwindow.window import BlockCost, BlockCount, Effect, Expense, Spending, Window, compare, count
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BlockCost",
     "BlockCount",
     "Conversation",
     "Count",
@@ -36,6 +37,7 @@ __all__ = [
     "Decision",
     "Edit",
     "Effect",
+    "Expense",
     "Forecast",
     "HistoryError",
     "InvalidRequest",
@@ -49,6 +51,7 @@ __all__ = [
     "Report",
     "Segment",
     "Send",
+    "Spending",
     "Spill",
     "StoreConflict",
     "StoreError",

@@ -38,6 +38,7 @@ from ctxwindow.record.events import (
 )
 from ctxwindow.rules import View, check_end, check_message, may_cut
 from ctxwindow.tiers import Decision, Policy, Proposal, Recovery, Send, Situation, judge
+from ctxwindow.tiers.bookkeeping import enter
 from ctxwindow.tiers.intake import (
     check_fixed,
     checked_settings,
@@ -52,7 +53,7 @@ from ctxwindow.tiers.requests import count_of, send_of, sent_event, summarize_of
 from ctxwindow.tiers.spill import handle_of
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.wire import sendable
-from ctxwindow.window import Window, count_text
+from ctxwindow.window import Book, Spending, Window, count_text
 from ctxwindow.window.memo import Memo, TextCount
 
 __all__ = ["Conversation"]
@@ -66,6 +67,7 @@ class Conversation:
         self._memo = Memo(counts)
         with self._memo.using():
             self._state = State(started)
+            self._book = Book(self._state.messages, self._state.policy.cache)
         self._events: list[Event] = [started]
         self._kept = 0
         self._due: Proposal | None = None
@@ -179,6 +181,11 @@ class Conversation:
     def spilled(self) -> dict[str, int]:
         """Handles of the results kept outside the window, with their tokens."""
         return {handle_of(*place): event.tokens for place, event in self._state.spills.items()}
+
+    @property
+    def spending(self) -> Spending:
+        """What it has cost so far: every send with its forecast and its bill, by turn, tool, kind of block, and block."""
+        return self._book.spending()
 
     @property
     def wire(self) -> tuple[dict[str, Any], ...]:
@@ -523,6 +530,7 @@ class Conversation:
         """Apply first: an event that cannot be applied is not kept."""
         with self._memo.using():
             self._state.apply(event)
+            enter(self._book, event, self._state)
         self._events.append(event)
         self._out = None
         if not isinstance(event, Appended):

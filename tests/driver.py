@@ -102,6 +102,12 @@ def is_dead(step: Step) -> bool:
     return is_thinking(blocks[-1]) or (cut and blocks[-1]["type"] == "tool_use")
 
 
+LEARNED = ("unexplained", "correction", "learned")
+"""Overheads that are no parts of a request, but what exact sizes have told of it."""
+
+OUTPUT = 20
+"""Tokens that the usage of every reply names, whatever the reply is."""
+
 # -- generated cases --------------------------------------------------------------------------------------
 
 
@@ -241,15 +247,15 @@ def cases(
     )
 
 
-def run(case: Case) -> Run:
-    """Carry a case out, up to its end or to the first overflow."""
+def run(case: Case, start: float = 0.0) -> Run:
+    """Carry a case out, a second for each step from `start` on, up to its end or to the first overflow."""
     conversation = Conversation.start(
         model=case.model, system="Be brief.", tools=case.tools, settings=case.settings, policy=case.policy
     )
     result = Run(case, conversation, conversation.window.high)
     try:
         for number, step in enumerate(case.steps):
-            _step(result, step, float(number))
+            _step(result, step, start + number)
     except WindowOverflow as overflow:
         result.overflow = overflow
     return result
@@ -266,7 +272,7 @@ def _step(result: Run, step: Step, now: float) -> None:
         sent = _send(result, case.max_tokens + case.again, now)
     usage = None
     if case.factor is not None:
-        usage = {"input_tokens": int(_parts(sent.send.window) * case.factor), "output_tokens": 20}
+        usage = {"input_tokens": int(_parts(sent.send.window) * case.factor), "output_tokens": OUTPUT}
         sent.exact = usage["input_tokens"] if step.usage is None else None
     conversation.receive(reply_of(step, usage), now=now)
     sent.after = conversation.window
@@ -282,11 +288,14 @@ def _send(result: Run, max_tokens: int, now: float) -> Sent:
 
 def _parts(window: Window) -> int:
     """What the parts of a window sum up to, whatever exact sizes have told."""
-    known = window.overheads.get("unexplained", 0) + window.overheads.get("learned", 0)
-    return window.tokens - known
+    return window.tokens - sum(window.overheads.get(name, 0) for name in LEARNED)
 
 
 def fixed_tokens(window: Window) -> int:
     """Tokens outside the messages."""
-    apart = {name: tokens for name, tokens in window.overheads.items() if name not in ("messages", "unexplained")}
+    apart = {
+        name: tokens
+        for name, tokens in window.overheads.items()
+        if name not in ("messages", "unexplained", "correction")
+    }
     return window.by["system"] + window.by["tools"] + sum(apart.values())

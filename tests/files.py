@@ -67,3 +67,21 @@ def packed(number: int, objects: dict[int, bytes]) -> bytes:
     deflated = zlib.compress(index + body)
     head = b"<< /Type /ObjStm /N %d /First %d /Filter /FlateDecode >>" % (len(objects), len(index))
     return b"%d 0 obj %s stream\r\n%s\nendstream endobj" % (number, head, deflated)
+
+
+def text_pdf(*pages: str, box: tuple[int, int] = (612, 792)) -> bytes:
+    """A PDF that shows a line of text on each page; ASCII without brackets and backslashes."""
+    kids = " ".join(f"{10 + 2 * index} 0 R" for index in range(len(pages)))
+    objects = [
+        "1 0 obj << /Type /Catalog /Pages 2 0 R >> endobj",
+        f"2 0 obj << /Type /Pages /Kids [{kids}] /Count {len(pages)} >> endobj",
+        "3 0 obj << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> endobj",
+    ]
+    for index, text in enumerate(pages):
+        number, drawn = 10 + 2 * index, f"BT /F1 24 Tf 100 700 Td ({text}) Tj ET"
+        objects.append(
+            f"{number} 0 obj << /Type /Page /Parent 2 0 R /MediaBox [0 0 {box[0]} {box[1]}] "
+            f"/Contents {number + 1} 0 R /Resources << /Font << /F1 3 0 R >> >> >> endobj"
+        )
+        objects.append(f"{number + 1} 0 obj << /Length {len(drawn)} >> stream\n{drawn}\nendstream endobj")
+    return b"%PDF-1.4\n" + "\n".join(objects).encode() + b"\ntrailer << /Size 40 /Root 1 0 R >>\nstartxref\n0\n%%EOF"

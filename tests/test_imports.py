@@ -17,7 +17,7 @@ def _modules_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("heavy", ["anthropic", "sqlite3", "rich", "click", "ctok", "httpx2", "hypothesis"])
+@pytest.mark.parametrize("heavy", ["anthropic", "sqlite3", "rich", "click", "ctok", "pypdf", "httpx2", "hypothesis"])
 def test_import_stays_light(heavy: str) -> None:
     assert heavy not in _modules_after("import ctxwindow")
 

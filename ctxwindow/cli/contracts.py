@@ -14,6 +14,7 @@ _COUNT = {
     "low": "it is at least that",
     "high": "and at most that",
     "source": "`exact`, `anchored` (exact up to the last reply, the rest estimated) or `estimated`",
+    "doubt": "why the size that the API last reported is not believed, or null; `low` and `high` hold that size too",
     "window": "tokens of the model's context window",
     "max_output": "tokens a reply may have",
     "free": "`window` - `input_tokens`",
@@ -26,7 +27,7 @@ _COUNT = {
     "by.overhead": "of everything else: the sum of `overheads`. `input_tokens` is the sum of `by`",
     "overheads.{name}": "tokens of frames and hidden prompts, by name; `unseen`: system prompt and tools of a session, "
     "which its file does not hold; `placeholders`: what stands for cleared blocks; `unexplained`: what the API reported "
-    "beyond the parts",
+    "beyond the parts; `correction`: what its reports teach about the estimates since",
     "not_counted.{rule}": "tokens that are sent and do not count, by the rule behind that",
     "blocks[].path": "with `--blocks`: where the block stands (`messages.3.content.1`)",
     "blocks[].kind": "its type",
@@ -88,8 +89,57 @@ _REQUEST = {
     "uncached": "tokens neither read nor written",
     "output": "tokens of the reply where the recording knows the final number, or null",
     "cost": "dollars by recorded usage, or null",
+    "cost_forecast": "dollars expected for its prompt before it was sent, or null",
+    "cost_error": "(forecast - actual) / actual of the prompt's dollars, or null where there is nothing to compare",
     "by.{category}": "what filled it, as for `count`",
     "after_compaction": "whether the client that recorded it had just compacted",
+}
+
+_PAYBACK = {
+    "without": "dollars for a prompt without it, read from the cache, or null where no price is known",
+    "first": "dollars for the first prompt after it, written anew where it changed, or null",
+    "then": "dollars for each later one, or null",
+    "paid": "dollars for the edit itself; 0: not known",
+    "sends": "after so many requests it has cost no more than none would have; null: never, or no price is known",
+}
+
+_GROUP = {
+    "name": "its name",
+    "items": "requests of a turn; blocks of a tool or kind",
+    "tokens": "tokens billed for a turn, prompts again with each request; tokens of the blocks, once",
+    "prompt": "dollars as a part of prompts",
+    "output": "dollars for generating it",
+    "dollars": "all together",
+    "unknown": "requests of a turn of which something is not known",
+}
+
+_SPENDING = {
+    "dollars": "all that is known to be charged, or null",
+    "by.{what}": "dollars by what was bought: `uncached`, `read`, `written_5m`, `written_1h`, `output`; `compaction`, "
+    "`advisor_message`, `web_search`. `dollars` is the sum",
+    "thinking": "the part of `by.output` that was thinking, or null where no usage tells it",
+    "unpriced": "requests whose cost is not known at all",
+    "unknown.{what}": "requests of which this is not in the cost: a field of the usage, or words",
+    "forecast_error": "median absolute error of the forecasts of the cost of prompts, as a share, or null",
+    **{f"turns[].{key}": f"each turn: {text}" for key, text in _GROUP.items()},
+    **{f"tools[].{key}": f"each tool, the dearest first: {text}" for key, text in _GROUP.items()},
+    **{f"kinds[].{key}": f"each kind of block, the dearest first: {text}" for key, text in _GROUP.items()},
+    "edits[].send": "each compaction by the client that recorded it: the first request after it",
+    "edits[].before": "tokens of the request before it",
+    "edits[].after": "tokens of the first one after it",
+    **{f"edits[].payback.{key}": text for key, text in _PAYBACK.items()},
+    "edits[].sent": "requests since, that one included",
+}
+
+_BLOCK = {
+    "path": "the block (`messages.3.content.1`, messages of the thread counted from 0), or the name of what is no block",
+    "kind": "its type; `system`, `tool` for a definition, `overhead` for what is no block",
+    "tool": "the tool that it is a call, a result or the definition of, or null",
+    "tokens": "in the last request that carried it",
+    "sends": "requests that carried it",
+    "prompt": "dollars as a part of prompts",
+    "output": "dollars for generating it",
+    "dollars": "both",
 }
 
 _INSPECT = {
@@ -116,6 +166,15 @@ _INSPECT = {
     "accuracy.within_bounds": "share of the actual sizes between `low` and `high`, or null",
     "notes[]": "what the reader mended, left out or could not know",
     **{f"requests[].{key}": f"with `--forecast`: {text}" for key, text in _REQUEST.items()},
+    "next.tokens": "with `--forecast`: tokens of one more request, without what will be new; `next` is null where none was sent",
+    "next.warm": "with `--forecast`: dollars for its prompt with the last one in the cache, or null",
+    "next.cold": "with `--forecast`: the same with nothing in it, or null",
+    **{
+        f"next.halving.{key}": f"with `--forecast`: bringing it down to half, or null where system prompt and tools are more: {text}"
+        for key, text in _PAYBACK.items()
+    },
+    **{f"spending.{key}": f"with `--cost`: {text}" for key, text in _SPENDING.items()},
+    **{f"blocks[].{key}": f"with `--blocks`: {text}" for key, text in _BLOCK.items()},
 }
 
 _SEND = {

@@ -17,6 +17,7 @@ OVERHEADS = {
     "placeholders": "what stands for cleared blocks",
     "unseen": "system prompt and tools, not in the file",
     "unexplained": "what the API reported beyond the parts",
+    "correction": "what its reports teach about the estimates since",
 }
 """Names of overheads as people read them; others are shown as they are."""
 
@@ -48,13 +49,14 @@ def _show(window: Window, *, blocks: bool) -> None:
     from ctxwindow.cli.terminal import Screen  # noqa: PLC0415 - only people's output needs rich
 
     screen = Screen()
-    doubt = "" if window.low == window.high else f", between {window.low:,} and {window.high:,}"
+    span = "" if window.low == window.high else f", between {window.low:,} and {window.high:,}"
     free = f"{window.free:,} free" if window.free >= 0 else f"{-window.free:,} TOO MANY"
     screen.facts(
         [
             ("model", window.model),
-            ("request", f"{window.tokens:,} tokens ({window.source}{doubt})"),
+            ("request", f"{window.tokens:,} tokens ({window.source}{span})"),
             ("window", f"{window.size:,} tokens, {free}; a reply may have {window.max_output:,}"),
+            *([("doubtful", window.doubt)] if window.doubt is not None else []),
         ]
     )
     screen.say()

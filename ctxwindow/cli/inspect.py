@@ -9,7 +9,8 @@ import msgspec
 
 from ctxwindow.cli.options import file_argument, json_option, load, model_option, naming, thread_option
 from ctxwindow.cli.output import dollars, few, percent, print_json
-from ctxwindow.transcripts.inspect import Inspection, RequestRow, inspect
+from ctxwindow.cli.spending import show_blocks, show_cost
+from ctxwindow.transcripts.inspect import Inspection, NextRequest, RequestRow, inspect
 from ctxwindow.transcripts.session import Session
 
 if TYPE_CHECKING:
@@ -29,14 +30,23 @@ _THREADS = 12
 
 @click.command(
     "inspect",
-    epilog="\b\nExamples:\n  ctxwindow inspect session.jsonl\n  ctxwindow inspect session.jsonl --forecast --json",
+    epilog="\b\nExamples:\n  ctxwindow inspect session.jsonl\n  ctxwindow inspect session.jsonl --cost --blocks\n"
+    "  ctxwindow inspect session.jsonl --forecast --json",
 )
 @file_argument
 @model_option("For a file that names no model.")
 @thread_option
-@click.option("--forecast", is_flag=True, help="List each request, with how far off the forecast of its size was.")
+@click.option("--blocks", is_flag=True, help="List the dearest blocks: what each cost in all requests that carried it.")
+@click.option("--cost", is_flag=True, help="Say what the money was spent on, by turn, tool and kind of block.")
+@click.option(
+    "--forecast",
+    is_flag=True,
+    help="List each request, with how far off the forecast of its size was, and the next one.",
+)
 @json_option
-def command(file: str, model: str | None, thread_id: str | None, *, forecast: bool, as_json: bool) -> None:
+def command(
+    file: str, model: str | None, thread_id: str | None, *, blocks: bool, cost: bool, forecast: bool, as_json: bool
+) -> None:
     """Show what the recorded session in FILE is made of.
 
     Turns and rounds, the window over time and what fills it, cost, cache hits and compactions, all as recorded.
@@ -45,24 +55,34 @@ def command(file: str, model: str | None, thread_id: str | None, *, forecast: bo
     with naming(session.path):
         seen = inspect(session, thread=thread, model=model)
     if as_json:
-        print_json(_as_json(seen, session, requests=forecast))
+        print_json(_as_json(seen, session, blocks=blocks, cost=cost, requests=forecast))
         return
     from ctxwindow.cli.terminal import Screen  # noqa: PLC0415 - only people's output needs rich
 
     screen = Screen()
     _show(screen, seen, session)
+    if cost:
+        show_cost(screen, seen.spending)
+    if blocks:
+        show_blocks(screen, seen.spending)
     if forecast:
         _show_forecast(screen, seen)
 
 
-def _as_json(seen: Inspection, session: Session, *, requests: bool) -> dict[str, Any]:
-    form: dict[str, Any] = msgspec.to_builtins(seen)
+def _as_json(seen: Inspection, session: Session, *, blocks: bool, cost: bool, requests: bool) -> dict[str, Any]:
+    form: dict[str, Any] = {
+        name: msgspec.to_builtins(getattr(seen, name)) for name in seen.__struct_fields__ if name != "spending"
+    }
     form["window"] = [_size(row) for row in seen.requests]
     form["threads"] = [
         {"id": thread.id, "sidechain": thread.sidechain, "steps": len(thread.steps)} for thread in session.threads
     ]
     if not requests:
-        del form["requests"]
+        del form["requests"], form["next"]
+    if cost:
+        form["spending"] = seen.spending.as_dict()
+    if blocks:
+        form["blocks"] = [msgspec.to_builtins(block) for block in seen.spending.blocks]
     return form
 
 
@@ -140,10 +160,26 @@ def _show_forecast(screen: Screen, seen: Inspection) -> None:
     )
     exact = seen.accuracy
     screen.say()
-    if not exact.compared:
+    if exact.compared:
+        screen.say(
+            f"forecast of the next request, {exact.compared:,} compared: median absolute error {percent(exact.median, 2)}, "
+            f"95th percentile {percent(exact.p95, 2)}, within its bounds {percent(exact.within_bounds)}"
+        )
+    else:
         screen.say("forecast of the next request: nothing to compare, as the file records no usage")
-        return
+    off = seen.spending.forecast_error
+    if off is not None:
+        screen.say(f"forecast of the cost of its prompt: median absolute error {percent(off, 2)}")
+    if seen.next is not None:
+        _show_next(screen, seen.next)
+
+
+def _show_next(screen: Screen, following: NextRequest) -> None:
     screen.say(
-        f"forecast of the next request, {exact.compared:,} compared: median absolute error {percent(exact.median, 2)}, "
-        f"95th percentile {percent(exact.p95, 2)}, within its bounds {percent(exact.within_bounds)}"
+        f"the next request: {following.tokens:,} tokens and what will be new; its prompt {dollars(following.warm)} with the "
+        f"cache warm, {dollars(following.cold)} with it cold"
     )
+    if following.halving is not None and following.halving.without is not None:
+        pays = following.halving.sends
+        when = "never" if pays is None else f"in {pays:,} requests"
+        screen.say(f"bringing it down to half now would pay back {when}, the cost of a summary left out")

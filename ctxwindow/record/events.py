@@ -94,6 +94,8 @@ class Sent(_Base, tag="sent", frozen=True, kw_only=True):
     max_tokens: int
     cost_warm: float | None = None
     cost_cold: float | None = None
+    lives: bool = False
+    """Whether the cached prefix was still alive by the clock."""
 
 
 class Received(_Base, tag="received", frozen=True, kw_only=True):

@@ -53,7 +53,7 @@ RULES = (
         sentence="output_tokens is what is billed: all thinking at raw length, whatever is shown of it.",
         source=f"{_SDK}/usage.py",
         date=_SDK_DATE,
-        modelled="window.usage.read_usage",
+        modelled="window.reply.billed_size",
     ),
     Rule(
         id="TOK-04",
@@ -96,7 +96,7 @@ RULES = (
         sentence="Top-level usage sums up the message entries, so that its input exceeds any one prompt.",
         source=_ADVISOR,
         date=_AUGUST,
-        modelled="window.usage.read_usage",
+        modelled="tiers.reported.reported",
     ),
     Rule(
         id="TOK-10",
@@ -196,7 +196,7 @@ RULES = (
         sentence="Dropped thinking is neither billed nor in input_tokens.",
         source="platform.claude.com/docs/en/build-with-claude/preserved-thinking",
         date=_SEPTEMBER,
-        modelled="window.served.serve",
+        modelled="window.ledger.Ledger.drop",
         conflict="An older page has it counted; the newer ones do not, and are followed.",
     ),
     Rule(
@@ -204,6 +204,6 @@ RULES = (
         sentence="Two messages of one role cost about a token more than one.",
         source="probe E2",
         date="2026-09-24",
-        modelled="window.framing.FRAMES",
+        modelled="window.sizes.size_message",
     ),
 )

@@ -120,14 +120,14 @@ RULES = (
         ),
         source=f"{_COUNTING}; {_PRICING}",
         date=_AUGUST,
-        modelled="window.sizes.fixed_sizes",
+        modelled="window.fixed.fixed_sizes",
     ),
     Rule(
         id="CTX-16",
         sentence="The next prompt is the last one and its reply, as their usage says, and what was added.",
         source=f"{_SDK}/beta/beta_usage.py; platform.claude.com/docs/en/build-with-claude/compaction-on-demand",
         date=_SDK_DATE,
-        modelled="window.ledger.Ledger",
+        modelled="window.total.Total",
     ),
     Rule(
         id="CTX-17",

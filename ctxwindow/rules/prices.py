@@ -69,13 +69,13 @@ RULES = (
         ),
         source=_PRICING,
         date=_READ,
-        modelled="window.sizes.fixed_sizes",
+        modelled="window.fixed.fixed_sizes",
     ),
     Rule(
         id="PRICE-09",
         sentence="Web searches are billed each, code execution by the hour beside newer web tools free, fetches not at all.",
         source=_PRICING,
         date=_READ,
-        out_of_scope="Charges by search and by hour do not follow from what is sent; the usage of a response tells them.",
+        modelled="window.expense.answered",
     ),
 )

@@ -136,7 +136,7 @@ RULES = (
         sentence="The first tool adds a system prompt of a size known per model.",
         source="platform.claude.com/docs/en/about-claude/pricing",
         date=_READ,
-        modelled="window.sizes.fixed_sizes",
+        modelled="window.fixed.fixed_sizes",
     ),
     Rule(
         id="TOOL-15",

@@ -15,7 +15,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import block_type
 from ctxwindow.record.blocks import blocks_of, is_blank_text
 from ctxwindow.tiers.decisions import Forecast
-from ctxwindow.window import TTL_SECONDS, Bill, Ttl, bill
+from ctxwindow.window import TTL_SECONDS, Bill, Ttl, rates
 
 __all__ = ["LastSend", "forecast", "has_markers", "mark", "prompt_bill"]
 
@@ -97,12 +97,38 @@ def prompt_bill(profile: ModelProfile, tokens: int, cached: int, ttl: Ttl | None
     return Bill(read=read, written_5m=tokens - read)
 
 
-def forecast(profile: ModelProfile, tokens: int, last: LastSend | None, ttl: Ttl | None, now: float) -> Forecast:
-    """The cost of the next prompt with a warm and with a cold cache."""
+def forecast(
+    profile: ModelProfile,
+    tokens: int,
+    last: LastSend | None,
+    ttl: Ttl | None,
+    now: float,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    max_tokens: int = 0,
+) -> Forecast:
+    """The cost of the next prompt with a warm and with a cold cache, and the most that its reply can cost.
+
+    Args:
+        profile: the model.
+        tokens: of the prompt.
+        last: the send before, whose prefix the cache may still hold.
+        ttl: for how long the request is cached; None: it is not.
+        now: seconds since the epoch.
+        settings: the request's other fields: `speed` and `inference_geo` have prices of their own (PRICE-02).
+        max_tokens: of the request.
+    """
     cached = last.tokens if last is not None else 0
+    asked = settings or {}
+    us, fast = asked.get("inference_geo") == "us", asked.get("speed") == "fast"
+    found = rates(profile, tokens, now, us=us, fast=fast)
+    warm, cold = (
+        None if found is None else found.dollars(prompt_bill(profile, tokens, held, ttl)) for held in (cached, 0)
+    )
     return Forecast(
-        warm=bill(profile, prompt_bill(profile, tokens, cached, ttl), now),
-        cold=bill(profile, prompt_bill(profile, tokens, 0, ttl), now),
+        warm=warm,
+        cold=cold,
         cached=min(cached, tokens),
         lives=last is not None and ttl is not None and 0 <= now - last.at <= TTL_SECONDS[ttl],
+        reply=None if found is None else found.dollars(Bill(output=max_tokens)),
     )

@@ -27,7 +27,9 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What a send is expected to cost: the prompt alone, in dollars. None where no price is known."""
+    """What a send is expected to cost, in dollars: the prompt with and without its cache, and apart from it the reply, which
+    nobody knows before. None where no price is known.
+    """
 
     warm: float | None
     """If the cached prefix is still there."""
@@ -37,6 +39,8 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of the prefix that an earlier request of this epoch wrote to the cache."""
     lives: bool
     """Whether that entry is still alive by the clock (CACHE-05)."""
+    reply: float | None = None
+    """The most that the reply can cost: `max_tokens` of output, thinking included (TOK-03)."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class Send:
         lines = [
             f"send {self.number}, epoch {self.epoch}: {window.tokens:,} tokens ({bounds}) of {window.size:,}: {parts}"
         ]
+        if window.doubt is not None:
+            lines.append(f"  doubtful: {window.doubt}")
         lines += [f"  not counted, {rule}: {tokens:,}" for rule, tokens in window.not_counted.items()]
         lines += [
             f"  {edit.method} of messages {edit.first} to {edit.end - 1}: freed {edit.freed:,} tokens; {edit.why}"

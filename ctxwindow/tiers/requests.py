@@ -11,8 +11,11 @@ from ctxwindow.tiers.state import State
 
 __all__ = ["count_of", "send_of", "sent_event", "summarize_of"]
 
-_NOT_COUNTED = ("max_tokens", "stream", "stop_sequences", "metadata", "service_tier", "temperature", "top_p", "top_k")
-"""Fields that only `create` takes; count_tokens refuses them (TOK-13)."""
+_NOT_COUNTED = (
+    *("max_tokens", "stream", "stop_sequences", "temperature", "top_p", "top_k", "metadata", "service_tier"),
+    *("container", "diagnostics", "fallback_credit_token", "fallbacks", "inference_geo", "thread"),
+)
+"""Fields that only `create` takes: count_tokens refuses the first (TOK-13), and the SDK has no argument for the others."""
 
 
 def send_of(state: State, max_tokens: int, now: float | None, *, limit: int) -> Send:
@@ -21,13 +24,16 @@ def send_of(state: State, max_tokens: int, now: float | None, *, limit: int) -> 
     window = wire.ledger.window()
     ttl = state.policy.cache
     request = wire.request(max_tokens)
+    at = now if now is not None else 0.0
     marks = mark(request, ttl, state.cached) if ttl is not None and not state.own_markers else ()
     return Send(
         request=request,
         window=window,
         number=state.sends + 1,
         epoch=wire.epoch,
-        forecast=forecast(state.profile, window.tokens, state.cached, ttl, now if now is not None else 0.0),
+        forecast=forecast(
+            state.profile, window.tokens, state.cached, ttl, at, settings=state.settings, max_tokens=max_tokens
+        ),
         breakpoints=marks,
         edits=tuple(state.fresh_edits),
         fingerprint=wire.prefix.last,
@@ -51,6 +57,7 @@ def sent_event(state: State, send: Send, max_tokens: int, now: float | None) -> 
         max_tokens=max_tokens,
         cost_warm=send.forecast.warm,
         cost_cold=send.forecast.cold,
+        lives=send.forecast.lives,
     )
 
 

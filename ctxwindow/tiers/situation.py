@@ -64,18 +64,21 @@ class Situation:
     """Weigh everything by its upper bound: when the estimate fits and the bound does not."""
 
     def weigh(self, count: Count) -> int:
-        """The tokens of a count: its estimate, or its upper bound when cautious."""
-        return count.high if self.cautious else count.tokens
+        """The tokens of a part: its estimate, corrected by what was learnt, or its upper bound when cautious."""
+        return count.high if self.cautious else self.wire.ledger.learning.corrected(count).tokens
 
     @property
     def total(self) -> int:
         """Tokens of the window as it is."""
-        return self.weigh(self.wire.ledger.total)
+        total = self.wire.ledger.total
+        return total.high if self.cautious else total.tokens
 
     @property
     def fixed(self) -> int:
         """Tokens outside the messages: system, tools, overheads."""
-        return self.weigh(self.wire.ledger.fixed.count) + self.correction + (SLACK if self.correction else 0)
+        count = self.wire.ledger.fixed.count
+        tokens = count.high if self.cautious else count.tokens
+        return tokens + self.correction + (SLACK if self.correction else 0)
 
     @property
     def room(self) -> int:

@@ -33,15 +33,13 @@ from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
 from ctxwindow.tiers.heads import head_message, tail_messages
 from ctxwindow.tiers.policy import Policy
+from ctxwindow.tiers.reported import Reported, dropped, reported
 from ctxwindow.tiers.spill import handle_of, preview
 from ctxwindow.tiers.wire import Wire, sendable, without_thinking
-from ctxwindow.window import Usage, read_usage
+from ctxwindow.window import Billed, Learning, Suspicion, contradiction, is_open_ended
 from ctxwindow.window.sizes import size_block
 
 __all__ = ["State", "usable"]
-
-_NONSENSE = 10
-"""Windows of a model that no prompt comes near: a beta once widened one five times over (CTX-12)."""
 
 
 def usable(message: Mapping[str, Any], stop_reason: str | None) -> bool:
@@ -61,13 +59,6 @@ def usable(message: Mapping[str, Any], stop_reason: str | None) -> bool:
     return not is_thinking(last) and not (cut and block_type(last).family in ("call", "server_call"))
 
 
-def _thinking_tokens(message: Mapping[str, Any], usage: Usage | None) -> int | None:
-    """Tokens of a reply's thinking as billed, which its text may not show (TOK-03, THINK-11); None if not said."""
-    if usage is None or usage.thinking is None:
-        return None
-    return usage.thinking if any(is_thinking(block) for block in blocks_of(message)) else None
-
-
 class State:
     """Everything known of one conversation, as of its last event.
 
@@ -82,7 +73,9 @@ class State:
         edits: every compaction, in order.
         fresh_edits: edits since the last send.
         learned: what the first exact size differed by from the sum of its parts.
-        thinking_tokens: thinking of a reply as billed, by record index.
+        learning: what exact sizes have taught about the estimates, on any wire of this model.
+        suspicion: the last reported size, if it was not believed.
+        billed: what the usage of a reply says of its size, by record index.
         tightened: a window that the API named, smaller than the catalog's.
         stripped: whether all thinking so far left the wire because the API found it bound elsewhere (BIND-26).
     """
@@ -98,6 +91,8 @@ class State:
         self.policy = Policy.parse(started.policy)
         self.unseen_tokens = started.unseen
         self.learned: int | None = None
+        self.learning = Learning()
+        self.suspicion: Suspicion | None = None
         self.messages: list[dict[str, Any]] = []
         self.forms: dict[int, dict[str, Any]] = {}
         self.outline = Outline()
@@ -113,7 +108,7 @@ class State:
         self.tightened: int | None = None
         self.stripped = False
         self.own_markers = has_markers(self.base)
-        self.thinking_tokens: dict[int, int] = {}
+        self.billed: dict[int, Billed] = {}
         self._unsent_before = 0
         self._lengths: list[int] = []
         self._stale = False
@@ -135,7 +130,7 @@ class State:
             case Counted():
                 self.counts[event.fingerprint] = event.tokens
                 if event.tokens is not None and event.fingerprint == self.count_key:
-                    self.wire.ledger.anchor(event.tokens)
+                    self._counted(event.tokens)
             case Failed():
                 self._failed(event)
             case Configured():
@@ -191,6 +186,7 @@ class State:
             start=edit.tail if edit else 0,
             unseen=self.unseen_tokens,
             learned=self.learned or 0,
+            learning=self.learning,
         )
         if edit is None:
             for index, form in self.forms.items():
@@ -205,7 +201,10 @@ class State:
         return wire
 
     def _put(self, wire: Wire, form: dict[str, Any], source: int | None) -> None:
-        wire.add(form, source, self.thinking_tokens.get(source) if source is not None else None)
+        billed = self.billed.get(source) if source is not None else None
+        if billed is not None and source is not None and form != self.messages[source]:
+            billed = Billed(thinking=billed.thinking)  # of the rest without some blocks nothing was said
+        wire.add(form, source, billed)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -243,23 +242,68 @@ class State:
 
     def _received(self, event: Received) -> None:
         self._settle()
-        usage = read_usage(event.usage)
-        prompt = usage.prompt if usage is not None else None
-        # Far beyond any window the number is nonsense: such a prompt is never answered (CTX-08).
-        if prompt is not None and prompt <= _NONSENSE * self.profile.window and self.awaiting is not None:
-            ledger = self.wire.ledger
-            ledger.anchor(prompt)
-            if self.learned is None:
-                self.learned = ledger.unexplained
+        told = reported(event, self.profile, self.base)
+        self.wire.ledger.drop(dropped(event))
+        if told is not None and (told.sent is not None or told.doubt is not None):
+            self._measured(told)
         self.awaiting = None
         self.paused = event.stop_reason == "pause_turn"
-        thinking = _thinking_tokens(event.message, usage)
-        if thinking is not None:
-            self.thinking_tokens[len(self.messages)] = thinking
-        self._take(event.message, on_wire=usable(event.message, event.stop_reason))
+        index = len(self.messages)
+        on_wire = usable(event.message, event.stop_reason)
+        if told is not None and told.billed is not None:
+            self.billed[index] = told.billed
+        self._take(event.message, on_wire=on_wire)
+        if told is not None and told.last is not None and self._wire.sources[-1:] == [index]:
+            cut = event.stop_reason == "max_tokens"
+            self._wire.ledger.anchor_before(told.last, told.place, Billed(output=told.last_output, cut=cut))
         self.unsent = len(self.messages)
         # What was sent, its exact size and the reply to it stay as they are from here on.
         self.wire.sent()
+
+    def _measured(self, told: Reported) -> None:
+        """Take in the size that was reported for the wire: pin it, unless something speaks against it.
+
+        What is not believed bounds the window all the same, for it may be right (no request breaks for that, though
+        one may be shrunk early); but not if the report before it was not believed either. The next report that is off
+        by as much confirms it.
+        """
+        ledger, tokens = self.wire.ledger, told.sent
+        if tokens is None:
+            ledger.doubt(told.doubt or "", None)
+            return
+        if told.summed:
+            ledger.doubt(told.doubt or "", min(tokens, self.profile.window))
+            return
+        expected = ledger.believed
+        doubt = told.doubt or contradiction(
+            tokens,
+            expected,
+            window=self.profile.window,
+            tools=ledger.tools,
+            cached=told.cached,
+            output=told.output,
+            open_ended=ledger.source == "estimated" or is_open_ended(self.base),
+        )
+        before, self.suspicion = self.suspicion, None
+        confirmed = before is not None and before.confirmed_by(tokens, expected.tokens)
+        if doubt is not None and not confirmed:
+            self.suspicion = Suspicion(reported=tokens, expected=expected.tokens)
+            ledger.doubt(doubt, tokens if before is None and tokens <= self.profile.window else None)
+            return
+        ledger.anchor(tokens, learn=doubt is None)
+        self.learning = ledger.learning
+        if self.learned is None:
+            self.learned = ledger.unexplained
+
+    def _counted(self, tokens: int) -> None:
+        """Pin an exact count of the wire; one that cannot be right is as good as none."""
+        ledger = self.wire.ledger
+        doubt = contradiction(tokens, ledger.believed, window=self.profile.window)
+        if doubt is not None:
+            ledger.doubt(doubt, None)
+            return
+        ledger.anchor(tokens)
+        self.learning = ledger.learning
 
     def _spilled(self, event: Spilled) -> None:
         self.spills[event.message, event.block] = event
@@ -312,6 +356,7 @@ class State:
         # The request was rejected: what was new in it is unsent again, and its exact size corrects every later one.
         ledger = self.wire.ledger
         ledger.anchor(event.tokens)
+        self.learning, self.suspicion = ledger.learning, None
         self.learned = max(self.learned or 0, self.wire.learned + ledger.unexplained)
         self.unsent = self._unsent_before
         self.cached = None
@@ -331,7 +376,9 @@ class State:
         if event.model is not None:
             profile = msgspec.convert(event.profile, ModelProfile) if event.profile else None
             self.profile = profile or resolve(event.model)
-            self.learned = None  # counts of one model say nothing about another (CTX-20)
+            # Counts of one model say nothing about another (CTX-20).
+            self.learned, self.learning, self.suspicion = None, Learning(), None
+            self.billed = {index: Billed(thinking=billed.thinking) for index, billed in self.billed.items()}
             self.tightened = None
         before = self.settings
         if event.settings is not None:

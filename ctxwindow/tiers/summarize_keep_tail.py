@@ -10,6 +10,7 @@ from __future__ import annotations
 from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.situation import SLACK, Proposal, Situation
+from ctxwindow.tiers.wire import without_thinking
 
 __all__ = ["propose"]
 
@@ -77,8 +78,13 @@ def _cuts(now: Situation, target: int) -> list[tuple[int, int]]:
         if source is None or source <= now.wire.start:
             break
         size = entries[position].size
-        stripped = now.bound or (strips and source < now.turn_start)
-        kept += now.weigh(size.count) - (now.weigh(size.thinking) if stripped else 0)
+        if now.bound and size.thinking.high:
+            bare = without_thinking(now.wire.messages[position])  # what its reply's usage said is not said of this
+            kept += now.size(bare) if bare is not None else 0
+        else:
+            kept += now.weigh(size.count)
+            if strips and source < now.turn_start:
+                kept -= size.thinking.low if now.cautious else now.weigh(size.thinking)
         inside = source > now.turn_start
         if inside not in heads:
             heads[inside] = now.head_tokens(_edit(now, source, 0, 0))

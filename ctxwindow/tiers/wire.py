@@ -16,7 +16,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Outline, Prefix
 from ctxwindow.record.blocks import blocks_of, is_blank_text, is_thinking, seal
 from ctxwindow.record.turns import OutlineMark
-from ctxwindow.window import Ledger, entry_for, open_ledger
+from ctxwindow.window import Billed, Learning, Ledger, entry_for, open_ledger
 from ctxwindow.window.ledger import Mark
 
 __all__ = ["Wire", "sendable", "without_thinking"]
@@ -70,7 +70,9 @@ class Wire:
         start: int = 0,
         unseen: int = 0,
         learned: int = 0,
+        learning: Learning | None = None,
     ) -> None:
+        """A wire with no message yet; `learning` is what earlier ones have taught about estimates."""
         self.profile = profile
         self.base = dict(base)
         self.epoch = epoch
@@ -78,24 +80,24 @@ class Wire:
         self.learned = learned
         self.messages: list[dict[str, Any]] = []
         self.sources: list[int | None] = []
-        self.ledger: Ledger = open_ledger(profile, base, unseen=unseen, learned=learned)
+        self.ledger: Ledger = open_ledger(profile, base, unseen=unseen, learned=learned, learning=learning)
         self.prefix = Prefix(base.get("system"), base.get("tools"))
         self.outline = Outline()
         self._sent: tuple[Mark, OutlineMark] | None = None
 
-    def add(self, form: dict[str, Any], source: int | None, thinking: int | None = None) -> None:
+    def add(self, form: dict[str, Any], source: int | None, billed: Billed | None = None) -> None:
         """Put one message, already in its wire form, at the end.
 
         Args:
             form: the message as it will be sent.
             source: its record index, None for a head.
-            thinking: tokens of its thinking, where a reply's usage told them.
+            billed: of a reply, what its usage said of it.
         """
         self.messages.append(form)
         self.sources.append(source)
         self.prefix.add(form)
         self.outline.add(form)
-        self.ledger.add(entry_for(form, self.profile, thinking=thinking))
+        self.ledger.add(entry_for(form, self.profile, before=self.ledger.before, billed=billed))
 
     def sent(self) -> None:
         """Everything on the wire has been sent: from here on it may not change."""

@@ -12,15 +12,13 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record.blocks import blocks_of
-from ctxwindow.tiers import Policy
+from ctxwindow.tiers import LastSend, Policy, forecast
 from ctxwindow.transcripts.live import Exchange, Feed
-from ctxwindow.transcripts.recorded import known_model, recorded_model
-from ctxwindow.transcripts.session import Incoming, Session, Thread
-from ctxwindow.window import Bill, bill, read_usage
+from ctxwindow.transcripts.recorded import recorded_model
+from ctxwindow.transcripts.session import Incoming, Reply, Session, Thread
+from ctxwindow.window import Book, Expense, Payback, Sending, Spending, Ttl, payback, read_usage
 
-__all__ = ["Accuracy", "Inspection", "RequestRow", "inspect"]
-
-_UNMANAGED = Policy(methods=())
+__all__ = ["Accuracy", "Inspection", "NextRequest", "RequestRow", "inspect"]
 
 
 class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +42,10 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     output: int | None
     cost: float | None
     """Dollars by recorded usage; without output where the recording does not know it."""
+    cost_forecast: float | None
+    """Dollars expected for the prompt before it was sent, by the engine's own caching; None where no price is known."""
+    cost_error: float | None
+    """(forecast - actual) / actual of the prompt's dollars; None where there is nothing to compare."""
     by: dict[str, int]
     after_compaction: bool
 
@@ -56,6 +58,19 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     p95: float | None
     within_bounds: float | None
     """Share of actual sizes between `low` and `high`."""
+
+
+class NextRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What one more request would take, at the prices of the last one. Its prompt, in dollars; None: no price is known."""
+
+    tokens: int
+    """All that is there by now."""
+    warm: float | None
+    """With the last request's prefix in the cache."""
+    cold: float | None
+    halving: Payback | None
+    """What it would cost and save to bring it down to half now, but for the summary; None: system prompt and tools alone are
+    more."""
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +93,10 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     by: dict[str, int]
     """What fills the window at the last send, estimated by category."""
     accuracy: Accuracy
+    next: NextRequest | None
+    """None where no request was sent."""
+    spending: Spending
+    """What it cost by recorded usage; paths are those of the thread's messages, counted from 0."""
     notes: tuple[str, ...]
 
 
@@ -95,17 +114,23 @@ def inspect(session: Session, *, thread: Thread | None = None, model: str | Mode
     """
     chosen = thread or session.main
     given = model if recorded_model(session, chosen) is None else None
-    feed = Feed(session, chosen, policy=_UNMANAGED, model=given, as_recorded=True, unseen=True, unlimited=True)
+    ttl = _ttl(chosen)
+    policy = Policy(methods=(), cache=ttl)
+    feed = Feed(session, chosen, policy=policy, model=given, as_recorded=True, unseen=True, unlimited=True)
+    book = Book([step.message for step in chosen.steps], ttl)
     rows: list[RequestRow] = []
-    rounds = 0
-    compactions = 0
+    rounds = restarts = 0
+    last: Exchange | None = None
     for exchange in feed:
-        before = compactions
-        compactions = feed.restarts
-        rows.append(_row(exchange, len(rows) + 1, after_compaction=compactions > before))
+        _enter_unplanned(book, feed, chosen)
+        compacted, restarts = feed.restarts > restarts, feed.restarts
+        if compacted and rows:
+            book.compacted(rows[-1].actual or rows[-1].forecast, 0.0)  # what the client paid for it is not in its file
+        rows.append(_row(exchange, _enter(book, feed, exchange), after_compaction=compacted))
         rounds += any(block.get("type") == "tool_use" for block in blocks_of(exchange.reply.message))
+        last = exchange
+    _enter_unplanned(book, feed, chosen)
     prompts = sum(row.read + row.written + row.uncached for row in rows)
-    costs = [row.cost for row in rows]
     notes = [str(note) for note in (*session.notes, *chosen.notes)]
     notes += [f"step {number} was refused: {error}" for number, error in feed.refused]
     notes += [f"step {number} is on another model, not followed: {error}" for number, error in feed.unfollowed]
@@ -124,12 +149,32 @@ def inspect(session: Session, *, thread: Thread | None = None, model: str | Mode
         sidechains=sum(other.sidechain for other in session.threads if other is not chosen),
         requests=tuple(rows),
         peak=max((row.actual or row.forecast for row in rows), default=0),
-        cost=sum(cost for cost in costs if cost is not None) if any(cost is not None for cost in costs) else None,
+        cost=book.spending().dollars,
         cache_hit_ratio=sum(row.read for row in rows) / prompts if prompts else None,
         by=rows[-1].by if rows else {},
         accuracy=accuracy(rows),
+        next=None if last is None else _next(feed, last, ttl),
+        spending=book.spending(),
         notes=tuple(notes),
     )
+
+
+def _ttl(thread: Thread) -> Ttl:
+    """For how long the recorded client mostly had its prompts cached."""
+    written = [(usage.written_5m, usage.written_1h) for reply in thread.replies if (usage := read_usage(reply.usage))]
+    return "1h" if sum(long for _, long in written) > sum(short for short, _ in written) else "5m"
+
+
+def _next(feed: Feed, last: Exchange, ttl: Ttl) -> NextRequest:
+    """The request that could follow the last one, as far as is known."""
+    window, profile = feed.conversation.window, feed.current
+    held = last.send.window.tokens if last.actual is None else last.actual
+    found = forecast(profile, window.tokens, LastSend(tokens=held, messages=0, at=last.at), ttl, last.at)
+    kept = window.by["system"] + window.by["tools"] + window.overheads.get("unseen", 0)
+    half, halving = window.tokens // 2, None
+    if kept < half:
+        halving = payback(profile, before=window.tokens, after=half, kept=kept, at=last.at, ttl=ttl)
+    return NextRequest(tokens=window.tokens, warm=found.warm, cold=found.cold, halving=halving)
 
 
 def _models(thread: Thread) -> dict[str, int]:
@@ -139,17 +184,60 @@ def _models(thread: Thread) -> dict[str, int]:
     return out
 
 
-def _row(exchange: Exchange, number: int, *, after_compaction: bool) -> RequestRow:
+def _enter(book: Book, feed: Feed, exchange: Exchange) -> Expense:
+    """Enter a request and its bill. The engine's own book has no usage that does not describe the wire; this one does."""
+    send = exchange.send
+    spent = Expense(
+        send=len(book) + 1,
+        turn=exchange.turn,
+        model=send.window.model,
+        at=exchange.at,
+        warm=send.forecast.warm,
+        cold=send.forecast.cold,
+        lives=send.forecast.lives,
+    )
+    sending = Sending(
+        window=send.window,
+        messages=send.request["messages"],
+        sources=[feed.steps[feed.opened + index] for index in feed.conversation.hot()],
+        tools=send.request.get("tools") or (),
+        epoch=feed.restarts,
+        length=len(send.request["messages"]),
+    )
+    book.sent(spent, feed.current, sending)
+    return _billed(book, exchange.reply, exchange.step)
+
+
+def _enter_unplanned(book: Book, feed: Feed, thread: Thread) -> None:
+    """Enter replies that no request of the engine led to: they were paid for all the same."""
+    for number in feed.unplanned:
+        reply = thread.steps[number]
+        if isinstance(reply, Reply):
+            spent = Expense(send=len(book) + 1, turn=max(feed.turns, 1), model=str(reply.model), at=reply.at or 0.0)
+            book.sent(spent, feed.current, None)
+            _billed(book, reply, number)
+    feed.unplanned.clear()
+
+
+def _billed(book: Book, reply: Reply, number: int) -> Expense:
+    """The bill of the last request, without an output that was written down before it was final."""
+    usage = reply.usage
+    if usage is not None and not reply.usage_final:
+        usage = {key: value for key, value in usage.items() if key not in ("output_tokens", "output_tokens_details")}
+    return book.answered(usage, message=reply.message, index=number, model=reply.model, stop_reason=reply.stop_reason)
+
+
+def _row(exchange: Exchange, spent: Expense, *, after_compaction: bool) -> RequestRow:
     window = exchange.send.window
     usage = read_usage(exchange.reply.usage)
     actual = usage.prompt if usage else None
     # The first request of a wire has no anchor: for a session file what it weighs is how `unseen` was found. Nor has
     # the first on another model (CTX-20).
-    anchored = number > 1 and not after_compaction and window.source != "estimated"
+    anchored = spent.send > 1 and not after_compaction and window.source != "estimated"
     comparable = anchored and exchange.actual is not None
     output = usage.output if usage and exchange.reply.usage_final else None
     return RequestRow(
-        number=number,
+        number=spent.send,
         turn=exchange.turn,
         model=window.model,
         forecast=window.tokens,
@@ -162,25 +250,12 @@ def _row(exchange: Exchange, number: int, *, after_compaction: bool) -> RequestR
         written=usage.written_5m + usage.written_1h if usage else 0,
         uncached=usage.uncached if usage else 0,
         output=output,
-        cost=_cost(exchange, output or 0),
+        cost=spent.dollars,
+        cost_forecast=spent.forecast,
+        cost_error=spent.error,
         by=dict(window.by),
         after_compaction=after_compaction,
     )
-
-
-def _cost(exchange: Exchange, output: int) -> float | None:
-    usage = read_usage(exchange.reply.usage)
-    profile = known_model(exchange.reply.model)
-    if usage is None or usage.prompt is None or profile is None:
-        return None
-    spent = Bill(
-        uncached=usage.uncached,
-        read=usage.read,
-        written_5m=usage.written_5m,
-        written_1h=usage.written_1h,
-        output=output,
-    )
-    return bill(profile, spent, exchange.at)
 
 
 def accuracy(rows: list[RequestRow]) -> Accuracy:

@@ -40,6 +40,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 
     send: Send
     reply: Reply
+    step: int
+    """Number of the reply among the steps of the thread."""
     turn: int
     """Number of the turn, from 1."""
     at: float
@@ -65,6 +67,10 @@ class Feed:
         unfollowed: switches of the model that were not made, because the history breaks a rule on the new one: step
             number and error.
         fed: messages handed to the engine, in order, as recorded.
+        steps: their step numbers.
+        unplanned: step numbers of replies that answer nothing here, such as one that follows another reply: they went into
+            the record as they are.
+        opened: how many messages there were when the engine began anew, at the last compaction that was followed.
         reserve: output reserved per send, in tokens, as far as the model can write so much.
         turns: turns begun so far.
         restarts: compactions of the recorded client that were followed.
@@ -121,6 +127,9 @@ class Feed:
         self.refused: list[tuple[int, InvalidRequest]] = []
         self.unfollowed: list[tuple[int, InvalidRequest]] = []
         self.fed: list[dict[str, Any]] = []
+        self.steps: list[int] = []
+        self.unplanned: list[int] = []
+        self.opened = 0
         self._intact = True
 
     def _open(self) -> Conversation:
@@ -153,6 +162,7 @@ class Feed:
                 continue
             self._follow_model(number, step, at)
             if not self._answers():
+                self.unplanned.append(number)
                 self._append(number, step, at)
                 continue
             send = self._plan(at)
@@ -162,6 +172,7 @@ class Feed:
             yield Exchange(
                 send=send,
                 reply=step,
+                step=number,
                 turn=max(self.turns, 1),
                 at=at,
                 actual=read.prompt if read else None,
@@ -169,7 +180,7 @@ class Feed:
                 new=(since, len(self.conversation.messages)),
             )
             since = len(self.conversation.messages)
-            self._receive(step, usage, at)
+            self._receive(number, step, usage, at)
 
     def _compacted(self, since: int) -> int:
         """The recorded client compacted. Returns where the next send's new messages begin.
@@ -188,6 +199,7 @@ class Feed:
             learned = self.conversation.window.overheads.get("unexplained", 0)
             self.unseen = max(0, self.unseen + learned)
         self.conversation = self._open()
+        self.opened = len(self.fed)
         self._intact = True
         return 0
 
@@ -204,6 +216,7 @@ class Feed:
             self._intact = False
         else:
             self.fed.append(step.message)
+            self.steps.append(number)
 
     def _follow_model(self, number: int, step: Reply, at: float) -> None:
         """Switch when the recording does, unless it runs as if on one model."""
@@ -245,7 +258,7 @@ class Feed:
             return step.usage
         return {key: value for key, value in step.usage.items() if key != "output_tokens"}
 
-    def _receive(self, step: Reply, usage: dict[str, Any] | None, at: float) -> None:
+    def _receive(self, number: int, step: Reply, usage: dict[str, Any] | None, at: float) -> None:
         self.conversation.receive(
             {
                 "content": step.message["content"],
@@ -257,6 +270,7 @@ class Feed:
             now=at,
         )
         self.fed.append(step.message)
+        self.steps.append(number)
 
     def reply_tokens(self, step: Reply) -> int:
         """Output of a reply: as billed where the recording knows, else its size."""

@@ -9,6 +9,9 @@ from ctxwindow.window import count, read_usage
 
 __all__ = ["known_model", "recorded_model", "session_model", "unseen_tokens"]
 
+_NONSENSE = 10
+"""Windows of a model that no prompt comes near (CTX-08)."""
+
 
 def known_model(model: object) -> ModelProfile | None:
     """The catalog's profile of a model that a recording names, or None: old and new models are in recordings too."""
@@ -62,7 +65,7 @@ def unseen_tokens(thread: Thread, recorded: ModelProfile, profile: ModelProfile)
             before.append(step.message)
             continue
         usage = read_usage(step.usage)
-        if usage is None or usage.prompt is None:
+        if usage is None or usage.prompt is None or usage.prompt > _NONSENSE * recorded.window:
             return 0
         counted = count({"messages": before}, recorded).tokens
         missing = max(0, usage.prompt - counted)

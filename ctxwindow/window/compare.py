@@ -17,6 +17,7 @@ from ctxwindow.window.cached import Prompt, PromptCache
 from ctxwindow.window.cost import bill
 from ctxwindow.window.countable import countable
 from ctxwindow.window.effect import Change, Effect
+from ctxwindow.window.payback import sends_to_pay_back
 from ctxwindow.window.rendered import SECTIONS, Piece, Section, settings_of
 from ctxwindow.window.served import Served, serve
 from ctxwindow.window.window import BlockCount, Disposition
@@ -56,9 +57,11 @@ def compare(
     stale = [state.path for state in states if state.state in STALE] if enforced != "off" else []
     unreadable = [state.path for state in states if state.state == "unreadable"]
     was, now = serve(sent_before, earlier), serve(after, profile, dropped=stale, unreadable=unreadable)
-    cache, prompt, old_prompt = PromptCache(), Prompt.of(now), Prompt.of(was)
+    cache, unedited, prompt, old_prompt = PromptCache(), PromptCache(), Prompt.of(now), Prompt.of(was)
+    age = max(0.0, age)
     first = cache.use(old_prompt, 0.0)
-    warm, cold = cache.use(prompt, max(0.0, age)), PromptCache().use(prompt, 0.0)
+    warm, cold = cache.use(prompt, age), PromptCache().use(prompt, 0.0)
+    unedited.use(old_prompt, 0.0)
     when = _latest_price(profile) if at is None else at
     counted, sent = _blocks(sent_before, was), _blocks(after, now)
     return Effect(
@@ -77,7 +80,18 @@ def compare(
         cost_warm=bill(profile, warm, when),
         cost_cold=bill(profile, cold, when),
         change=_first_change(was, now, prompt.pieces, old_prompt.pieces, sent),
+        pays_back=_pays_back(
+            without=bill(earlier, unedited.use(old_prompt, age), when),
+            first=bill(profile, warm, when),
+            then=bill(profile, cache.use(prompt, 2 * age), when),
+        ),
     )
+
+
+def _pays_back(*, without: float | None, first: float | None, then: float | None) -> int | None:
+    if without is None or first is None or then is None:
+        return None
+    return sends_to_pay_back(paid=0.0, without=without, first=first, then=then)
 
 
 def _latest_price(profile: ModelProfile) -> float:

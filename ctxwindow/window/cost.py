@@ -8,16 +8,19 @@ from typing import Any, Literal
 import msgspec
 
 from ctxwindow.catalog import ModelProfile
-from ctxwindow.catalog.profile import RateName
 from ctxwindow.errors import MisuseError
 
-__all__ = ["TTL_SECONDS", "Bill", "Ttl", "bill"]
+__all__ = ["BOUGHT", "TTL_SECONDS", "Bill", "Bought", "Rates", "Ttl", "bill", "rates"]
 
 Ttl = Literal["5m", "1h"]
 TTL_SECONDS: dict[Ttl, int] = {"5m": 300, "1h": 3600}
 """How long a cache entry lives after it was written or read (CACHE-04, CACHE-05)."""
 
 _PER = 1_000_000
+
+Bought = Literal["uncached", "read", "written_5m", "written_1h", "output"]
+BOUGHT: tuple[Bought, ...] = ("uncached", "read", "written_5m", "written_1h", "output")
+"""The kinds of tokens that have a price of their own: the fields of a `Bill` and of its `Rates`."""
 
 
 class Bill(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +31,10 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     written_5m: int = 0
     written_1h: int = 0
     output: int = 0
+
+    def __add__(self, other: Bill) -> Bill:
+        """Both together."""
+        return Bill(**{name: getattr(self, name) + getattr(other, name) for name in BOUGHT})
 
     @property
     def prompt(self) -> int:
@@ -47,42 +54,77 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def bill(
-    profile: ModelProfile, tokens: Bill, at: float, *, batch: bool = False, us: bool = False, fast: bool = False
-) -> float | None:
-    """Dollars for one request at a time in seconds since the epoch; None where no price is known.
+class Rates(msgspec.Struct, frozen=True, kw_only=True):
+    """Dollars per million tokens for one request, all multipliers of PRICE-02 in; None where none is published."""
+
+    uncached: float | None
+    read: float | None
+    written_5m: float | None
+    written_1h: float | None
+    output: float | None
+
+    def dollars(self, tokens: Bill) -> float | None:
+        """What tokens cost at these rates; None where one of those that are needed is not known."""
+        total = 0.0
+        for name in BOUGHT:
+            amount: int = getattr(tokens, name)
+            rate: float | None = getattr(self, name)
+            if amount and rate is None:
+                return None
+            total += amount * (rate or 0.0)
+        return total / _PER
+
+    def of(self, name: Bought, tokens: float = 1) -> float:
+        """Dollars for tokens of one kind, by default for one; 0 where its price is not known."""
+        return tokens * (getattr(self, name) or 0.0) / _PER
+
+
+def rates(
+    profile: ModelProfile, prompt: int, at: float, *, batch: bool = False, us: bool = False, fast: bool = False
+) -> Rates | None:
+    """The prices of one request; None where none is known for its day, or for a multiplier that it needs.
 
     The tier of PRICE-03 is judged per request, on the whole prompt. The multipliers of PRICE-02 stack.
 
     Args:
         profile: the model.
-        tokens: as they are billed.
-        at: when the request is made.
+        prompt: tokens of the whole prompt, read and written ones included.
+        at: when the request is made, in seconds since the epoch.
         batch: it is an item of a batch.
         us: `inference_geo` is `us`.
         fast: `speed` is `fast`.
     """
-    day = datetime.datetime.fromtimestamp(at, tz=datetime.UTC).date()
     try:
-        price = profile.price_at(day)
-        into, out = 1.0, 1.0
-        if price.tier is not None and tokens.prompt > price.tier.over_prompt_tokens:
-            into, out = price.tier.input_x, price.tier.output_x
-        for asked, factor in ((batch, price.batch_multiplier), (us, price.us_multiplier)):
-            if asked and factor is None:
-                return None
-            into, out = (into * factor, out * factor) if asked and factor is not None else (into, out)
-        if fast:
-            if price.fast is None:
-                return None
-            into, out = into * price.fast.input / price.rate("input"), out * price.fast.output / price.rate("output")
-        rates: tuple[tuple[RateName, int], ...] = (
-            ("input", tokens.uncached),
-            ("cache_read", tokens.read),
-            ("cache_write_5m", tokens.written_5m),
-            ("cache_write_1h", tokens.written_1h),
-        )
-        prompt = sum(amount * price.rate(name) for name, amount in rates if amount)
-        return (prompt * into + tokens.output * price.rate("output") * out) / _PER
-    except MisuseError:
+        price = profile.price_at(datetime.datetime.fromtimestamp(at, tz=datetime.UTC).date())
+    except (MisuseError, OverflowError, OSError, ValueError):  # no price on that day, or no day of any calendar
         return None
+    into, out = 1.0, 1.0
+    if price.tier is not None and prompt > price.tier.over_prompt_tokens:
+        into, out = price.tier.input_x, price.tier.output_x
+    for asked, factor in ((batch, price.batch_multiplier), (us, price.us_multiplier)):
+        if asked and factor is None:
+            return None
+        into, out = (into * factor, out * factor) if asked and factor is not None else (into, out)
+    if fast:
+        if price.fast is None or not price.input or not price.output:
+            return None
+        into, out = into * price.fast.input / price.input, out * price.fast.output / price.output
+    return Rates(
+        uncached=_times(price.input, into),
+        read=_times(price.cache_read, into),
+        written_5m=_times(price.cache_write_5m, into),
+        written_1h=_times(price.cache_write_1h, into),
+        output=_times(price.output, out),
+    )
+
+
+def _times(price: float | None, factor: float) -> float | None:
+    return None if price is None else price * factor
+
+
+def bill(
+    profile: ModelProfile, tokens: Bill, at: float, *, batch: bool = False, us: bool = False, fast: bool = False
+) -> float | None:
+    """Dollars for one request, with the arguments of `rates`; None where no price is known."""
+    found = rates(profile, tokens.prompt, at, batch=batch, us=us, fast=fast)
+    return None if found is None else found.dollars(tokens)

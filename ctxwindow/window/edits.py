@@ -183,12 +183,19 @@ class ClearToolUses:
             wanted.append(call)
         tally, places = self._sums[-1], []
         for at, position, before, full in wanted:
-            rest = size_block(cleared_form(full), self._profile).count
+            rest = self._rest(full, before.count)
             if rest.tokens < before.count.tokens:
                 tally = tally.plus(before, rest)
                 places.append((at, position))
         self.uses.append(tuple(places))
         self._sums.append(msgspec.structs.replace(tally, number=tally.number + bool(places)))
+
+    def _rest(self, block: Mapping[str, Any], size: Count) -> Count:
+        """What stays of a block that has a size among its neighbours: that, less what its content is alone."""
+        whole, left = (size_block(form, self._profile).count for form in (block, cleared_form(block)))
+        gone = whole.tokens - left.tokens
+        low = max(0, size.low - gone)
+        return Count(tokens=max(0, size.tokens - gone), low=low, high=max(low, size.high - gone), exact=size.exact)
 
     def _clears_input(self, name: object) -> bool:
         return self._inputs is True or (isinstance(self._inputs, (list, tuple)) and name in self._inputs)

@@ -56,6 +56,9 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     cost_cold: float | None
     change: Change | None
     """None: the prompt only grew."""
+    pays_back: int | None = None
+    """Sends, this one the first of them, after which it has cost no more than as many of the request before would have,
+    each `age` seconds after the other; None: never, or no price is known."""
 
     @property
     def cache_lost(self) -> int:
@@ -101,6 +104,10 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     def _cost_line(self) -> str:
         if self.cost_warm is None or self.cost_cold is None:
             return "Cost: no price is known."
-        return (
-            f"Cost of the prompt: ${self.cost_warm:.6f} with the cache as it is, ${self.cost_cold:.6f} with a cold one."
+        line = (
+            f"Cost of the prompt: ${self.cost_warm:.6f} with the cache as it is, ${self.cost_cold:.6f} with a cold one"
         )
+        if self.change is None or self.tokens >= self.tokens_before:
+            return f"{line}."
+        pays = "never" if self.pays_back is None else f"after {self.pays_back:,} of such sends"
+        return f"{line}; it pays back {pays}."

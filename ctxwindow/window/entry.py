@@ -12,7 +12,8 @@ from ctxwindow.record.blocks import block_type, blocks_of, result_id
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.rules.view import plain
 from ctxwindow.window.edits import Clearable
-from ctxwindow.window.sizes import MessageSize, size_message
+from ctxwindow.window.reply import Billed, billed_size
+from ctxwindow.window.sizes import START, Before, MessageSize, size_message
 
 __all__ = ["Entry", "entry_for", "loads"]
 
@@ -26,6 +27,8 @@ class Entry(msgspec.Struct, frozen=True):
     """As it came; shared, never changed."""
     size: MessageSize
     role: str
+    after: Before
+    """What stands before the message after it."""
     turn_start: bool
     scoped: bool = False
     """A turn-scoped system message (SYS-07)."""
@@ -57,7 +60,8 @@ def entry_for(
     message: Mapping[str, Any],
     profile: ModelProfile,
     *,
-    thinking: int | None = None,
+    before: Before | None = None,
+    billed: Billed | None = None,
     out: Mapping[int, str] = _NONE,
 ) -> Entry:
     """The ledger entry of one message on a model.
@@ -65,7 +69,8 @@ def entry_for(
     Args:
         message: as it is sent.
         profile: the model.
-        thinking: as in `size_message`.
+        before: what stands before it; None: a message of the other role.
+        billed: of a reply, what its usage said of it.
         out: place -> rule of blocks that the server is known to leave out, such as thinking that this model cannot
             read (BIND-02).
     """
@@ -83,9 +88,13 @@ def entry_for(
         ):
             by_code.append(str(block.get("id")))
     out.update(dict.fromkeys(range(restart or 0), "CMP-02"))
+    if restart is not None:
+        before = START._replace(forced=before is not None and before.forced)
+    size = size_message(message, profile, before=before, thinking=billed.thinking if billed is not None else None)
     return Entry(
         message=message,
-        size=size_message(message, profile, thinking=thinking),
+        size=billed_size(size, billed) if billed is not None else size,
+        after=(before or START).then(message),
         role=str(message.get("role")),
         turn_start=is_turn_start(message),
         scoped=message.get("role") == "system" and message.get("clear_at") == "next_user_message",

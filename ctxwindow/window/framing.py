@@ -1,77 +1,156 @@
-"""What the API adds around content: tokens of frames, by tokenizer generation.
+"""What the API adds around content: tokens of frames, by tokenizer generation and model.
 
-No page documents these numbers. They are read off recorded requests: the prompt size the API reported minus
-the exact tokens of the texts inside. Evidence: 1,481 steps of recorded Claude Code sessions (v3 models) whose
-appended blocks are known, least absolute deviations; and single-message requests of many client libraries.
-Half of the steps come out within one token; steps with text that the client does not record come out low.
-Finer structure per model is a matter of its own and not claimed here.
+No page documents these numbers. `python -m benchmarks.framing` derives each from recorded requests, as what is left of
+the prompt size that the API reported once everything else is counted, and keeps it in `framing.json` with the pairs,
+models and client libraries that agree and those that do not. A constant of which no recording tells, or where they
+contradict each other, has a note there that says so.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from pkgutil import get_data
 
 import msgspec
 
+from ctxwindow.catalog import ModelProfile
+from ctxwindow.errors import HistoryError
 from ctxwindow.window.tokens import Count, Tokenizer
 
-__all__ = ["FRAMES", "Frame", "exactly", "roughly", "thinking_overhead"]
+__all__ = ["Evidence", "Finding", "Frame", "Framing", "exactly", "frame_of", "packaged_framing", "roughly"]
 
 
-class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens around each part of a request."""
+class Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Tokens around each part of a request on one model."""
 
-    request: int
-    """Once a request, before the first message's own frame."""
-    message: int
-    """Each message."""
-    text: int
-    """Each text block after the first of its message."""
-    thinking: int
-    """Each thinking block."""
-    call: int
-    """Each tool call, beside its name, parameter names and values."""
-    parameter: int
-    """Each parameter of a call, beside its name and value."""
-    result: int
-    """Each tool result, beside its content."""
-    error: int
-    """A result with `is_error: true`."""
-    image: int
+    request: int = 0
+    """Once a request."""
+    user: int = 0
+    """A user message, with the opening of the answer to it."""
+    assistant_first: int = 0
+    """An assistant message with nothing before it."""
+    system_message: int = 0
+    """A `system` message inside the conversation (SYS-01)."""
+    joined: int = 0
+    """A message after one of the same role (TOK-24)."""
+    after_results: int = 0
+    """The break after the results of a round, in whose place a text of the user opens a message of its own."""
+    first_section: int = 0
+    """The system section where it has no tools; the published prompts of tools hold it already."""
+    section: int = 0
+    """Each further part of the system section: tools, system prompt, thinking setting, output schema."""
+    tool_prompt: int = 0
+    """The prompt that any tool adds where none is published, or the published one is another; 0: as published."""
+    forced_tool_prompt: int = 0
+    """The same where a call is forced."""
+    tool_reference: int = 0
+    """Each reference that brings a deferred tool in, beside its definition."""
+    named_tool: int = 0
+    """`tool_choice` of type `tool`, beside the name and the published prompt of forced calls."""
+    single_call: int = 0
+    """`disable_parallel_tool_use` where calls are not forced: their prompt is shorter."""
+    single_forced_call: int = 0
+    """`disable_parallel_tool_use` with a named tool."""
+    thinking_enabled: int = 0
+    """`thinking` of type `enabled`."""
+    thinking_adaptive: int = 0
+    """`thinking` of type `adaptive`, with what parts it from the rest."""
+    task_budget: int = 0
+    """`output_config.task_budget` (TB-01)."""
+    schema: int = 0
+    """`output_config.format`, beside its schema."""
+    thinking: int = 0
+    """Each thinking block that is replayed."""
+    thinking_before_text: int = 0
+    """The break between a thinking block and text."""
+    calls: int = 0
+    """Each run of calls with its results, beyond their markup."""
+    compaction: int = 0
+    """A compaction block, beside its summary and the opening of a conversation."""
+    image: int = 0
     """Each image, beside its patches."""
-    tool: int
-    """Each custom tool definition, beside its JSON object."""
+    image_in_result: int = 0
+    """A tool result that holds an image or a document, beside what these are elsewhere."""
+    block_beside_image: int = 0
+    """Each further block in such a result."""
+    document_in_result: int = 0
+    """A tool result that is nothing but a document."""
+    patch_step: int = 1
+    """Patches are counted in multiples of this along each edge."""
+    document: int = 0
+    """Each document of plain text."""
+    pdf: int = 0
+    """Each page of a PDF, beside its text and picture."""
+    search_result: int = 0
+    """Each search result, beside its title, source and text."""
+    citations: int = 0
+    """Once, where a document may be cited (CTX-15)."""
+    sentence: int = 0
+    """Each sentence of a document that may be cited."""
 
 
-_V3 = Frame(
-    request=4,  # one user message costs its text + 7 = 4 + 3
-    message=3,  # user-assistant-user costs 13 = 4 + 3 x 3
-    text=1,
-    thinking=15,
-    call=24,  # a call and its result cost 40 to 43 beside names, parameters and texts; the split is a guess
-    parameter=14,
-    result=17,
-    error=7,
-    image=3,  # 166x282 alone: 76 = 66 + 7 + 3
-    tool=6,
-)
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The recordings that tell a constant."""
 
-FRAMES: dict[Tokenizer, Frame] = {
-    "v3": _V3,
-    # Opus 4.7: a single message costs its text + 11; from Opus 4.8 on, + 6, and + 4 for the next pair.
-    # The frames of calls and results are carried over from v3: too few recordings to fit them alone.
-    "v4.7": msgspec.structs.replace(_V3, request=8),
-    "v4.8": msgspec.structs.replace(_V3, request=4, message=2),
-}
+    pairs: int
+    """Recorded requests that this constant is part of and whose other parts are all known."""
+    agree: int
+    """Those that come out to the token with it."""
+    models: tuple[str, ...]
+    """Models among those that agree."""
+    clients: tuple[str, ...]
+    """Repositories of the client libraries among them."""
 
 
-def thinking_overhead(thinking: Any, *, manual: bool) -> int:
-    """Tokens that a `thinking` setting adds: 28 to 30 recorded for `enabled` on 34 requests of v3 models.
+class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One constant."""
 
-    `adaptive` added 17 on Opus 4.6 (2 requests) and 0 or 1 elsewhere (7): taken as 0, inside the bounds.
+    tokens: int
+    evidence: Evidence | None = None
+    """None: no recording tells it."""
+    note: str = ""
+
+
+class Framing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The contents of `framing.json`."""
+
+    about: str
+    tokenizers: dict[Tokenizer, dict[str, Finding]]
+    """Tokenizer generation -> field of `Frame` -> finding."""
+    models: dict[str, dict[str, Finding]]
+    """Model -> field -> finding, where it differs from its generation."""
+
+    def frame(self, tokenizer: Tokenizer, model: str) -> Frame:
+        """The constants that hold for a model."""
+        found = {**self.tokenizers[tokenizer], **self.models.get(model, {})}
+        return msgspec.convert({name: finding.tokens for name, finding in found.items()}, Frame)
+
+
+@functools.cache
+def packaged_framing() -> Framing:
+    """The findings that are shipped.
+
+    Raises:
+        HistoryError: the installed package lacks its data file.
     """
-    kind = thinking.get("type") if isinstance(thinking, dict) else None
-    return 29 if kind == "enabled" and manual else 0
+    try:
+        return msgspec.json.decode(get_data("ctxwindow.window", "framing.json") or b"", type=Framing)
+    except (OSError, msgspec.DecodeError) as error:
+        raise HistoryError(
+            "the framing data of the installed package cannot be read.",
+            path="ctxwindow/window/framing.json",
+            remedy="Reinstall ctxwindow.",
+        ) from error
+
+
+def frame_of(profile: ModelProfile) -> Frame:
+    """The constants of a model, or of its tokenizer generation where nothing else is known."""
+    return _frame(profile.tokenizer, profile.id)
+
+
+@functools.lru_cache(maxsize=256)
+def _frame(tokenizer: Tokenizer, model: str) -> Frame:
+    return packaged_framing().frame(tokenizer, model)
 
 
 def exactly(tokens: int) -> Count:
@@ -81,5 +160,5 @@ def exactly(tokens: int) -> Count:
 
 def roughly(tokens: int, spread: float = 0.15, slack: int = 2) -> Count:
     """A count of structure that is estimated: `tokens` with `spread` either way and `slack` more."""
-    width = round(tokens * spread) + slack
-    return Count(tokens=tokens, low=max(0, tokens - width), high=tokens + width, exact=False)
+    width = round(abs(tokens) * spread) + slack
+    return Count(tokens=tokens, low=tokens - width, high=tokens + width, exact=False)

@@ -15,12 +15,18 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.window.clearing import Clearing, ClearingMark
 from ctxwindow.window.edits import Cleared, less
 from ctxwindow.window.entry import Entry, loads
+from ctxwindow.window.fixed import Fixed
+from ctxwindow.window.learning import NOTHING_LEARNED, Learning
 from ctxwindow.window.listing import Listing
-from ctxwindow.window.sizes import CATEGORIES, ZERO, Category, Fixed, MessageSize
+from ctxwindow.window.reply import Billed, billed_size
+from ctxwindow.window.sizes import CATEGORIES, START, ZERO, Before, Category, MessageSize, forces
 from ctxwindow.window.tokens import Count
+from ctxwindow.window.total import Total, minus
 from ctxwindow.window.window import Source, Window
 
 __all__ = ["Ledger", "Mark"]
+
+_THINKING = ("thinking", "redacted_thinking")
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,20 +43,9 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     by_code: int
     left_out: dict[str, int]
     counted: Count
-    total: Count
+    total: Total
     pinned: tuple[Cleared, ...]
-    source: Source
     clearing: ClearingMark
-
-
-def _minus(left: Count, right: Count) -> Count:
-    """`left - right`, with the doubt of both."""
-    return Count(
-        tokens=left.tokens - right.tokens,
-        low=left.low - right.high,
-        high=left.high - right.low,
-        exact=left.exact and right.exact,
-    )
 
 
 def _freed(cleared: tuple[Cleared, ...]) -> Count:
@@ -65,13 +60,21 @@ class Ledger:
         fixed: the sizes of system, tools and overheads.
         total: tokens in the window, with bounds.
         source: how the total is known.
+        learning: what exact sizes have taught about the estimates so far.
     """
 
-    def __init__(self, profile: ModelProfile, fixed: Fixed, settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        profile: ModelProfile,
+        fixed: Fixed,
+        settings: Mapping[str, Any] | None = None,
+        learning: Learning | None = None,
+    ) -> None:
         """`settings`: the request's other fields, of which `context_management` bears on the totals."""
         self.profile = profile
         self.fixed = fixed
         self.entries: list[Entry] = []
+        self._first = START._replace(forced=forces(settings or {}))
         self._clearing = Clearing(settings or {}, profile)
         self._strips = profile.thinking.prior_turns == "last_turn_only" and not self._clearing.rules_thinking
         self._deferred = {name: (index, count) for name, index, count in fixed.deferred}
@@ -85,10 +88,15 @@ class Ledger:
         self._by_code: dict[str, None] = {}  # ids of calls that code made
         self._left_out: dict[str, int] = {}
         self._counted = fixed.count
-        self._total = fixed.count  # with what the edits of `_pinned` clear, and nothing else, taken out
+        # With what the edits of `_pinned` clear, and nothing else, taken out.
+        self._total = Total(base=fixed.count, learning=learning or NOTHING_LEARNED)
         self._pinned: tuple[Cleared, ...] = ()
         self._cleared: tuple[Cleared, ...] = ()
-        self.source: Source = "estimated"
+
+    @property
+    def before(self) -> Before:
+        """What stands before the next message."""
+        return self.entries[-1].after if self.entries else self._first
 
     def add(self, entry: Entry) -> None:
         """Count one more message, and take out what it ends: thinking of the turn before, scoped reminders."""
@@ -115,7 +123,10 @@ class Ledger:
             self._load(entry)
         if self._clearing:
             self._clearing.add(index, entry.clearable)
-            self._cleared = self._clearing.cleared(self._total.tokens + _freed(self._pinned).tokens)
+            self._clear()
+
+    def _clear(self) -> None:
+        self._cleared = self._clearing.cleared(self._total.count.tokens + _freed(self._pinned).tokens)
 
     def _restart(self) -> None:
         """A compaction block: nothing before it is in the window any more (CMP-02), and no exact size holds."""
@@ -125,9 +136,9 @@ class Ledger:
         self._scoped.clear()
         self._loaded = {}
         self._left_out = {"CMP-02": self._sent} if self._sent else {}
-        self._counted = self._total = self.fixed.count
+        self._counted = self.fixed.count
+        self._total = Total(base=self.fixed.count, learning=self.learning)
         self._pinned = ()
-        self.source = "estimated"
         self._clearing.restart()
 
     def _without_results_of_code(self, entry: Entry) -> Entry:
@@ -150,7 +161,7 @@ class Ledger:
                 self._by[category] = self._by[category] + count
         self._frames = self._frames + size.frame
         self._counted = self._counted + size.count
-        self._grow(size.count)
+        self._total = self._total.with_more(size.count)
 
     def _load(self, entry: Entry) -> None:
         """A deferred tool is rendered, and counts, from where the conversation first names it (TOOL-20)."""
@@ -162,27 +173,22 @@ class Ledger:
             self._loaded[name] = index
             self._by["tools"] = self._by["tools"] + count
             self._counted = self._counted + count
-            self._grow(count)
+            self._total = self._total.with_more(count)
 
     def _take_out(self, rule: str, count: Count, category: Category) -> None:
         if count.high == 0:
             return
-        self._by[category] = _minus(self._by[category], count)
-        self._counted = _minus(self._counted, count)
+        self._by[category] = minus(self._by[category], count)
+        self._counted = minus(self._counted, count)
         self._note(rule, count.tokens)
-        self._total = _minus(self._total, count)
-        self.source = "estimated" if self.source == "estimated" else "anchored"
+        self._total = self._total.with_less(count)
 
     def _expire(self, size: MessageSize) -> None:
         """A turn-scoped reminder whose turn is over costs nothing, its frame included (SYS-07, TOK-22)."""
-        self._frames = _minus(self._frames, size.frame)
-        self._counted = _minus(self._counted, size.frame)
-        self._total = _minus(self._total, size.frame)
-        self._take_out("SYS-07", _minus(size.count, size.frame), "messages")
-
-    def _grow(self, count: Count) -> None:
-        self._total = self._total + count
-        self.source = "estimated" if self.source == "estimated" else "anchored"
+        self._frames = minus(self._frames, size.frame)
+        self._counted = minus(self._counted, size.frame)
+        self._total = self._total.with_less(size.frame)
+        self._take_out("SYS-07", minus(size.count, size.frame), "messages")
 
     def _note(self, rule: str, tokens: int) -> None:
         if tokens:
@@ -190,13 +196,35 @@ class Ledger:
 
     @property
     def total(self) -> Count:
-        """Tokens in the window, with bounds."""
+        """Tokens in the window, with bounds that hold a doubtful size too."""
+        return self._total.bounded(self.believed)
+
+    @property
+    def believed(self) -> Count:
+        """Tokens in the window, with bounds, whatever was reported and is not believed."""
+        total = self._total.count
         if not self._clearing:
-            return self._total
+            return total
         pinned, cleared = _freed(self._pinned), _freed(self._cleared)
         if cleared.tokens < pinned.tokens:
-            return self._total + less(pinned, cleared)
-        return _minus(self._total, less(cleared, pinned))
+            return total + less(pinned, cleared)
+        return minus(total, less(cleared, pinned))
+
+    @property
+    def source(self) -> Source:
+        """How the total is known."""
+        return self._total.source
+
+    @property
+    def learning(self) -> Learning:
+        """What exact sizes have taught about the estimates so far."""
+        return self._total.learning
+
+    @property
+    def tools(self) -> int:
+        """Tokens of the tools in the window, with the prompt that they bring (TOOL-14)."""
+        prompt = sum(count.tokens for name, count in self.fixed.overheads if name == "tool prompt")
+        return self._by["tools"].tokens + sum(count.tokens for count in self.fixed.tools) + prompt
 
     @property
     def cleared(self) -> tuple[Cleared, ...]:
@@ -219,7 +247,6 @@ class Ledger:
             counted=self._counted,
             total=self._total,
             pinned=self._pinned,
-            source=self.source,
             clearing=self._clearing.mark(),
         )
 
@@ -238,20 +265,67 @@ class Ledger:
         self._counted = mark.counted
         self._total = mark.total
         self._pinned = mark.pinned
-        self.source = mark.source
         self._clearing.rollback(mark.clearing)
-        self._cleared = self._clearing.cleared(self._total.tokens + _freed(self._pinned).tokens)
+        self._clear()
 
-    def anchor(self, tokens: int) -> None:
-        """Pin the exact size of everything added so far, as it is after all edits."""
-        self._total = Count(tokens=tokens, low=tokens, high=tokens, exact=True)
+    def anchor(self, tokens: int, *, learn: bool = True) -> None:
+        """Pin the exact size of everything added so far, as it is after all edits.
+
+        Args:
+            tokens: the exact size.
+            learn: whether it says how good the estimates were.
+        """
+        if learn:
+            self._total = self._total.taught(tokens, self.total.tokens, whole=self._pinned == self._cleared)
+        self._total = self._total.pinned(tokens)
         self._pinned = self._cleared
-        self.source = "exact"
+
+    def anchor_before(self, tokens: int, place: int, billed: Billed) -> None:
+        """Pin the exact size of everything but the last message's blocks from a place on: what its last sampling read.
+
+        Args:
+            tokens: the exact size.
+            place: of the first block that this sampling wrote.
+            billed: what its usage says of these blocks.
+        """
+        size = self.entries[-1].size
+        # The opening of the message was read too.
+        written = billed_size(MessageSize.of(size.blocks[place:], ZERO), billed)
+        self._total = self._total.pinned(tokens).with_more(written.count)
+        self._pinned = self._cleared
+
+    def drop(self, places: Mapping[int, Mapping[int, str]]) -> None:
+        """Take out thinking that the server says it dropped (TOK-23).
+
+        Args:
+            places: message index -> place -> rule.
+        """
+        for index, found in places.items():
+            entry = self.entries[index] if self._start <= index < len(self.entries) else None
+            if entry is None or self._strips:
+                continue
+            out = dict(entry.out)
+            for place, rule in found.items():
+                block = entry.size.blocks[place] if place < len(entry.size.blocks) else None
+                if block is not None and block.kind in _THINKING and place not in out:
+                    self._take_out(rule, block.count, "thinking")
+                    out[place] = rule
+            self.entries[index] = msgspec.structs.replace(entry, out=out)
+
+    def doubt(self, why: str, reported: int | None) -> None:
+        """Note that a size was reported that is not believed. The totals stand; their bounds hold that size too.
+
+        Args:
+            why: what contradicts it.
+            reported: the size; None where the window cannot have it.
+        """
+        self._total = self._total.doubtful(why, reported - self.total.tokens if reported is not None else 0)
 
     @property
     def unexplained(self) -> int:
-        """What the total differs by from the sum of the counted parts; 0 before the first anchor."""
-        return self.total.tokens - self._counted.tokens + _freed(self._cleared).tokens
+        """What an exact size differed by from the sum of the counted parts; 0 before the first anchor."""
+        counted = self._counted.tokens - _freed(self._cleared).tokens
+        return self.total.tokens - counted - self._total.correction
 
     def window(self) -> Window:
         """The totals as they are now; blocks are listed on demand from the entries of now."""
@@ -265,8 +339,8 @@ class Ledger:
             left_out[edit.rule] = edit.tally.whole.tokens
             if edit.tally.rest.tokens:
                 overheads["placeholders"] = edit.tally.rest.tokens
-        if self.unexplained:
-            overheads["unexplained"] = self.unexplained
+        taught = {"correction": self._total.correction, "unexplained": self.unexplained}
+        overheads.update({name: tokens for name, tokens in taught.items() if tokens})
         by["system"] = sum(count.tokens for count in self.fixed.system)
         by["tools"] += sum(count.tokens for count in self.fixed.tools)
         by["overhead"] = sum(overheads.values())
@@ -287,10 +361,11 @@ class Ledger:
             low=max(0, total.low),
             high=total.high,
             source=self.source,
+            doubt=self._total.doubt,
             size=self.profile.window,
             max_output=self.profile.max_output,
             by=by,
             overheads=overheads,
             not_counted=left_out,
-            _list_blocks=listing.blocks,
+            _listed=listing,
         )

@@ -9,7 +9,8 @@ import msgspec
 from ctxwindow.window.clearing import Clearing
 from ctxwindow.window.edits import Cleared
 from ctxwindow.window.entry import Entry
-from ctxwindow.window.sizes import BlockSize, Fixed
+from ctxwindow.window.fixed import Fixed
+from ctxwindow.window.sizes import BlockSize
 from ctxwindow.window.window import BlockCount, Disposition
 
 __all__ = ["Listing"]
@@ -41,9 +42,13 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     clearing: Clearing
     cleared: tuple[Cleared, ...]
 
-    def blocks(self) -> tuple[BlockCount, ...]:
-        """Every block: system, tools, messages."""
-        return (*self._fixed(), *self._messages())
+    def blocks(self, first: int | None = None) -> tuple[BlockCount, ...]:
+        """Every block: system, tools, messages; or with `first` only those of messages from there on."""
+        return (*self._fixed(), *self._messages()) if first is None else tuple(self._messages(first))
+
+    def grew_from(self, earlier: Listing) -> bool:
+        """Whether this is the list of `earlier` and messages at its end, with no other block in place."""
+        return self.entries is earlier.entries and (self.start, self.loaded) == (earlier.start, earlier.loaded)
 
     def _fixed(self) -> Iterator[BlockCount]:
         for index, count in enumerate(self.fixed.system):
@@ -68,12 +73,12 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
                 exact=tokens.exact,
             )
 
-    def _messages(self) -> list[BlockCount]:
-        """From the end backwards, because later messages decide over earlier ones."""
+    def _messages(self, first: int = 0) -> list[BlockCount]:
+        """From the end backwards to `first`, because later messages decide over earlier ones."""
         found: list[BlockCount] = []
         cleared = self.clearing.places(self.cleared)
         later_turn = later_user = False
-        for index in range(self.length - 1, -1, -1):
+        for index in range(self.length - 1, first - 1, -1):
             entry = self.entries[index]
             whole = None
             if index < self.start:

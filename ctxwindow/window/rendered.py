@@ -21,13 +21,21 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.rules.view import plain
 from ctxwindow.window.entry import loads
-from ctxwindow.window.sizes import Fixed, fixed_sizes, size_message
+from ctxwindow.window.fixed import Fixed, fixed_sizes
+from ctxwindow.window.sizes import START, forces, size_message
 
 __all__ = ["SECTIONS", "Piece", "Section", "pieces", "render", "settings_of"]
 
 Section = Literal["tools", "system", "messages"]
 
 SECTIONS: tuple[Section, ...] = ("tools", "system", "messages")
+_PLACES: Mapping[str, Section] = {
+    "sections": "system",
+    "output schema": "system",
+    "task budget": "system",
+    "thinking setting": "messages",
+}
+"""Before which section a hidden prompt stands, if not before all."""
 _WEB_SEARCH = "web_search_"
 
 
@@ -158,7 +166,7 @@ def render(request: Mapping[str, Any], profile: ModelProfile) -> list[Piece]:
             definitions = sizes.brought_in(piece)
             key = _key(piece, [definition for definition, _ in definitions], opens=opens)
             chain.update(len(key).to_bytes(8) + key)
-            tokens = sizes.of(piece, opens=opens, first=not found) + sum(tokens for _, tokens in definitions)
+            tokens = sizes.of(piece, opens=opens) + sum(tokens for _, tokens in definitions)
             found.append(msgspec.structs.replace(piece, key=key, tokens=tokens, prefix=chain.copy().hexdigest()))
     return found
 
@@ -180,8 +188,10 @@ class _Sizes:
         self._fixed: Fixed = fixed_sizes(profile, system=request.get("system"), tools=self._tools, settings=request)
         self._waiting = {name: (self._tools[index], count.tokens) for name, index, count in self._fixed.deferred}
         self._message: Mapping[str, Any] | None = None
+        self._before = START._replace(forced=forces(request))
         self._blocks: list[int] = []
         self._frame = 0
+        self._paid = {"request"}
 
     def brought_in(self, piece: Piece) -> list[tuple[Mapping[str, Any], int]]:
         """Definition and size of each deferred tool that a block is the first to name."""
@@ -190,20 +200,33 @@ class _Sizes:
         names = dict.fromkeys(loads([piece.block]))
         return [self._waiting.pop(name) for name in names if name in self._waiting]
 
-    def of(self, piece: Piece, *, opens: bool, first: bool) -> int:
-        """Tokens of a piece. Hidden prompts stand before the first (TOOL-14).
+    def _hidden(self, section: Section) -> int:
+        """Hidden prompts that stand before a piece: each before the first of the section that a change of its setting
+        invalidates (CACHE-11), the prompt of tools before all (TOOL-14).
+        """
+        reached = SECTIONS.index(section)
+        found = 0
+        for name, count in self._fixed.overheads:
+            if name not in self._paid and SECTIONS.index(_PLACES.get(name, "tools")) <= reached:
+                self._paid.add(name)
+                found += count.tokens
+        return found
+
+    def of(self, piece: Piece, *, opens: bool) -> int:
+        """Tokens of a piece, with the hidden prompts before it.
 
         The frame of the request stands behind the last, where the reply begins: of 20 recorded requests with a
         breakpoint on their last block, none had less than 3 tokens left uncached.
         """
-        around = sum(count.tokens for name, count in self._fixed.overheads if name != "request") if first else 0
+        around = self._hidden(piece.section)
         place = int(piece.path.rpartition(".")[2])
         if piece.section == "tools":
             return around + self._fixed.tools[place].tokens
         if piece.message is None:
             return around + self._fixed.system[place].tokens
         if piece.message is not self._message:
-            size = size_message(piece.message, self._profile)
+            size = size_message(piece.message, self._profile, before=self._before)
+            self._before = self._before.then(piece.message)
             self._message, self._blocks = piece.message, [block.count.tokens for block in size.blocks]
             self._frame = size.frame.tokens
         return around + self._blocks[place] + (self._frame if opens else 0)

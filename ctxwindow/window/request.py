@@ -9,8 +9,9 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.rules.view import plain
 from ctxwindow.window.countable import countable
 from ctxwindow.window.entry import entry_for
+from ctxwindow.window.fixed import fixed_sizes
+from ctxwindow.window.learning import Learning
 from ctxwindow.window.ledger import Ledger
-from ctxwindow.window.sizes import fixed_sizes
 from ctxwindow.window.window import Window
 
 __all__ = ["count", "ledger_of", "open_ledger"]
@@ -47,12 +48,27 @@ def ledger_of(
     ledger = open_ledger(profile, request)
     messages: Sequence[Any] = request.get("messages") or ()
     for index, message in enumerate(messages):
-        ledger.add(entry_for(plain(message), profile, out=(out or {}).get(index, {})))
+        ledger.add(entry_for(plain(message), profile, before=ledger.before, out=(out or {}).get(index, {})))
     return ledger
 
 
-def open_ledger(profile: ModelProfile, request: Mapping[str, Any], *, unseen: int = 0, learned: int = 0) -> Ledger:
-    """A ledger for the request's system, tools and settings, with no message yet."""
+def open_ledger(
+    profile: ModelProfile,
+    request: Mapping[str, Any],
+    *,
+    unseen: int = 0,
+    learned: int = 0,
+    learning: Learning | None = None,
+) -> Ledger:
+    """A ledger for the request's system, tools and settings, with no message yet.
+
+    Args:
+        profile: the model.
+        request: as for `count`; its messages are left out.
+        unseen: as in `fixed_sizes`.
+        learned: as in `fixed_sizes`.
+        learning: what the conversation has taught about estimates so far.
+    """
     settings = {key: value for key, value in request.items() if key not in _OWN}
     fixed = fixed_sizes(
         profile,
@@ -62,4 +78,4 @@ def open_ledger(profile: ModelProfile, request: Mapping[str, Any], *, unseen: in
         unseen=unseen,
         learned=learned,
     )
-    return Ledger(profile, fixed, settings)
+    return Ledger(profile, fixed, settings, learning)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -39,6 +38,16 @@ class BlockCount(msgspec.Struct, frozen=True, kw_only=True):
     exact: bool
 
 
+class Listed(Protocol):
+    """Lists the blocks of a window, which costs what it lists."""
+
+    def blocks(self, first: int | None = None) -> tuple[BlockCount, ...]:
+        """Every block; or with `first` only those of messages from there on."""
+
+    def grew_from(self, earlier: Any) -> bool:
+        """Whether this is the list of `earlier` and messages at its end, with nothing before them changed in place."""
+
+
 @dataclass(frozen=True)
 class Window:
     """What one request occupies, in tokens.
@@ -57,11 +66,14 @@ class Window:
     by: dict[str, int]
     """Tokens by category: system, tools, messages, thinking, images, documents, overhead."""
     overheads: dict[str, int]
-    """Named parts of `by["overhead"]`: frames, tool prompt; `placeholders`, what stands for cleared blocks; and
-    `unexplained`, what an exact size differs by from the sum of the parts (it may be negative)."""
+    """Named parts of `by["overhead"]`: frames, tool prompt; `placeholders`, what stands for cleared blocks;
+    `unexplained`, what an exact size differs by from the sum of the parts; and `correction`, by how much what earlier
+    sizes taught moves the estimates since (these two may be negative)."""
     not_counted: dict[str, int]
     """Rule id -> tokens that are sent or recorded but do not count."""
-    _list_blocks: Callable[[], tuple[BlockCount, ...]] = field(repr=False, compare=False)
+    _listed: Listed = field(repr=False, compare=False)
+    doubt: str | None = None
+    """Why the size that was last reported is not believed, or None. The bounds hold that size too, where it can be."""
 
     @property
     def free(self) -> int:
@@ -71,7 +83,15 @@ class Window:
     @property
     def blocks(self) -> tuple[BlockCount, ...]:
         """Every block with its disposition. Listed on demand: it costs the length of the wire."""
-        return self._list_blocks()
+        return self._listed.blocks()
+
+    def blocks_from(self, message: int) -> tuple[BlockCount, ...]:
+        """The blocks of messages from an index on: it costs those messages."""
+        return self._listed.blocks(message)
+
+    def grew_from(self, earlier: Window) -> bool:
+        """Whether all that counted in an earlier window of the same wire counts in this one too, at the same place."""
+        return self.not_counted == earlier.not_counted and self._listed.grew_from(earlier._listed)
 
     def as_dict(self, *, blocks: bool = False) -> dict[str, Any]:
         """The documented JSON form of `ctxwindow count`."""
@@ -81,6 +101,7 @@ class Window:
             "low": self.low,
             "high": self.high,
             "source": self.source,
+            "doubt": self.doubt,
             "window": self.size,
             "max_output": self.max_output,
             "free": self.free,

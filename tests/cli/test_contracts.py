@@ -31,6 +31,7 @@ def keys(value: Any, path: str = "") -> Iterator[str]:
 def forms(tmp_path: Path) -> dict[str, list[Any]]:
     """What the commands print for inputs that between them show every key."""
     file = session(tmp_path / "s.jsonl", usage={"input_tokens": 900, "output_tokens": 5})
+    compacted = write_rows(tmp_path / "c.jsonl", summarized(file))
     thought = [
         {"role": "user", "content": [text("One."), {"type": "image", "source": {"type": "url", "url": "x"}}]},
         {"role": "assistant", "content": [thinking("a"), text("Two.")]},
@@ -49,12 +50,31 @@ def forms(tmp_path: Path) -> dict[str, list[Any]]:
             run("check", file, "--json").json,
             run("check", hopeless, "--fix", tmp_path / "fixed.json", "--json").json,
         ],
-        "inspect": [run("inspect", file, "--forecast", "--json").json],
+        "inspect": [
+            run("inspect", file, "--forecast", "--json").json,
+            run("inspect", compacted, "--cost", "--blocks", "--json").json,
+            run("inspect", session(tmp_path / "t.jsonl"), "--forecast", "--json").json,
+        ],
         "replay": [
             run("replay", file, "--window", "14000", "--json").json,
             run("replay", write(tmp_path / "b.json", body()), "--window", "9", "--json").json,
         ],
     }
+
+
+def summarized(file: Path) -> list[dict[str, Any]]:
+    """The rows of a session that its client compacted in its middle, with a usage that leaves something out."""
+    found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    half = next(place for place, row in enumerate(found) if place > len(found) // 2 and row["type"] == "user")
+    found[half]["isCompactSummary"] = True
+    found[half]["message"]["content"] = "A summary."
+    found[1]["message"]["usage"] = {"output_tokens": 3}
+    return found
+
+
+def write_rows(path: Path, lines: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in lines), encoding="utf-8")
+    return path
 
 
 def held(found: list[Any], documented: dict[str, str]) -> None:

@@ -104,11 +104,11 @@ def test_shipped_exchanges_are_diverse() -> None:
 def test_the_figures_by_hand() -> None:
     def row(counted: int, *, spread: int = 0) -> Judged:
         return Judged(
-            1_000, counted, counted - spread, counted + spread, "m", "v3", frozenset({"text only"}), (), "here"
+            1_000, counted, counted - spread, counted + spread, "m", "v3", frozenset({"text only"}), (), "here", {}
         )
 
     found = score([row(1_000), row(1_005, spread=5), row(985, spread=5), row(900, spread=50)])
-    assert found == pytest.approx((4, 0.25, 0.5, 0.75, 0.01, 0.1, 0.5, 0.01))
+    assert found == pytest.approx((4, 0.25, 0.5, 0.75, 0.01, 0.1, 0.1, 0.5, 0.01))
     assert row(985).error == -0.015
     assert features_of([]) == features_of(["system", "multi_message"]) == {"text only"}
     assert features_of(["tools", "thinking:adaptive", "system"]) == {"tools", "thinking"}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from ctxwindow.transcripts import read
 from ctxwindow.transcripts.inspect import Inspection, accuracy, inspect
+from ctxwindow.window.tokens import have_exact
 from tests.conformance.laws import hold
 from tests.driver import FAMILIES
 
@@ -56,24 +58,45 @@ def test_a_recorded_session_is_replayed_within_the_laws(path: Path) -> None:
         hold(session, thread)
 
 
+class Floor(NamedTuple):
+    """Errors as shares of the actual size that must not be passed, and the share that must lie inside its bounds."""
+
+    median: float
+    p95: float
+    inside: float
+    width: float
+    """Of the bounds, the median."""
+
+
+EXACT = have_exact()
+# 2026-11-26, 3,416 forecasts; and 261 of the shipped sessions. With ctok (Python 3.12) and by the estimator (3.11).
+RECORDED_FLOOR = Floor(0.00003, 0.0043, 0.96, 0.005) if EXACT else Floor(0.0003, 0.005, 0.97, 0.008)
+SHIPPED_FLOOR = Floor(0.00003, 0.0035, 0.95, 0.005) if EXACT else Floor(0.0003, 0.0055, 0.96, 0.010)
+
+
 def judged(paths: list[Path]) -> list[Inspection]:
     sessions = [read(path) for path in paths]
     return [inspect(session, thread=thread) for session in sessions for thread in session.threads]
 
 
-def assert_forecasts_hold(inspections: list[Inspection], *, at_least: int) -> None:
+def assert_forecasts_hold(inspections: list[Inspection], floor: Floor, *, at_least: int) -> None:
     """Law 12: the error of every forecast that had an anchor, over all sessions together."""
     found = accuracy([row for inspection in inspections for row in inspection.requests])
     assert found.compared >= at_least
     assert found.median is not None
     assert found.p95 is not None
-    assert found.median < 0.005
-    assert found.p95 < 0.03
+    assert found.within_bounds is not None
+    assert found.median <= floor.median
+    assert found.p95 <= floor.p95
+    assert found.within_bounds >= floor.inside
+    compared = [row for inspection in inspections for row in inspection.requests if row.error is not None]
+    widths = [(row.high - row.low) / (row.actual or 1) for row in compared]
+    assert statistics.median(widths) <= floor.width
 
 
 def test_forecasts_of_the_shipped_sessions() -> None:
     inspections = judged(SHIPPED)
-    assert_forecasts_hold(inspections, at_least=200)
+    assert_forecasts_hold(inspections, SHIPPED_FLOOR, at_least=200)
     assert sum(inspection.compactions for inspection in inspections) == 2
     assert sum(inspection.sidechains > 0 for inspection in inspections) >= 1
     for inspection in inspections:
@@ -87,7 +110,7 @@ def test_forecasts_of_the_shipped_sessions() -> None:
 def test_forecasts_of_all_recorded_sessions(recordings: Path) -> None:
     """Claude Code writes reminders into requests that its files do not hold (some 2 % of these are off by more)."""
     inspections = judged(sorted((recordings / "sessions").rglob("*.jsonl*")))
-    assert_forecasts_hold(inspections, at_least=3_000)
+    assert_forecasts_hold(inspections, RECORDED_FLOOR, at_least=3_000)
     costs = [inspection.cost for inspection in inspections if inspection.cost is not None]
     assert len(costs) == len(inspections)
     assert statistics.median(costs) > 0

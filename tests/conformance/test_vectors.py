@@ -62,45 +62,42 @@ WEATHER = {
 }
 
 
-def test_v_tok_1() -> None:
-    """V-TOK-1: the documentation says 14 for Opus 5. We count that for the tokenizer before; Opus 5's frame makes it 19.
+DOCUMENTED = "claude-3-7-sonnet-20250219"
+"""The model of V-TOK-1, 1b and 1e: the page has put newer names over the numbers since, but these stayed, and on this
+one alone all three come out to the token."""
 
-    Recorded requests of that family have a frame of 6 tokens and a larger text, so that 14 is taken to be older.
-    """
+
+def is_documented(counted: ctxwindow.Window, tokens: int) -> bool:
+    """To the token where texts are counted exactly, else within the bounds."""
+    return counted.tokens == tokens if have_exact() else counted.low <= tokens <= counted.high
+
+
+def test_v_tok_1() -> None:
+    """V-TOK-1: 14 tokens."""
     request = {"system": "You are a scientist", "messages": [{"role": "user", "content": "Hello, Claude"}]}
-    older = ctxwindow.count(request, model="claude-sonnet-4-6")
-    newer = ctxwindow.count(request, model="claude-opus-5")
-    assert older.low <= 14 <= older.high
-    assert newer.tokens == 19
-    if have_exact():
-        assert older.tokens == 14
+    assert is_documented(ctxwindow.count(request, model=DOCUMENTED), 14)
+    assert ctxwindow.count(request, model="claude-opus-5").tokens == 20  # recorded frames of that generation
 
 
 def test_v_tok_1b() -> None:
-    """V-TOK-1b: the documentation says 403 for a tool on Opus 5, and 286 of it is the tool prompt (PRICE-08)."""
+    """V-TOK-1b: 403 tokens with a tool (PRICE-08)."""
     asked = {"role": "user", "content": "What's the weather like in San Francisco?"}
-    counted = ctxwindow.count(body(asked, model="claude-opus-5", tools=[WEATHER]))
-    assert abs(counted.tokens - 403) <= 5  # 1.2 %: with and without ctok we count 398 and 399
-    profile = resolve("claude-opus-5")
-    assert profile.tool_prompt.auto_none == 286
+    counted = ctxwindow.count({"messages": [asked], "tools": [WEATHER]}, model=DOCUMENTED)
+    assert is_documented(counted, 403)
 
 
 def test_v_tok_1e() -> None:
-    """V-TOK-1e: the documentation says 88 on Sonnet 4.6, which counts earlier thinking; its words say it does not.
-
-    We count 92 to 94 with the thinking and 60 without: the page's own number speaks for RET-01 (TOK-19).
-    """
+    """V-TOK-1e: 88 tokens. Earlier thinking is not among them, as the page says and as this model keeps none (TOK-19);
+    on a model that keeps it the same request is larger (RET-01)."""
     text = "This is a nice number theory question. Let's think about it step by step..."
     thought = {"type": "thinking", "thinking": text, "signature": "EuYBCkQYAiJA"}
     asked = {"role": "user", "content": "Are there an infinite number of prime numbers such that n mod 4 == 3?"}
     proof = {"role": "user", "content": "Can you write a formal proof?"}
     answer = "Yes, there are infinitely many prime numbers p such that p mod 4 = 3..."
     manual = {"type": "enabled", "budget_tokens": 16_000}
-    counted = ctxwindow.count(body(asked, said(answer, thought), proof, model="claude-sonnet-4-6", thinking=manual))
-    without = ctxwindow.count(body(asked, said(answer), proof, model="claude-sonnet-4-6", thinking=manual))
-    assert abs(counted.tokens - 88) <= 6
-    assert counted.low <= 88 <= counted.high
-    assert without.tokens <= 61
+    request = {"messages": [asked, said(answer, thought), proof], "thinking": manual}
+    assert is_documented(ctxwindow.count(request, model=DOCUMENTED), 88)
+    assert ctxwindow.count(request, model="claude-sonnet-4-6").tokens > 88 + 20
 
 
 def test_v_tok_2() -> None:

@@ -6,6 +6,7 @@ Laws 10, 11 and 12 have tests of their own elsewhere or come with what they are 
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import json
 import subprocess
@@ -23,8 +24,11 @@ from ctxwindow.record import Prefix, decode_event, encode_event
 from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.rules import View, cuts, find_violations, prefix_report
-from ctxwindow.window import size_message
-from tests.driver import FAMILIES, Case, Run, Sent, cases, fixed_tokens, is_dead, run
+from ctxwindow.testing import Step
+from ctxwindow.tiers.wire import sendable
+from ctxwindow.window import Billed, entry_for, size_message
+from ctxwindow.window.sizes import START, Before
+from tests.driver import FAMILIES, OUTPUT, Case, Run, Sent, cases, fixed_tokens, is_dead, run
 
 MORE = settings(max_examples=50)
 """For laws that only a few conversations put to the test."""
@@ -378,10 +382,27 @@ def test_law_9_a_reply_pins_the_size(case: Case) -> None:
     for sent in result.sends:
         if sent.exact is None or sent.after is None:
             continue
-        step = case.steps[sent.record]
-        came = 0 if is_dead(step) else size_message(step.message, profile).count.tokens
-        assert sent.after.tokens == sent.exact + came
-        assert sent.after.source == ("exact" if is_dead(step) else "anchored")
+        step, after = case.steps[sent.record], sent.after
+        if after.doubt is not None:
+            # What is not believed is a bound all the same, where the window can have it.
+            assert after.low <= after.tokens <= after.high
+            assert after.source != "exact"
+            continue
+        if is_dead(step):
+            assert (after.tokens, after.source) == (sent.exact, "exact")
+            continue
+        before = functools.reduce(Before.then, sent.send.request["messages"], START)
+        came = entry_for(step.message, profile, before=before, billed=_billed(case, step)).size.count
+        assert sent.exact + came.low <= after.tokens <= sent.exact + came.high
+        assert after.source == "anchored"
+
+
+def _billed(case: Case, step: Step) -> Billed | None:
+    """What the driver's usage says of a reply that goes out as it came; of a forced call it is not the whole."""
+    choice = case.settings.get("tool_choice", {}).get("type")
+    if choice in ("any", "tool") or sendable(step.message) != step.message:
+        return None
+    return Billed(output=OUTPUT, cut=step.stop_reason == "max_tokens")
 
 
 @pytest.mark.slow

@@ -126,6 +126,6 @@ def test_what_the_server_adds_is_learnt_from_the_usage() -> None:
     """EDIT-09: a warning whose size is not documented counts once a usage has told the whole."""
     profile = resolve(MODEL)
     followed = open_ledger(profile, {})
-    followed.add(entry_for(HI, profile))
+    followed.add(entry_for(HI, profile, before=followed.before))
     followed.anchor(followed.total.tokens + 70)
     assert followed.window().overheads["unexplained"] == 70

@@ -77,13 +77,13 @@ def test_the_window_is_the_input_and_the_current_turn(model: str, subtracted: bo
     profile = resolve(model)
     followed = open_ledger(profile, {})
     for message in (HI, {"role": "assistant", "content": [long_thought("s"), CALL]}, RESULT):
-        followed.add(entry_for(message, profile))
+        followed.add(entry_for(message, profile, before=followed.before))
     followed.anchor(1_000)
     thinking = followed.window().by["thinking"]
     text = {"role": "assistant", "content": "a"}
     for message in (HI, text):
-        followed.add(entry_for(message, profile))
-    added = size(model, HI, text) - size(model)
+        followed.add(entry_for(message, profile, before=followed.before))
+    added = size(model, HI, text) - size(model) - 1  # the break after the results is made already
     assert followed.total.tokens == 1_000 + added - (thinking if subtracted else 0)
 
 

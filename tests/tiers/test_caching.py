@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ctxwindow.catalog import resolve
 from ctxwindow.tiers.caching import LastSend, forecast, has_markers, mark, prompt_bill
 from ctxwindow.window import Bill
@@ -64,3 +66,15 @@ def test_the_entry_lives_from_the_send_that_wrote_it() -> None:
     assert cost.warm is not None
     assert round(cost.warm, 6) == round((10_000 * 0.2 + 2_000 * 5) / 1_000_000, 6)
     assert cost.cold == 12_000 * 5 / 1_000_000
+
+
+def test_the_settings_of_a_request_have_prices_of_their_own() -> None:
+    """PRICE-02: fast mode is 8 and 40 dollars on Opus 5.5, the US 1.1 times; both stack."""
+    opus, november = resolve("claude-opus-5-5"), 1_795_000_000.0
+    plain = forecast(opus, 10_000, None, "5m", november, max_tokens=1_000)
+    assert (plain.cold, plain.reply) == pytest.approx((0.05, 0.02))
+    asked = {"speed": "fast", "inference_geo": "us"}
+    fast = forecast(opus, 10_000, None, "5m", november, settings=asked, max_tokens=1_000)
+    assert (fast.cold, fast.reply) == pytest.approx((0.05 * 2 * 1.1, 0.02 * 2 * 1.1))
+    nowhere = forecast(resolve("claude-haiku-4-5"), 10_000, None, "5m", november, settings=asked, max_tokens=1_000)
+    assert (nowhere.warm, nowhere.cold, nowhere.reply) == (None, None, None)

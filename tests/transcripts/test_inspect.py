@@ -73,6 +73,57 @@ def test_cost_by_recorded_usage_by_hand() -> None:
     assert inspect(FOUND).cache_hit_ratio == pytest.approx(42_400 / (21_000 + 21_410 + 22_010 + 18_000 + 18_030))
 
 
+def test_the_money_is_shared_out_among_the_blocks() -> None:
+    """Whatever the client compacted in between: paths are those of the thread."""
+    found = inspect(FOUND)
+    costs = {block.path: block for block in found.spending.blocks}
+    assert sum(block.dollars for block in costs.values()) == pytest.approx(found.cost)
+    assert costs["messages.2.content.0"].tool == "Read"
+    assert costs["messages.2.content.0"].sends == 2
+    assert costs["messages.6.content.0"].sends == 2, "the summary, in both requests after it"
+    assert costs["messages.1.content.0"].output == 0, "its output is not known"
+    assert costs["messages.3.content.0"].output > 0
+    assert found.spending.unknown == {"output_tokens": 4}
+    (edit,) = found.spending.edits
+    assert (edit.send, edit.before, edit.after, edit.sent) == (4, 22_010, 18_000, 2)
+
+
+def test_the_forecast_of_the_cost_is_judged_too() -> None:
+    """Law 12: what was read is what was forecast, and 10 tokens were paid in full that were expected to be written."""
+    row = inspect(FOUND).requests[2]
+    assert row.cost_forecast is not None
+    actual = 10 * 5 + 600 * 6.25 + 21_400 * 0.5
+    assert row.cost_error == pytest.approx(row.cost_forecast * 1_000_000 / actual - 1)
+    assert inspect(FOUND).spending.forecast_error is not None
+
+
+def test_a_client_that_caches_for_an_hour_is_forecast_so() -> None:
+    hourly = {"cache_creation_input_tokens": 20_000, "cache_creation": {"ephemeral_1h_input_tokens": 20_000}}
+    first, answer = user("Hi", at=0), reply(text="a", prompt=5, at=1)
+    plain = inspect(session(first, answer)).requests[0].cost_forecast
+    answer = msgspec.structs.replace(answer, usage={**(answer.usage or {}), **hourly})
+    found = inspect(session(first, answer)).requests[0]
+    assert plain is not None
+    assert found.cost_forecast == pytest.approx(found.forecast * 10 / 1_000_000, rel=0.01)
+
+
+def test_a_reply_to_nothing_was_paid_for_all_the_same() -> None:
+    found = inspect(session(user("Hi", at=0), reply(text="a", prompt=900, at=1), reply(text="b", prompt=950, at=2)))
+    assert len(found.requests) == 1
+    assert found.cost == pytest.approx((900 + 950) * 5 / 1_000_000)
+    assert [send.send for send in found.spending.sends] == [1, 2]
+    rest = {block.path: block.dollars for block in found.spending.blocks}["prompts that were not followed"]
+    assert rest == pytest.approx(950 * 5 / 1_000_000)
+
+
+def test_the_next_request() -> None:
+    following = inspect(FOUND).next
+    assert following is not None
+    assert following.tokens > 18_030
+    assert 0 < (following.warm or 0) < (following.cold or 0)
+    assert inspect(session(user("Hi")), model=OPUS).next is None
+
+
 def test_what_is_not_known_is_said() -> None:
     found = inspect(session(user("Hi"), reply(text="Hello."), user("Bye"), reply(text="Bye.")))
     assert (found.cost, found.cache_hit_ratio) == (None, None)

@@ -69,11 +69,11 @@ def test_on_another_model_it_is_estimated() -> None:
 
 def test_only_what_came_after_the_clients_compaction_counts() -> None:
     summary = user("Summary: a test was fixed.", at=20, kind="compact_summary")
-    found = session(*FOUND.main.steps, summary, reply(text="I see.", prompt=9_000, at=25), user("Go on.", at=30))
+    found = session(*FOUND.main.steps, summary, reply(text="I see.", prompt=20_500, at=25), user("Go on.", at=30))
     assert request_of(found, found.main)["messages"] == [step.message for step in found.main.steps[5:]]
     window = occupied(found)
     assert window.source == "anchored"
-    assert 9_000 < window.tokens < 9_100
+    assert 20_500 < window.tokens < 20_600
 
 
 def test_after_a_switch_the_request_is_the_new_models() -> None:

@@ -68,6 +68,7 @@ def test_it_cannot_always_be_told() -> None:
     assert unseen(user("Hi"), reply(text="Done.", prompt=20_000), complete=False) == 0
     assert unseen(user("Hi"), reply(text="Done."), reply(text="more", prompt=20_000)) == 0
     assert unseen(user("Hi")) == 0
+    assert unseen(user("Hi"), reply(text="Done.", prompt=10**400)) == 0, "no prompt is as large as that"
 
 
 def test_on_a_model_of_another_tokenizer_it_is_scaled() -> None:

@@ -8,14 +8,17 @@ from anthropic import Anthropic, AsyncAnthropic
 
 import ctxwindow
 from ctxwindow import (
+    BlockCost,
     Conversation,
     Count,
     Decision,
     Effect,
+    Expense,
     Policy,
     Repair,
     Report,
     Send,
+    Spending,
     Spill,
     Summarize,
     ThinkingState,
@@ -39,6 +42,10 @@ def embed() -> None:
     carry_out(decision)
     assert_type(chat.window, Window)
     assert_type(chat.messages, tuple[dict[str, Any], ...])
+    assert_type(chat.spending, Spending)
+    assert_type(chat.spending.dollars, float | None)
+    assert_type(chat.spending.sends, tuple[Expense, ...])
+    assert_type(chat.spending.blocks, tuple[BlockCost, ...])
 
 
 def carry_out(decision: Decision) -> None:

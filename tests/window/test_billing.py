@@ -8,7 +8,7 @@ from hypothesis import given
 from ctxwindow.catalog import resolve
 from ctxwindow.testing import json_values
 from ctxwindow.window import Bill
-from ctxwindow.window.billing import input_weight, shares
+from ctxwindow.window.billing import Terms, input_weight, shares, terms
 
 
 def entry(kind: str, sent: int, output: int, read: int = 0, model: str | None = None) -> dict[str, Any]:
@@ -63,6 +63,34 @@ def test_a_usage_without_iterations_is_one_share() -> None:
     assert shares(None) == ()
 
 
+def test_what_was_written_is_told_once_or_twice() -> None:
+    """TOK-02: the sum, and its parts."""
+    parts = {"ephemeral_5m_input_tokens": 40, "ephemeral_1h_input_tokens": 60}
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    for fields in ({"cache_creation": parts}, {"cache_creation": parts, "cache_creation_input_tokens": 100}):
+        (share,) = shares({**usage, **fields})
+        assert (share.tokens.written_5m, share.tokens.written_1h, share.unknown) == (40, 60, ())
+
+
+def test_a_field_that_cannot_be_read_is_named_and_the_others_are_kept() -> None:
+    (share,) = shares({"input_tokens": -1, "cache_read_input_tokens": 7, "output_tokens": None})
+    assert share.tokens == Bill(read=7)
+    assert share.unknown == ("input_tokens", "output_tokens")
+
+
+def test_terms_of_a_response() -> None:
+    """PRICE-02, PRICE-09"""
+    assert (
+        terms(None) == terms({}) == terms({"speed": "standard", "inference_geo": "", "service_tier": None}) == Terms()
+    )
+    told = {"service_tier": "batch", "inference_geo": "us", "speed": "fast"}
+    assert terms({**told, "server_tool_use": {"web_search_requests": 2}}) == Terms(
+        batch=True, us=True, fast=True, searches=2
+    )
+    odd = terms({"service_tier": "priority", "inference_geo": 7})
+    assert (odd.priced, odd.unknown) == (False, ("the price of this service_tier", "the price of this inference_geo"))
+
+
 @pytest.mark.parametrize(
     ("model", "weight"), [("claude-opus-5-5", 2_000_000), ("claude-3-5-haiku-20241022", 10_000_000)]
 )
@@ -77,3 +105,5 @@ def test_reads_do_not_count_for_the_rate_limit(model: str, weight: int) -> None:
 def test_any_json_is_read_without_an_error(value: Any) -> None:
     for usage in (value, {"iterations": value}, {"iterations": [value]}, {"input_tokens": value}):
         assert all(share.tokens.prompt >= 0 for share in shares(usage))
+    for field in ("service_tier", "inference_geo", "speed", "server_tool_use", "fallback_credit"):
+        assert terms({field: value}).searches >= 0

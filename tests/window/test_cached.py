@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ctxwindow.catalog import resolve
 from ctxwindow.testing import exchanges, requests
 from ctxwindow.window import Bill, PromptCache, Served, serve
-from ctxwindow.window.framing import FRAMES
+from ctxwindow.window.framing import packaged_framing
 from ctxwindow.window.rendered import render
 from tests.window.scenes import (
     HAIKU,
@@ -30,7 +30,7 @@ from tests.window.scenes import (
 
 CONTROL = {"type": "ephemeral"}
 HOURLY = {"type": "ephemeral", "ttl": "1h"}
-_END = FRAMES["v4.8"].request
+_END = packaged_framing().frame("v4.8", "").request
 """Tokens behind the last block, which no breakpoint reaches."""
 LONG = "You answer questions about parts of machines. " * 100
 """Longer than every minimum below 1,024 tokens (CACHE-08)."""

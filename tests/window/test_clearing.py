@@ -33,7 +33,7 @@ CLEAR_THINKING = {"type": "clear_thinking_20251015", "keep": keep(1, "thinking_t
 def _ledger(request: dict[str, Any], messages: list[Message]) -> Ledger:
     ledger = open_ledger(resolve(request["model"]), request)
     for message in messages:
-        ledger.add(entry_for(message, ledger.profile))
+        ledger.add(entry_for(message, ledger.profile, before=ledger.before))
     return ledger
 
 
@@ -82,7 +82,7 @@ def test_what_was_cleared_comes_back_when_the_prompt_is_small_again() -> None:
     assert ledger.cleared
     ledger.anchor(ledger.total.tokens)
     for message in after:
-        ledger.add(entry_for(message, ledger.profile))
+        ledger.add(entry_for(message, ledger.profile, before=ledger.before))
     assert not ledger.cleared
     assert ledger.total.tokens == rest
     assert ledger.window().tokens == sum(ledger.window().by.values())
@@ -98,7 +98,7 @@ def test_calls_that_code_made_and_loaded_tools_are_rolled_back() -> None:
     mark, before = ledger.mark(), ledger.window()
     for _ in range(2):
         for message in messages[1:]:
-            ledger.add(entry_for(message, ledger.profile))
+            ledger.add(entry_for(message, ledger.profile, before=ledger.before))
         assert ledger.window().not_counted.keys() == {"TOK-20"}
         assert ledger.window().by["tools"] == before.by["tools"], "what never enters names nothing"
         ledger.rollback(mark)
@@ -129,7 +129,7 @@ def test_rollback_returns_to_the_mark(request: dict[str, Any], edits: list[Messa
     listed = before.blocks
     for _ in range(2):
         for message in messages[at:]:
-            ledger.add(entry_for(message, ledger.profile))
+            ledger.add(entry_for(message, ledger.profile, before=ledger.before))
         assert ledger.window() == _ledger(request, messages).window()
         ledger.rollback(mark)
         assert (ledger.window(), ledger.window().blocks) == (before, listed)
@@ -149,7 +149,7 @@ def test_the_books_balance_with_context_management(
     assert pinned.tokens == 5_000
     assert pinned.source == "exact"
     for message in messages[at:]:
-        ledger.add(entry_for(message, ledger.profile))
+        ledger.add(entry_for(message, ledger.profile, before=ledger.before))
     for window in (pinned, ledger.window()):
         assert window.tokens == sum(window.by.values())
         assert window.low <= window.tokens <= window.high
@@ -193,7 +193,7 @@ def _calls(request: dict[str, Any], history: int) -> int:
     sys.setprofile(profiled)
     try:
         for message in messages[-2:]:
-            ledger.add(entry_for(message, ledger.profile))
+            ledger.add(entry_for(message, ledger.profile, before=ledger.before))
             ledger.window()
     finally:
         sys.setprofile(None)

@@ -34,6 +34,29 @@ def test_an_effect_for_people() -> None:
     assert "secret" not in edited, "content does not appear"
 
 
+def test_when_an_edit_pays_back() -> None:
+    """Opus 5.5: what is left is written at 5 dollars per million, against 0.2 for each token that was read."""
+    long = [
+        user("word " * 9_000),
+        assistant(text("Yes?")),
+        user("more " * 1_500),
+        assistant(text("Well?")),
+        user("Go."),
+    ]
+    before, after = body(long, cache_control=CONTROL), body(long[2:], cache_control=CONTROL)
+    effect = compare(before, after, at=1_796_000_000.0)
+    kept, all_of_it = effect.warm.written_5m, effect.tokens_before
+    more_at_first, less_then = kept * 5 - all_of_it * 0.2, (all_of_it - kept) * 0.2
+    assert effect.pays_back is not None
+    assert abs(effect.pays_back - (1 + more_at_first / less_then)) <= 1
+    assert effect.pays_back > 2
+    assert f"it pays back after {effect.pays_back} of such sends." in effect.explain()
+    cold = compare(before, after, at=1_796_000_000.0, age=600.0)
+    assert cold.pays_back == 1, "the cache is gone either way"
+    assert "pays back" not in compare(after, before).explain(), "it is no saving"
+    assert compare(before, body([user("Other."), *long[1:]], model="claude-mythos-preview")).pays_back is None
+
+
 def test_thinking_that_is_not_sent_is_told() -> None:
     without = body([SAID[0], assistant(text("Yes?")), SAID[2]])
     assert "1 of the request before are not sent" in compare(body(SAID), without).explain()

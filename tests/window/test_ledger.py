@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 
-from ctxwindow.catalog import resolve
+from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.record.blocks import is_thinking
 from ctxwindow.testing import Step, conversations
-from ctxwindow.window import Ledger, count, entry_for, open_ledger
+from ctxwindow.window import Billed, Ledger, count, entry_for, open_ledger
 
 OPUS = resolve("claude-opus-4-6")
 HAIKU = resolve("claude-haiku-4-5")
@@ -16,7 +17,7 @@ HAIKU = resolve("claude-haiku-4-5")
 def _ledger(messages: list[dict[str, Any]], profile: Any = OPUS) -> Ledger:
     ledger = open_ledger(profile, {})
     for message in messages:
-        ledger.add(entry_for(message, profile))
+        ledger.add(entry_for(message, profile, before=ledger.before))
     return ledger
 
 
@@ -130,3 +131,65 @@ def test_stripped_blocks_are_thinking_before_the_last_turn(steps: list[Step]) ->
 def _starts(message: dict[str, Any]) -> bool:
     content = message["content"]
     return isinstance(content, str) or any(block["type"] != "tool_result" for block in content)
+
+
+@pytest.mark.parametrize(
+    ("profile", "places", "gone"),
+    [
+        (OPUS, {1: {0: "BIND-08"}}, True),
+        (OPUS, {1: {1: "BIND-08", 7: "BIND-08"}, 9: {0: "BIND-08"}}, False),  # a text, and what is not there
+        (HAIKU, {1: {0: "BIND-08"}}, False),  # it has left with its turn
+    ],
+)
+def test_thinking_that_the_server_dropped_is_taken_out(
+    profile: ModelProfile, places: dict[int, dict[int, str]], gone: bool
+) -> None:
+    """TOK-23: dropped thinking blocks are neither billed nor in input_tokens."""
+    ledger = _ledger([*TURN, NEXT], profile)
+    before = ledger.window()
+    ledger.drop(places)
+    ledger.drop(places)
+    after = ledger.window()
+    assert (before.tokens - after.tokens == before.by["thinking"] > 0) == gone
+    assert after.not_counted.get("BIND-08", 0) == (before.by["thinking"] if gone else 0)
+    assert after.tokens == sum(after.by.values())
+
+
+def test_what_the_last_sampling_read_is_exact_and_the_rest_is_what_it_wrote() -> None:
+    """CTX-17."""
+    ledger = _ledger(TURN)
+    ledger.anchor_before(5_000, 1, Billed())
+    text = _ledger([TURN[0], {"role": "assistant", "content": TURN[1]["content"][1:]}]).total.tokens
+    assert ledger.source == "anchored"
+    assert ledger.total.tokens == 5_000 + text - _ledger(TURN[:1]).total.tokens
+
+
+def test_a_doubtful_size_is_a_bound_and_a_remark() -> None:
+    ledger = _ledger(TURN)
+    before = ledger.total
+    ledger.doubt("it cannot be", before.tokens + 9_000)
+    assert (ledger.believed, ledger.total.tokens) == (before, before.tokens)
+    assert ledger.window().doubt == "it cannot be"
+    assert ledger.window().high == before.high + 9_000
+    ledger.anchor(before.tokens + 1)
+    assert ledger.window().doubt is None
+
+
+def test_a_correction_is_an_overhead_of_its_own() -> None:
+    """Law 9: what was learnt moves the total, and the books say by how much."""
+    image = {"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "https://example.org/x"}}]}
+    size = entry_for(image, OPUS).size.count
+    ledger = _ledger(TURN)
+    ledger.anchor(5_000)
+    for step in range(1, 11):
+        ledger.add(entry_for(image, OPUS))
+        ledger.anchor(5_000 + size.high * step)
+    ledger.add(entry_for(image, OPUS))
+    window = ledger.window()
+    assert window.overheads["correction"] == size.high - size.tokens
+    assert window.tokens == 5_000 + size.high * 11 == sum(window.by.values())
+    fresh = Ledger(OPUS, ledger.fixed, learning=ledger.learning)
+    fresh.add(entry_for(image, OPUS))
+    assert fresh.source == "estimated"
+    assert fresh.unexplained == 0
+    assert fresh.window().overheads["correction"] == size.high - size.tokens

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from ctxwindow.window import count
-from tests.window.scenes import OPUS, body, clear_uses, keep, rounds, text, user
+from ctxwindow.catalog import resolve
+from ctxwindow.window import count, entry_for, open_ledger
+from tests.window.scenes import HAIKU, OPUS, assistant, body, clear_uses, keep, rounds, text, thinking, user
 
 
 def test_blank_text_never_counts() -> None:
@@ -21,3 +22,21 @@ def test_a_listing_is_of_the_moment_it_was_asked_for() -> None:
     ]  # fmt: skip
     assert [block.path for block in listed if block.disposition == "cleared"] == ["messages.2.content.0"]
     assert next(block for block in listed if block.path == "messages.2.content.0").rule == "EDIT-02"
+
+
+def test_blocks_from_a_message_on_are_the_end_of_all_blocks() -> None:
+    window = count(body(rounds(4), clear_uses(keep=keep(3)), system="Be brief."), OPUS)
+    assert window.blocks_from(3) == window.blocks[4:]
+    assert window.blocks_from(99) == ()
+
+
+def test_a_window_that_only_grew_and_one_that_changed_within() -> None:
+    """RET-02: the thinking of the turn before does not count any more."""
+    for model, grew in ((OPUS, True), (HAIKU, False)):
+        ledger = open_ledger(resolve(model), {})
+        for message in (user("Hi."), assistant(thinking("a"), text("Yes."))):
+            ledger.add(entry_for(message, resolve(model)))
+        before = ledger.window()
+        ledger.add(entry_for(user("And?"), resolve(model)))
+        assert ledger.window().grew_from(before) is grew
+        assert not ledger.window().grew_from(count(body([user("Hi.")], model=model)))
