@@ -106,9 +106,12 @@ def count_text(text: str, tokenizer: Tokenizer) -> Count:
         if count is not None:
             _counts.move_to_end(key)
     memo = current()
+    if count is None and memo is not None:
+        told = memo.find(_vocabulary(tokenizer), key[1])
+        if told is not None:  # not remembered here: what one conversation's store says is for that one alone (law 11)
+            return Count(told, told, told, exact=True)
     if count is None:
-        told = memo.find(_vocabulary(tokenizer), key[1]) if memo is not None else None
-        count = _count(text, tokenizer) if told is None else Count(told, told, told, exact=True)
+        count = _count(text, tokenizer)
         with _lock:
             _counts[key] = count
             while len(_counts) > _REMEMBERED:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +87,21 @@ def test_a_count_of_another_vocabulary_is_never_used(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(tokens, "_vocabulary", lambda tokenizer: f"{tokenizer} ctok 9.9")
     with Memo(TextCount(memo.new[0].vocabulary, memo.new[0].text, 999) for _ in "a").using():
         assert count_text("The text.", "v4.8") == right
+
+
+@needs_ctok
+def test_what_a_store_told_is_for_its_conversation_alone() -> None:
+    """Law 11: isolated, wrong numbers included."""
+    memo = Memo()
+    with memo.using():
+        right = count_text("The text.", "v4.8")
+    tokens._counts.clear()
+    name, text, _ = msgspec.structs.astuple(memo.new[0])
+    with Memo([TextCount(name, text, 999)]).using():
+        assert count_text("The text.", "v4.8").tokens == 999
+    with Memo().using():
+        assert count_text("The text.", "v4.8") == right
+    assert count_text("The text.", "v4.8") == right
 
 
 def test_without_ctok_nothing_is_noted_or_found(monkeypatch: pytest.MonkeyPatch) -> None:
