@@ -35,7 +35,7 @@ from ctxwindow.window.framing import Evidence, Finding, Frame, Framing
 from ctxwindow.window.tokens import Tokenizer, have_exact
 
 _TARGET = Path(__file__).parent.parent / "ctxwindow/window/framing.json"
-_USERS = ("ctxwindow.window.fixed", "ctxwindow.window.sizes", "ctxwindow.window.documents")
+_USERS = tuple(f"ctxwindow.window.{name}" for name in ("fixed", "sizes", "block_sizes", "documents"))
 
 ORDER = (
     "assistant_first", "joined", "first_section", "system_message", "section", "tool_prompt", "forced_tool_prompt",
@@ -152,6 +152,10 @@ class Derivation:
                 self._derive(name, tokenizer, before)
             self._citations(tokenizer, before)
             self._derive("search_result", tokenizer, before)
+        newest, middle = self.tokenizers["v4.8"], self.tokenizers["v4.7"]
+        for name, finding in middle.items():
+            if finding.evidence is not None and newest[name].evidence is None:
+                newest[name] = Finding(tokens=finding.tokens, note="No recording tells; taken from v4.7.")
 
     def _opening(self, tokenizer: Tokenizer) -> None:
         """`request` and `user` occur together: what a second user message adds tells them apart."""

@@ -12,7 +12,7 @@ from ctxwindow.emulator.replies import Reply
 from ctxwindow.record.blocks import is_thinking
 from ctxwindow.rules.view import plain
 from ctxwindow.window import count_text
-from ctxwindow.window.sizes import size_block
+from ctxwindow.window.block_sizes import size_block
 
 __all__ = ["Generated", "generate", "shown"]
 

@@ -182,7 +182,7 @@ RULES = (
         sentence="What a citation quotes counts neither when it is produced nor when it is sent back.",
         source="platform.claude.com/docs/en/build-with-claude/citations",
         date=_AUGUST,
-        modelled="window.sizes.size_block",
+        modelled="window.block_sizes.size_block",
     ),
     Rule(
         id="TOK-22",

@@ -258,7 +258,7 @@ RULES = (
         source=_THINKING,
         date=_READ,
         models="Opus 4.7 and later, Sonnet 5 and later, Haiku 5.5, Fable and Mythos",
-        modelled="window.sizes.size_block",
+        modelled="window.block_sizes.size_block",
     ),
     Rule(
         id="THINK-12",

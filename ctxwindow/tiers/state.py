@@ -37,7 +37,7 @@ from ctxwindow.tiers.reported import Reported, dropped, reported
 from ctxwindow.tiers.spill import handle_of, preview
 from ctxwindow.tiers.wire import Wire, sendable, without_thinking
 from ctxwindow.window import Billed, Learning, Suspicion, contradiction, is_open_ended
-from ctxwindow.window.sizes import size_block
+from ctxwindow.window.block_sizes import size_block
 
 __all__ = ["State", "usable"]
 

@@ -13,11 +13,12 @@ from ctxwindow.window.expense import Charge, Expense
 from ctxwindow.window.fixed import Fixed, fixed_sizes
 from ctxwindow.window.learning import Learning
 from ctxwindow.window.ledger import Ledger
+from ctxwindow.window.parts import CATEGORIES, BlockSize, Category, MessageSize
 from ctxwindow.window.payback import Payback, payback, sends_to_pay_back
 from ctxwindow.window.reply import Billed
 from ctxwindow.window.request import count, ledger_of, open_ledger
 from ctxwindow.window.served import Served, serve
-from ctxwindow.window.sizes import CATEGORIES, BlockSize, Category, MessageSize, size_message
+from ctxwindow.window.sizes import size_message
 from ctxwindow.window.spending import Book, Group, Spending
 from ctxwindow.window.tokens import Count, Tokenizer, count_text
 from ctxwindow.window.usage import Usage, latest, read_usage

@@ -23,7 +23,8 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record.blocks import block_type, call_id, is_thinking, result_id
 from ctxwindow.rules.editing import CLEAR_THINKING, CLEAR_TOOL_USES
 from ctxwindow.rules.view import plain
-from ctxwindow.window.sizes import ZERO, BlockSize, Category, size_block
+from ctxwindow.window.block_sizes import size_block
+from ctxwindow.window.parts import ZERO, BlockSize, Category
 from ctxwindow.window.tokens import Count
 
 __all__ = [

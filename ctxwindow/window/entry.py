@@ -11,9 +11,11 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record.blocks import block_type, blocks_of, result_id
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.rules.view import plain
+from ctxwindow.window.before import START, Before
 from ctxwindow.window.edits import Clearable
+from ctxwindow.window.parts import MessageSize
 from ctxwindow.window.reply import Billed, billed_size
-from ctxwindow.window.sizes import START, Before, MessageSize, size_message
+from ctxwindow.window.sizes import size_message
 
 __all__ = ["Entry", "entry_for", "loads"]
 

@@ -10,7 +10,7 @@ import msgspec
 from ctxwindow.catalog import ModelProfile, document
 from ctxwindow.window.framing import Frame, builtin_tool, exactly, frame_of, roughly
 from ctxwindow.window.markup import count_inside, count_tool, schema_markup
-from ctxwindow.window.sizes import ZERO
+from ctxwindow.window.parts import ZERO
 from ctxwindow.window.tokens import Count, count_text
 
 __all__ = ["Fixed", "fixed_sizes"]

@@ -17,7 +17,17 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import HistoryError
 from ctxwindow.window.tokens import Count, Tokenizer
 
-__all__ = ["Evidence", "Finding", "Frame", "Framing", "builtin_tool", "exactly", "frame_of", "packaged_framing", "roughly"]
+__all__ = [
+    "Evidence",
+    "Finding",
+    "Frame",
+    "Framing",
+    "builtin_tool",
+    "exactly",
+    "frame_of",
+    "packaged_framing",
+    "roughly",
+]
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,14 +12,15 @@ from typing import Any
 import msgspec
 
 from ctxwindow.catalog import ModelProfile
+from ctxwindow.window.before import START, Before, forces
 from ctxwindow.window.clearing import Clearing, ClearingMark
 from ctxwindow.window.edits import Cleared, less
 from ctxwindow.window.entry import Entry, loads
 from ctxwindow.window.fixed import Fixed
 from ctxwindow.window.learning import NOTHING_LEARNED, Learning
 from ctxwindow.window.listing import Listing
+from ctxwindow.window.parts import CATEGORIES, ZERO, Category, MessageSize
 from ctxwindow.window.reply import Billed, billed_size
-from ctxwindow.window.sizes import CATEGORIES, START, ZERO, Before, Category, MessageSize, forces
 from ctxwindow.window.tokens import Count
 from ctxwindow.window.total import Total, minus
 from ctxwindow.window.window import Source, Window

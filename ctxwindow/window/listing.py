@@ -10,7 +10,7 @@ from ctxwindow.window.clearing import Clearing
 from ctxwindow.window.edits import Cleared
 from ctxwindow.window.entry import Entry
 from ctxwindow.window.fixed import Fixed
-from ctxwindow.window.sizes import BlockSize
+from ctxwindow.window.parts import BlockSize
 from ctxwindow.window.window import BlockCount, Disposition
 
 __all__ = ["Listing"]

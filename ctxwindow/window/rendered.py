@@ -20,9 +20,10 @@ import msgspec
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.rules.view import plain
+from ctxwindow.window.before import START, forces
 from ctxwindow.window.entry import loads
 from ctxwindow.window.fixed import Fixed, fixed_sizes
-from ctxwindow.window.sizes import START, forces, size_message
+from ctxwindow.window.sizes import size_message
 
 __all__ = ["SECTIONS", "Piece", "Section", "pieces", "render", "settings_of"]
 

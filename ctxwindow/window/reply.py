@@ -15,7 +15,7 @@ import msgspec
 
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.rules.view import plain
-from ctxwindow.window.sizes import ZERO, BlockSize, MessageSize
+from ctxwindow.window.parts import ZERO, BlockSize, MessageSize
 from ctxwindow.window.tokens import Count
 
 __all__ = ["Billed", "billed_size", "places_read"]

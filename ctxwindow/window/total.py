@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ctxwindow.window.learning import NOTHING_LEARNED, Learning
-from ctxwindow.window.sizes import ZERO
+from ctxwindow.window.parts import ZERO
 from ctxwindow.window.tokens import Count
 from ctxwindow.window.window import Source
 

@@ -27,7 +27,7 @@ from ctxwindow.rules import View, cuts, find_violations, prefix_report
 from ctxwindow.testing import Step
 from ctxwindow.tiers.wire import sendable
 from ctxwindow.window import Billed, entry_for, size_message
-from ctxwindow.window.sizes import START, Before
+from ctxwindow.window.before import START, Before
 from tests.driver import FAMILIES, OUTPUT, Case, Run, Sent, cases, fixed_tokens, is_dead, run
 
 MORE = settings(max_examples=50)

@@ -7,8 +7,8 @@ import pytest
 from ctxwindow.catalog import resolve
 from ctxwindow.record.blocks import known_types
 from ctxwindow.window import size_message
+from ctxwindow.window.block_sizes import size_block
 from ctxwindow.window.fixed import fixed_sizes
-from ctxwindow.window.sizes import size_block
 
 OPUS = resolve("claude-opus-4-6")
 
