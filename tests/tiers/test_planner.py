@@ -81,7 +81,7 @@ def test_the_target_moves_up_when_the_newest_message_is_large() -> None:
 
 def test_where_the_upper_bound_cannot_be_met_the_estimate_shrinks() -> None:
     """A built-in tool is bounded at thousands of tokens; what can be sent by the estimate is sent, and says so."""
-    tools = [{"type": "web_search_20250305", "name": "web_search"}]
+    tools = [{"type": "web_fetch_20250910", "name": "web_fetch"}]
     conversation = Conversation.start(model="claude-haiku-4-5", tools=tools, policy=Policy(budget=8_000))
     for number in range(40):
         conversation.append({"role": "user", "content": LINE.format(number) * 20})
