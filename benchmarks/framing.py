@@ -38,9 +38,11 @@ _TARGET = Path(__file__).parent.parent / "ctxwindow/window/framing.json"
 _USERS = tuple(f"ctxwindow.window.{name}" for name in ("fixed", "sizes", "block_sizes", "documents"))
 
 ORDER = (
-    "assistant_first", "joined", "first_section", "system_message", "section", "tool_prompt", "forced_tool_prompt",
+    "assistant_first", "joined", "first_section", "system_message", "section", "system_block", "tool_prompt",
+    "forced_tool_prompt",
     "named_tool", "single_forced_call", "thinking_enabled", "thinking_adaptive", "schema", "task_budget",
-    "compaction", "calls", "after_results", "single_call", "tool_reference", "thinking", "thinking_before_text", "image", "image_in_result",
+    "compaction", "calls", "after_results", "single_call", "tool_reference", "thinking",
+    "thinking_before_text", "image", "image_in_result",
     "block_beside_image", "document", "pdf", "document_in_result",
 )  # fmt: skip
 """The constants in the order in which they are derived, after `request` and `user`, and before those of citations."""

@@ -27,6 +27,8 @@ class Fixed(msgspec.Struct, frozen=True):
     count: Count
     deferred: tuple[tuple[str, int, Count], ...] = ()
     """Name, index and size of each deferred tool; `tools` and `count` have it at nothing (TOK-22)."""
+    names: tuple[str, ...] = ()
+    """Of the tools, in their order."""
 
 
 def fixed_sizes(
@@ -65,6 +67,7 @@ def fixed_sizes(
         )
     )
     breaks = (0 if tools or not sections else frame.first_section) + frame.section * max(0, sections - 1)
+    breaks += frame.system_block * max(0, sum(count.tokens > 0 for count in system_counts) - 1)
     if breaks:
         overheads.append(("sections", exactly(breaks)))
     if unseen:
@@ -72,7 +75,14 @@ def fixed_sizes(
     if learned:
         overheads.append(("learned", Count(tokens=learned, low=learned - 20, high=learned + 20, exact=False)))
     total = sum([*system_counts, *tool_counts, *(count for _, count in overheads)], ZERO)
-    return Fixed(system=system_counts, tools=tool_counts, overheads=tuple(overheads), count=total, deferred=deferred)
+    return Fixed(
+        system=system_counts,
+        tools=tool_counts,
+        overheads=tuple(overheads),
+        count=total,
+        deferred=deferred,
+        names=tuple(str(tool.get("name")) for tool in tools or ()),
+    )
 
 
 def _overheads(

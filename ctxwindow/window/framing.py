@@ -53,6 +53,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The prompt that any tool adds where none is published, or the published one is another; 0: as published."""
     forced_tool_prompt: int = 0
     """The same where a call is forced."""
+    system_block: int = 0
+    """Each block of the system prompt after the first."""
     tool_reference: int = 0
     """Each reference that brings a deferred tool in, beside its definition."""
     named_tool: int = 0

@@ -41,6 +41,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     turn_thinking: Count
     scoped: tuple[MessageSize, ...]
     loaded: dict[str, int]
+    again: Count
     by_code: int
     left_out: dict[str, int]
     counted: Count
@@ -85,6 +86,7 @@ class Ledger:
         self._frames = ZERO
         self._turn_thinking = ZERO
         self._scoped: list[MessageSize] = []
+        self._again = ZERO  # definitions of other tools that a reference repeats
         self._loaded: dict[str, int] = {}  # deferred tools that are in the window: name -> index in `tools`
         self._by_code: dict[str, None] = {}  # ids of calls that code made
         self._left_out: dict[str, int] = {}
@@ -120,7 +122,7 @@ class Ledger:
         self._turn_thinking = self._turn_thinking + size.thinking
         if entry.scoped:
             self._scoped.append(size)
-        if self._deferred:
+        if self.fixed.names:
             self._load(entry)
         if self._clearing:
             self._clearing.add(index, entry.clearable)
@@ -136,6 +138,7 @@ class Ledger:
         self._frames = self._turn_thinking = ZERO
         self._scoped.clear()
         self._loaded = {}
+        self._again = ZERO
         self._left_out = {"CMP-02": self._sent} if self._sent else {}
         self._counted = self.fixed.count
         self._total = Total(base=self.fixed.count, learning=self.learning)
@@ -168,11 +171,21 @@ class Ledger:
         """A deferred tool is rendered, and counts, from where the conversation first names it (TOOL-20)."""
         for name in loads([block for _, block in entry.clearable.blocks]):
             found = self._deferred.get(name)
+            if found is None:
+                self._repeat(name)
             if found is None or name in self._loaded:
                 continue
             index, count = found
             self._loaded[name] = index
             self._by["tools"] = self._by["tools"] + count
+            self._counted = self._counted + count
+            self._total = self._total.with_more(count)
+
+    def _repeat(self, name: str) -> None:
+        """A reference to a tool that is not deferred renders its definition once more: so in one recorded request."""
+        if name in self.fixed.names:
+            count = self.fixed.tools[self.fixed.names.index(name)]
+            self._again = self._again + count
             self._counted = self._counted + count
             self._total = self._total.with_more(count)
 
@@ -243,6 +256,7 @@ class Ledger:
             turn_thinking=self._turn_thinking,
             scoped=tuple(self._scoped),
             loaded=dict(self._loaded),
+            again=self._again,
             by_code=len(self._by_code),
             left_out=dict(self._left_out),
             counted=self._counted,
@@ -260,6 +274,7 @@ class Ledger:
         self._turn_thinking = mark.turn_thinking
         self._scoped = list(mark.scoped)
         self._loaded = dict(mark.loaded)
+        self._again = mark.again
         while len(self._by_code) > mark.by_code:
             self._by_code.popitem()
         self._left_out = dict(mark.left_out)
@@ -334,6 +349,8 @@ class Ledger:
         left_out = dict(self._left_out)
         overheads = {name: count.tokens for name, count in self.fixed.overheads}
         overheads["messages"] = self._frames.tokens
+        if self._again.tokens:
+            overheads["tools named again"] = self._again.tokens
         for edit in self._cleared:
             for category, count in edit.tally.parts.items():
                 by[category] -= count.tokens
