@@ -1,6 +1,6 @@
 """Recorded exchanges against `count`: how close it comes is written down here as floors, and may only get better.
 
-The figures were measured on 2026-11-22 with `python -m benchmarks.accuracy`; see docs/accuracy.md. When counting gets
+The figures were measured on 2026-11-26 with `python -m benchmarks.accuracy`; see docs/accuracy.md. When counting gets
 better, raise them; nothing else may lower them.
 """
 
@@ -29,33 +29,40 @@ class Floor(NamedTuple):
     median: float
 
 
-# 2026-11-22, 649 exchanges; with ctok (Python 3.12) and by the estimator (Python 3.11).
+# 2026-11-26, 649 exchanges; with ctok (Python 3.12) and by the estimator (Python 3.11).
 RECORDED = {
     True: {
-        "all": Floor(0.46, 0.70, 0.76, 0.73, 0.0014),
-        "text only": Floor(0.84, 0.87, 0.90, 0.84, 0.0),
-        "tools": Floor(0.16, 0.62, 0.72, 0.67, 0.0053),
-        "thinking": Floor(0.66, 0.75, 0.88, 0.90, 0.0),
-        "images": Floor(0.48, 0.68, 0.72, 0.72, 0.0056),
-        "documents": Floor(0.0, 0.29, 0.29, 0.81, 0.087),
-        "structured output": Floor(0.07, 0.07, 0.07, 0.07, 0.80),
+        "all": Floor(0.925, 0.97, 0.974, 0.97, 0.0),
+        "text only": Floor(0.995, 0.995, 0.995, 0.995, 0.0),
+        "tools": Floor(0.91, 0.956, 0.96, 0.946, 0.0),
+        "thinking": Floor(0.87, 0.90, 0.91, 0.95, 0.0),
+        "images": Floor(0.93, 0.965, 0.965, 0.965, 0.0),
+        "documents": Floor(0.37, 1.0, 1.0, 1.0, 0.0007),
+        "structured output": Floor(0.925, 0.975, 1.0, 1.0, 0.0),
     },
     False: {
-        "all": Floor(0.17, 0.39, 0.50, 0.87, 0.020),
-        "text only": Floor(0.31, 0.33, 0.39, 0.97, 0.037),
-        "tools": Floor(0.06, 0.49, 0.65, 0.87, 0.0103),
-        "thinking": Floor(0.17, 0.37, 0.56, 0.91, 0.019),
-        "images": Floor(0.13, 0.41, 0.51, 0.79, 0.019),
-        "documents": Floor(0.0, 0.25, 0.29, 0.85, 0.087),
-        "structured output": Floor(0.0, 0.0, 0.0, 0.07, 0.80),
+        "all": Floor(0.17, 0.51, 0.64, 0.973, 0.0095),
+        "text only": Floor(0.32, 0.35, 0.40, 0.978, 0.035),
+        "tools": Floor(0.06, 0.70, 0.89, 0.963, 0.0052),
+        "thinking": Floor(0.24, 0.43, 0.56, 0.967, 0.0183),
+        "images": Floor(0.17, 0.58, 0.65, 0.965, 0.0052),
+        "documents": Floor(0.03, 0.59, 0.70, 1.0, 0.009),
+        "structured output": Floor(0.0, 0.22, 0.37, 1.0, 0.0354),
     },
 }
 
-# 2026-11-22, the 41 of the 64 shipped exchanges that are judged.
+# 2026-11-26, the 41 of the 64 shipped exchanges that are judged.
 FEW = {
-    True: {"all": Floor(0.46, 0.60, 0.70, 0.70, 0.0018), "text only": Floor(0.78, 0.78, 0.78, 0.78, 0.0)},
-    False: {"all": Floor(0.31, 0.43, 0.56, 0.85, 0.017), "text only": Floor(0.64, 0.64, 0.64, 0.99, 0.0)},
+    True: {"all": Floor(0.92, 0.97, 0.97, 0.97, 0.0), "text only": Floor(1.0, 1.0, 1.0, 1.0, 0.0)},
+    False: {"all": Floor(0.36, 0.65, 0.75, 1.0, 0.0021), "text only": Floor(0.71, 0.71, 0.71, 1.0, 0.0)},
 }
+
+UNDER = {
+    "crewAIInc/crewAI:test_tool_search_saves_input_tokens.yaml[0]": "written by hand",
+    "traceloop/openllmetry:test_anthropic_multi_modal_legacy.yaml[0]": "two others with this image contradict it",
+    "traceloop/openllmetry:test_prompt_cache.yaml[0]": "the body was replaced after recording",
+}
+"""The only recorded requests that are counted more than 2 % too low, and why (docs/accuracy.md)."""
 
 
 @cache
@@ -124,12 +131,22 @@ def test_recorded_exchanges_are_counted_no_worse_than_before(recordings: Path) -
 
 
 @pytest.mark.recorded
+def test_no_request_is_counted_too_low(recordings: Path) -> None:
+    rows = [row for row in judged(recordings / "usage_pairs.jsonl") if isinstance(row, Judged)]
+    if have_exact():
+        assert {row.source for row in rows if row.error < -0.02} == set(UNDER)
+    else:
+        assert {row.source for row in rows if row.high < row.actual} >= set(UNDER)
+
+
+@pytest.mark.recorded
 def test_claims_to_be_exact(recordings: Path) -> None:
-    """Bounds without width claim a count is exact. A quarter of the claims is wrong: frames are taken to be sure."""
+    """Bounds without width claim that a count is exact."""
     rows = [row for row in judged(recordings / "usage_pairs.jsonl") if isinstance(row, Judged)]
     claimed = [row for row in rows if row.low == row.high]
     if have_exact():
         right = sum(row.counted == row.actual for row in claimed)
-        assert right / len(claimed) >= 0.76  # 2026-11-22: 219 of 288
+        assert (right, len(claimed)) >= (260, 262)  # 2026-11-26
+        assert len(claimed) - right <= 2
     else:
         assert claimed == []  # the estimator never claims
