@@ -14,65 +14,39 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
-import importlib
 import json
-import statistics
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest import mock
 
 import msgspec
 
 from benchmarks.accuracy import pairs_of
-from ctxwindow.catalog import ModelProfile, document, resolve
+from benchmarks.derivation import (
+    FORCED_PROMPT,
+    ORDER,
+    PROMPT,
+    PROMPTS,
+    UNPUBLISHED,
+    Derivation,
+    Row,
+    evidence_of,
+    mode,
+    others,
+    prompts,
+)
+from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import UnknownModel
 from ctxwindow.window import count
-from ctxwindow.window.framing import Evidence, Finding, Frame, Framing
+from ctxwindow.window.framing import Finding, Frame, Framing
 from ctxwindow.window.tokens import Tokenizer, have_exact
 
 _TARGET = Path(__file__).parent.parent / "ctxwindow/window/framing.json"
 _USERS = tuple(f"ctxwindow.window.{name}" for name in ("fixed", "sizes", "block_sizes", "documents"))
-
-ORDER = (
-    "assistant_first", "joined", "first_section", "system_message", "section", "system_block", "tool_prompt",
-    "forced_tool_prompt",
-    "named_tool", "single_forced_call", "thinking_enabled", "thinking_adaptive", "schema", "task_budget",
-    "compaction", "calls", "after_results", "single_call", "tool_reference", "thinking",
-    "thinking_before_text", "image", "image_in_result",
-    "block_beside_image", "document", "pdf", "document_in_result",
-)  # fmt: skip
-"""The constants in the order in which they are derived, after `request` and `user`, and before those of citations."""
-_EARLY = "after_results"
-"""Taken over from the generation before, before `calls` is derived: later recordings have none without the other."""
-_PROMPT, _FORCED_PROMPT = "tool_prompt", "forced_tool_prompt"
-_PROMPTS = (_PROMPT, _FORCED_PROMPT)
-_BY_PROMPT = ("single_call", "single_forced_call")
-_UNPUBLISHED = 300
-"""What is counted for the prompt of tools where none is published."""
-_CARRIED = "No recording tells; taken from the generation before."
-_LEAST = 2
-"""Agreeing requests for which a model gets a value of its own."""
-
-
-class Row(NamedTuple):
-    """One exchange: what was reported, what is counted without any constant, and how often each occurs."""
-
-    actual: int
-    bare: int
-    uses: Mapping[str, int]
-    profile: ModelProfile
-    client: str
-    has_image: bool
-    template: str
-    """System prompt and tools, hashed: requests that share them are one witness, not several."""
-
-    def rest(self, values: Mapping[str, int]) -> int:
-        """What the constants leave unexplained."""
-        return self.actual - self.bare - sum(times * values.get(name, 0) for name, times in self.uses.items())
 
 
 def _counted(request: Mapping[str, Any], profile: ModelProfile, frame: Frame) -> int:
@@ -100,7 +74,7 @@ def rows_of(path: Path, steps: Mapping[str, int], *, default: int = 1) -> Iterat
             continue
         if not (pair["self_contained"] or _follows(pair, profile)):
             continue
-        yield _row(pair["request"], actual, profile, pair["source"]["repo"], steps.get(profile.id, default))
+        yield _row(pair["request"], actual, profile, pair["source"], steps.get(profile.id, default))
 
 
 def _follows(pair: Mapping[str, Any], profile: ModelProfile) -> bool:
@@ -113,189 +87,24 @@ def _follows(pair: Mapping[str, Any], profile: ModelProfile) -> bool:
     return known and all(tool.get("type") in (None, "custom") for tool in tools)
 
 
-def _row(request: Mapping[str, Any], actual: int, profile: ModelProfile, client: str, step: int) -> Row:
+def _row(request: Mapping[str, Any], actual: int, profile: ModelProfile, source: Mapping[str, Any], step: int) -> Row:
     bare = Frame(patch_step=step)
     tokens = _counted(request, profile, bare)
     uses = {}
     for name in ("request", "user", *ORDER, "citations", "sentence", "search_result"):
-        if name not in _PROMPTS:
+        if name not in PROMPTS:
             more = _counted(request, profile, msgspec.structs.replace(bare, **{name: 1000})) - tokens
             if more:
                 uses[name] = more // 1000
     if request.get("tools"):
         forced = (request.get("tool_choice") or {}).get("type") in ("any", "tool")
-        uses[_FORCED_PROMPT if forced else _PROMPT] = 1
+        uses[FORCED_PROMPT if forced else PROMPT] = 1
         published = profile.tool_prompt.any_tool if forced else profile.tool_prompt.auto_none
-        tokens -= _UNPUBLISHED if published is None else published
-    template = json.dumps([client, profile.id, request.get("system"), request.get("tools")], sort_keys=True)
+        tokens -= UNPUBLISHED if published is None else published
+    template = json.dumps([source["repo"], profile.id, request.get("system"), request.get("tools")], sort_keys=True)
     digest = blake2b(template.encode(), digest_size=8).hexdigest()
-    return Row(actual, tokens, uses, profile, client, "image" in uses, digest)
-
-
-class Derivation:
-    """The constants derived so far, by generation and by model."""
-
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = rows
-        self.tokenizers: dict[Tokenizer, dict[str, Finding]] = {"v3": {}, "v4.7": {}, "v4.8": {}}
-        self.models: dict[str, dict[str, Finding]] = {}
-
-    def values(self, profile: ModelProfile) -> dict[str, int]:
-        """What is known for a model."""
-        found = {**self.tokenizers[profile.tokenizer], **self.models.get(profile.id, {})}
-        return {name: finding.tokens for name, finding in found.items()}
-
-    def run(self) -> None:
-        """Derive everything, in order."""
-        generations: list[tuple[Tokenizer, Tokenizer | None]] = [("v3", None), ("v4.8", "v3"), ("v4.7", "v4.8")]
-        for tokenizer, before in generations:
-            self._opening(tokenizer)
-            for name in ORDER if before is None else (_EARLY, *(name for name in ORDER if name != _EARLY)):
-                self._derive(name, tokenizer, before)
-            self._citations(tokenizer, before)
-            self._derive("search_result", tokenizer, before)
-        newest, middle = self.tokenizers["v4.8"], self.tokenizers["v4.7"]
-        for name, finding in middle.items():
-            if finding.evidence is not None and newest[name].evidence is None:
-                newest[name] = Finding(tokens=finding.tokens, note="No recording tells; taken from v4.7.")
-
-    def _opening(self, tokenizer: Tokenizer) -> None:
-        """`request` and `user` occur together: what a second user message adds tells them apart."""
-        plain = [
-            row for row in self.rows if row.profile.tokenizer == tokenizer and set(row.uses) <= {"request", "user"}
-        ]
-        sums = {
-            users: Counter(row.rest({}) for row in plain if row.uses.get("user") == users).most_common(1)
-            for users in sorted({row.uses.get("user", 0) for row in plain})
-        }
-        if 1 not in sums:
-            self._opening_of_ctok(tokenizer)
-            return
-        several = [users for users in sums if users > 1]
-        user = (sums[several[0]][0][0] - sums[1][0][0]) // (several[0] - 1) if several else None
-        note = "" if user is not None else "The split from `user` is taken from v4.8: no recording has two turns."
-        user = self.tokenizers["v4.8"]["user"].tokens if user is None else user
-        request = sums[1][0][0] - user
-        agreeing = [row for row in plain if row.rest({"request": request, "user": user}) == 0]
-        evidence = _evidence(plain, agreeing)
-        self.tokenizers[tokenizer]["request"] = Finding(tokens=request, evidence=evidence, note=note)
-        self.tokenizers[tokenizer]["user"] = Finding(tokens=user, evidence=evidence, note=note)
-
-    def _opening_of_ctok(self, tokenizer: Tokenizer) -> None:
-        """Where no recording is plain text: `ctok` knows the frame of one message, and the rest is taken over."""
-        user = self.tokenizers["v4.8"]["user"].tokens
-        frame = importlib.import_module("ctok").tokenize("", tokenizer.removeprefix("v")).count("⟨pad⟩")
-        note = f"The frame of one message, {frame}, is ctok's; its split is taken from v4.8."
-        self.tokenizers[tokenizer]["request"] = Finding(tokens=frame - user, note=note)
-        self.tokenizers[tokenizer]["user"] = Finding(tokens=user, note=note)
-
-    def _derive(self, name: str, tokenizer: Tokenizer, before: Tokenizer | None) -> None:
-        rows = [row for row in self.rows if row.profile.tokenizer == tokenizer and row.uses.get(name)]
-        votes = [(row, vote) for row in rows if (vote := self._vote(row, name)) is not None]
-        general = _mode(votes)
-        if name in _PROMPTS:
-            general = None  # each model has a prompt of its own
-        elif name in _BY_PROMPT:
-            general = 0
-            self.tokenizers[tokenizer][name] = Finding(tokens=0, note="Each prompt has its own: see the models.")
-        elif general is not None and not self._outvoted(name, general, votes, before):
-            evidence = _evidence([row for row, _ in votes], [row for row, vote in votes if vote == general])
-            self.tokenizers[tokenizer][name] = Finding(tokens=general, evidence=evidence, note=_others(votes, general))
-        elif before is not None:
-            self.tokenizers[tokenizer][name] = Finding(tokens=self.tokenizers[before][name].tokens, note=_CARRIED)
-        else:
-            self.tokenizers[tokenizer][name] = Finding(tokens=0, note="No recording tells.")
-        for group in {_group(row.profile): None for row, _ in votes}:
-            self._own(name, group, [(row, vote) for row, vote in votes if _group(row.profile) == group], general)
-
-    def _outvoted(self, name: str, vote: int, votes: list[tuple[Row, int]], before: Tokenizer | None) -> bool:
-        """Whether it is one recording against what the generation before has evidence for."""
-        carried = self.tokenizers[before][name] if before else None
-        agreeing = sum(other == vote for _, other in votes)
-        return carried is not None and carried.evidence is not None and carried.tokens != vote and agreeing < _LEAST
-
-    def _citations(self, tokenizer: Tokenizer, before: Tokenizer | None) -> None:
-        """The prompt for citations and the marks of each sentence occur together: two documents of different length
-        tell them apart.
-        """
-        rows = [row for row in self.rows if row.profile.tokenizer == tokenizer and row.uses.get("citations") == 1]
-        rests: dict[int, list[int]] = {}
-        for row in rows:
-            known = {**self.values(row.profile), "citations": 0, "sentence": 0}
-            if all(name in known for name in row.uses) and "search_result" not in row.uses:
-                rests.setdefault(row.uses.get("sentence", 0), []).append(row.rest(known))
-        found = self.tokenizers[tokenizer]
-        if len(rests) < _LEAST:
-            for name in ("citations", "sentence"):
-                value = self.tokenizers[before][name].tokens if before else 0
-                found[name] = Finding(tokens=value, note=_CARRIED)
-            return
-        few, many = min(rests), max(rests)
-        each = round((statistics.median(rests[many]) - statistics.median(rests[few])) / (many - few))
-        once = round(statistics.median(rests[few]) - few * each)
-        note = f"From documents of {few} and {many} sentences; the cut into sentences is the server's."
-        for name, value in (("citations", once), ("sentence", each)):
-            found[name] = Finding(tokens=value, evidence=_evidence(rows, rows), note=note)
-
-    def _own(self, name: str, group: tuple[Any, ...], votes: list[tuple[Row, int]], general: int | None) -> None:
-        """A value of their own for models of one template, where their requests agree on another."""
-        own = _mode(votes)
-        agreeing = [row for row, vote in votes if vote == own]
-        witnesses, all_witnesses = len({row.template for row in agreeing}), len({row.template for row, _ in votes})
-        if own is None or own == general or (general is not None and len(agreeing) < _LEAST):
-            return
-        if name in _PROMPTS:
-            published = votes[0][0].profile.tool_prompt
-            if own == (published.any_tool if name == _FORCED_PROMPT else published.auto_none):
-                return
-        elif 3 * witnesses < 2 * all_witnesses:
-            return
-        evidence = _evidence([row for row, _ in votes], agreeing)
-        for profile in document().models:
-            if _group(profile) == group:
-                finding = Finding(tokens=own, evidence=evidence, note=_others(votes, own))
-                self.models.setdefault(profile.id, {})[name] = finding
-
-    def _vote(self, row: Row, name: str) -> int | None:
-        """What a row says of a constant; None while another of its constants is not derived."""
-        known = {**_prompts(row.profile), **self.values(row.profile)}
-        if name in _PROMPTS:
-            known.pop(name)
-        if any(other not in known for other in row.uses if other != name):
-            return None
-        rest, odd = divmod(row.rest({**known, name: 0}), row.uses[name])
-        return None if odd else rest
-
-
-def _group(profile: ModelProfile) -> tuple[Any, ...]:
-    """Models whose published tool prompts are of one size have one template, as far as the recordings tell."""
-    prompt = profile.tool_prompt
-    sizes = (prompt.auto_none, prompt.any_tool)
-    return (profile.tokenizer, *(sizes if any(sizes) else (profile.id,)))
-
-
-def _mode(votes: Sequence[tuple[Row, int]]) -> int | None:
-    """What most witnesses say; of several the middle one, or the higher of two."""
-    counts = Counter(vote for _, vote in {(row.template, vote) for row, vote in votes})
-    most = max(counts.values(), default=0)
-    equal = [vote for vote, times in counts.items() if times == most]
-    return statistics.median_high(equal) if equal else None
-
-
-def _evidence(rows: Sequence[Row], agreeing: Sequence[Row]) -> Evidence:
-    return Evidence(
-        pairs=len(rows),
-        agree=len(agreeing),
-        models=tuple(sorted({row.profile.id for row in agreeing})),
-        clients=tuple(sorted({row.client for row in agreeing})),
-    )
-
-
-def _others(votes: Sequence[tuple[Row, int]], value: int) -> str:
-    """What those say that do not agree."""
-    others = Counter(vote for _, vote in votes if vote != value)
-    said = ", ".join(f"{vote} ({times})" for vote, times in sorted(others.items(), key=lambda item: -item[1])[:6])
-    return f"Others say {said}." if said else ""
+    where = f"{source['repo']}:{source['path'].rsplit('/', 1)[-1]}[{source['index']}]"
+    return Row(actual, tokens, uses, profile, source["repo"], "image" in uses, where, digest)
 
 
 def builtins_of(path: Path, derivation: Derivation) -> dict[Tokenizer, dict[str, Finding]]:
@@ -310,22 +119,17 @@ def builtins_of(path: Path, derivation: Derivation) -> dict[Tokenizer, dict[str,
             continue
         profile = resolve(pair["model"])
         bare = {**pair["request"], "tools": [tool for tool in tools if tool is not builtin[0]]}
-        row = _row(bare, actual, profile, pair["source"]["repo"], 1)
+        row = _row(bare, actual, profile, pair["source"], 1)
         # The prompt of tools comes with the built-in one, too.
-        row = row if bare["tools"] else row._replace(uses={**row.uses, _PROMPT: 1})
-        rest = row.rest({**_prompts(profile), **derivation.values(profile)})
+        row = row if bare["tools"] else row._replace(uses={**row.uses, PROMPT: 1})
+        rest = row.rest({**prompts(profile), **derivation.values(profile)})
         votes.setdefault((profile.tokenizer, builtin[0]["type"]), []).append((row, rest))
     found: dict[Tokenizer, dict[str, Finding]] = {}
     for (tokenizer, kind), said in sorted(votes.items()):
-        tokens = _mode(said) or 0
-        evidence = _evidence([row for row, _ in said], [row for row, vote in said if vote == tokens])
-        found.setdefault(tokenizer, {})[kind] = Finding(tokens=tokens, evidence=evidence, note=_others(said, tokens))
+        tokens = mode(said) or 0
+        evidence = evidence_of([row for row, _ in said], [row for row, vote in said if vote == tokens])
+        found.setdefault(tokenizer, {})[kind] = Finding(tokens=tokens, evidence=evidence, note=others(said, tokens))
     return found
-
-
-def _prompts(profile: ModelProfile) -> dict[str, int]:
-    prompt = profile.tool_prompt
-    return {_PROMPT: prompt.auto_none or 0, _FORCED_PROMPT: prompt.any_tool or 0}
 
 
 def steps_of(path: Path) -> dict[str, int]:
@@ -341,6 +145,23 @@ def steps_of(path: Path) -> dict[str, int]:
     return {model: 2 for model, found in rests[2].items() if found[0] > rests[1][model][0]}
 
 
+def derive(path: Path) -> Framing:
+    """All constants, from a file of exchanges. Needs `ctok`."""
+    steps = steps_of(path)
+    derivation = Derivation(list(rows_of(path, steps)))
+    derivation.run()
+    for model, step in steps.items():
+        derivation.models.setdefault(model, {})["patch_step"] = Finding(
+            tokens=step, note="More of its requests with images come out exact than with single patches."
+        )
+    return Framing(
+        about=f"Derived by benchmarks/framing.py on {datetime.date.today()} from recorded exchanges.",  # noqa: DTZ011
+        tokenizers=derivation.tokenizers,
+        models=dict(sorted(derivation.models.items())),
+        tools=builtins_of(path, derivation),
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="What does the API add around content?")
     parser.add_argument("pairs", type=Path, help="JSONL of exchanges, plain or gzip")
@@ -349,19 +170,7 @@ def main() -> int:
     if not have_exact():
         print("texts cannot be counted exactly here: install ctok, on Python 3.12 or newer", file=sys.stderr)
         return 2
-    steps = steps_of(options.pairs)
-    derivation = Derivation(list(rows_of(options.pairs, steps)))
-    derivation.run()
-    for model, step in steps.items():
-        derivation.models.setdefault(model, {})["patch_step"] = Finding(
-            tokens=step, note="More of its requests with images come out exact than with single patches."
-        )
-    framing = Framing(
-        about=f"Derived by benchmarks/framing.py on {datetime.date.today()} from recorded exchanges.",  # noqa: DTZ011
-        tokenizers=derivation.tokenizers,
-        models=dict(sorted(derivation.models.items())),
-        tools=builtins_of(options.pairs, derivation),
-    )
+    framing = derive(options.pairs)
     for title, findings in [*framing.tokenizers.items(), *framing.models.items(), *framing.tools.items()]:
         print(title)
         for name, finding in findings.items():

@@ -112,6 +112,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Models among those that agree."""
     clients: tuple[str, ...]
     """Repositories of the client libraries among them."""
+    examples: tuple[str, ...]
+    """Some of the pairs that agree, each of another system prompt and tools: `repository:file[index]`."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
