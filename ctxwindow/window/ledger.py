@@ -19,10 +19,11 @@ from ctxwindow.window.entry import Entry, loads
 from ctxwindow.window.fixed import Fixed
 from ctxwindow.window.learning import NOTHING_LEARNED, Learning
 from ctxwindow.window.listing import Listing
-from ctxwindow.window.parts import CATEGORIES, ZERO, Category, MessageSize
+from ctxwindow.window.parts import ZERO, Category, MessageSize
 from ctxwindow.window.reply import Billed, billed_size
+from ctxwindow.window.running import Running
 from ctxwindow.window.tokens import Count
-from ctxwindow.window.total import Total, minus
+from ctxwindow.window.total import minus
 from ctxwindow.window.window import Source, Window
 
 __all__ = ["Ledger", "Mark"]
@@ -31,22 +32,11 @@ _THINKING = ("thinking", "redacted_thinking")
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """A ledger's totals at one moment."""
+    """A ledger at one moment."""
 
     length: int
-    start: int
-    sent: int
-    by: dict[Category, Count]
-    frames: Count
-    turn_thinking: Count
-    scoped: tuple[MessageSize, ...]
-    loaded: dict[str, int]
-    again: Count
     by_code: int
-    left_out: dict[str, int]
-    counted: Count
-    total: Total
-    pinned: tuple[Cleared, ...]
+    running: Running
     clearing: ClearingMark
 
 
@@ -80,20 +70,8 @@ class Ledger:
         self._clearing = Clearing(settings or {}, profile)
         self._strips = profile.thinking.prior_turns == "last_turn_only" and not self._clearing.rules_thinking
         self._deferred = {name: (index, count) for name, index, count in fixed.deferred}
-        self._start = 0  # index of the message with the last compaction block
-        self._sent = 0
-        self._by: dict[Category, Count] = dict.fromkeys(CATEGORIES, ZERO)
-        self._frames = ZERO
-        self._turn_thinking = ZERO
-        self._scoped: list[MessageSize] = []
-        self._again = ZERO  # definitions of other tools that a reference repeats
-        self._loaded: dict[str, int] = {}  # deferred tools that are in the window: name -> index in `tools`
         self._by_code: dict[str, None] = {}  # ids of calls that code made
-        self._left_out: dict[str, int] = {}
-        self._counted = fixed.count
-        # With what the edits of `_pinned` clear, and nothing else, taken out.
-        self._total = Total(base=fixed.count, learning=learning or NOTHING_LEARNED)
-        self._pinned: tuple[Cleared, ...] = ()
+        self._now = Running.of(fixed.count, learning or NOTHING_LEARNED)
         self._cleared: tuple[Cleared, ...] = ()
 
     @property
@@ -108,20 +86,20 @@ class Ledger:
         entry = self._without_results_of_code(entry)
         index = len(self.entries)
         self.entries.append(entry)
-        self._sent += entry.size.count.tokens
+        self._now.sent += entry.size.count.tokens
         if entry.role == "user":
-            for scoped in self._scoped:
+            for scoped in self._now.scoped:
                 self._expire(scoped)
-            self._scoped.clear()
+            self._now.scoped.clear()
         if entry.turn_start:
             if self._strips:
-                self._take_out("RET-02", self._turn_thinking, "thinking")
-            self._turn_thinking = ZERO
+                self._take_out("RET-02", self._now.turn_thinking, "thinking")
+            self._now.turn_thinking = ZERO
         size = self._reduced(entry) if entry.out else entry.size
         self._put_in(size)
-        self._turn_thinking = self._turn_thinking + size.thinking
+        self._now.turn_thinking = self._now.turn_thinking + size.thinking
         if entry.scoped:
-            self._scoped.append(size)
+            self._now.scoped.append(size)
         if self.fixed.names:
             self._load(entry)
         if self._clearing:
@@ -129,20 +107,15 @@ class Ledger:
             self._clear()
 
     def _clear(self) -> None:
-        self._cleared = self._clearing.cleared(self._total.count.tokens + _freed(self._pinned).tokens)
+        self._cleared = self._clearing.cleared(self._now.total.count.tokens + _freed(self._now.pinned).tokens)
 
     def _restart(self) -> None:
         """A compaction block: nothing before it is in the window any more (CMP-02), and no exact size holds."""
-        self._start = len(self.entries)
-        self._by = dict.fromkeys(CATEGORIES, ZERO)
-        self._frames = self._turn_thinking = ZERO
-        self._scoped.clear()
-        self._loaded = {}
-        self._again = ZERO
-        self._left_out = {"CMP-02": self._sent} if self._sent else {}
-        self._counted = self.fixed.count
-        self._total = Total(base=self.fixed.count, learning=self.learning)
-        self._pinned = ()
+        running = Running.of(self.fixed.count, self.learning)
+        running.start = len(self.entries)
+        running.sent = self._now.sent
+        running.left_out = {"CMP-02": self._now.sent} if self._now.sent else {}
+        self._now = running
         self._clearing.restart()
 
     def _without_results_of_code(self, entry: Entry) -> Entry:
@@ -162,10 +135,10 @@ class Ledger:
     def _put_in(self, size: MessageSize) -> None:
         for block in size.blocks:
             for category, count in block.parts:
-                self._by[category] = self._by[category] + count
-        self._frames = self._frames + size.frame
-        self._counted = self._counted + size.count
-        self._total = self._total.with_more(size.count)
+                self._now.by[category] = self._now.by[category] + count
+        self._now.frames = self._now.frames + size.frame
+        self._now.counted = self._now.counted + size.count
+        self._now.total = self._now.total.with_more(size.count)
 
     def _load(self, entry: Entry) -> None:
         """A deferred tool is rendered, and counts, from where the conversation first names it (TOOL-20)."""
@@ -173,53 +146,53 @@ class Ledger:
             found = self._deferred.get(name)
             if found is None:
                 self._repeat(name)
-            if found is None or name in self._loaded:
+            if found is None or name in self._now.loaded:
                 continue
             index, count = found
-            self._loaded[name] = index
-            self._by["tools"] = self._by["tools"] + count
-            self._counted = self._counted + count
-            self._total = self._total.with_more(count)
+            self._now.loaded[name] = index
+            self._now.by["tools"] = self._now.by["tools"] + count
+            self._now.counted = self._now.counted + count
+            self._now.total = self._now.total.with_more(count)
 
     def _repeat(self, name: str) -> None:
         """A reference to a tool that is not deferred renders its definition once more: so in one recorded request."""
         if name in self.fixed.names:
             count = self.fixed.tools[self.fixed.names.index(name)]
-            self._again = self._again + count
-            self._counted = self._counted + count
-            self._total = self._total.with_more(count)
+            self._now.again = self._now.again + count
+            self._now.counted = self._now.counted + count
+            self._now.total = self._now.total.with_more(count)
 
     def _take_out(self, rule: str, count: Count, category: Category) -> None:
         if count.high == 0:
             return
-        self._by[category] = minus(self._by[category], count)
-        self._counted = minus(self._counted, count)
+        self._now.by[category] = minus(self._now.by[category], count)
+        self._now.counted = minus(self._now.counted, count)
         self._note(rule, count.tokens)
-        self._total = self._total.with_less(count)
+        self._now.total = self._now.total.with_less(count)
 
     def _expire(self, size: MessageSize) -> None:
         """A turn-scoped reminder whose turn is over costs nothing, its frame included (SYS-07, TOK-22)."""
-        self._frames = minus(self._frames, size.frame)
-        self._counted = minus(self._counted, size.frame)
-        self._total = self._total.with_less(size.frame)
+        self._now.frames = minus(self._now.frames, size.frame)
+        self._now.counted = minus(self._now.counted, size.frame)
+        self._now.total = self._now.total.with_less(size.frame)
         self._take_out("SYS-07", minus(size.count, size.frame), "messages")
 
     def _note(self, rule: str, tokens: int) -> None:
         if tokens:
-            self._left_out[rule] = self._left_out.get(rule, 0) + tokens
+            self._now.left_out[rule] = self._now.left_out.get(rule, 0) + tokens
 
     @property
     def total(self) -> Count:
         """Tokens in the window, with bounds that hold a doubtful size too."""
-        return self._total.bounded(self.believed)
+        return self._now.total.bounded(self.believed)
 
     @property
     def believed(self) -> Count:
         """Tokens in the window, with bounds, whatever was reported and is not believed."""
-        total = self._total.count
+        total = self._now.total.count
         if not self._clearing:
             return total
-        pinned, cleared = _freed(self._pinned), _freed(self._cleared)
+        pinned, cleared = _freed(self._now.pinned), _freed(self._cleared)
         if cleared.tokens < pinned.tokens:
             return total + less(pinned, cleared)
         return minus(total, less(cleared, pinned))
@@ -227,18 +200,18 @@ class Ledger:
     @property
     def source(self) -> Source:
         """How the total is known."""
-        return self._total.source
+        return self._now.total.source
 
     @property
     def learning(self) -> Learning:
         """What exact sizes have taught about the estimates so far."""
-        return self._total.learning
+        return self._now.total.learning
 
     @property
     def tools(self) -> int:
         """Tokens of the tools in the window, with the prompt that they bring (TOOL-14)."""
         prompt = sum(count.tokens for name, count in self.fixed.overheads if name == "tool prompt")
-        return self._by["tools"].tokens + sum(count.tokens for count in self.fixed.tools) + prompt
+        return self._now.by["tools"].tokens + sum(count.tokens for count in self.fixed.tools) + prompt
 
     @property
     def cleared(self) -> tuple[Cleared, ...]:
@@ -249,38 +222,17 @@ class Ledger:
         """The totals of now, to `rollback` to."""
         return Mark(
             length=len(self.entries),
-            start=self._start,
-            sent=self._sent,
-            by=dict(self._by),
-            frames=self._frames,
-            turn_thinking=self._turn_thinking,
-            scoped=tuple(self._scoped),
-            loaded=dict(self._loaded),
-            again=self._again,
             by_code=len(self._by_code),
-            left_out=dict(self._left_out),
-            counted=self._counted,
-            total=self._total,
-            pinned=self._pinned,
+            running=self._now.copy(),
             clearing=self._clearing.mark(),
         )
 
     def rollback(self, mark: Mark) -> None:
         """Forget every message added since the mark."""
         del self.entries[mark.length :]
-        self._start, self._sent = mark.start, mark.sent
-        self._by = dict(mark.by)
-        self._frames = mark.frames
-        self._turn_thinking = mark.turn_thinking
-        self._scoped = list(mark.scoped)
-        self._loaded = dict(mark.loaded)
-        self._again = mark.again
         while len(self._by_code) > mark.by_code:
             self._by_code.popitem()
-        self._left_out = dict(mark.left_out)
-        self._counted = mark.counted
-        self._total = mark.total
-        self._pinned = mark.pinned
+        self._now = mark.running.copy()
         self._clearing.rollback(mark.clearing)
         self._clear()
 
@@ -292,9 +244,9 @@ class Ledger:
             learn: whether it says how good the estimates were.
         """
         if learn:
-            self._total = self._total.taught(tokens, self.total.tokens, whole=self._pinned == self._cleared)
-        self._total = self._total.pinned(tokens)
-        self._pinned = self._cleared
+            self._now.total = self._now.total.taught(tokens, self.total.tokens, whole=self._now.pinned == self._cleared)
+        self._now.total = self._now.total.pinned(tokens)
+        self._now.pinned = self._cleared
 
     def anchor_before(self, tokens: int, place: int, billed: Billed) -> None:
         """Pin the exact size of everything but the last message's blocks from a place on: what its last sampling read.
@@ -307,8 +259,8 @@ class Ledger:
         size = self.entries[-1].size
         # The opening of the message was read too.
         written = billed_size(MessageSize.of(size.blocks[place:], ZERO), billed)
-        self._total = self._total.pinned(tokens).with_more(written.count)
-        self._pinned = self._cleared
+        self._now.total = self._now.total.pinned(tokens).with_more(written.count)
+        self._now.pinned = self._cleared
 
     def drop(self, places: Mapping[int, Mapping[int, str]]) -> None:
         """Take out thinking that the server says it dropped (TOK-23).
@@ -317,7 +269,7 @@ class Ledger:
             places: message index -> place -> rule.
         """
         for index, found in places.items():
-            entry = self.entries[index] if self._start <= index < len(self.entries) else None
+            entry = self.entries[index] if self._now.start <= index < len(self.entries) else None
             if entry is None or self._strips:
                 continue
             out = dict(entry.out)
@@ -335,29 +287,29 @@ class Ledger:
             why: what contradicts it.
             reported: the size; None where the window cannot have it.
         """
-        self._total = self._total.doubtful(why, reported - self.total.tokens if reported is not None else 0)
+        self._now.total = self._now.total.doubtful(why, reported - self.total.tokens if reported is not None else 0)
 
     @property
     def unexplained(self) -> int:
         """What an exact size differed by from the sum of the counted parts; 0 before the first anchor."""
-        counted = self._counted.tokens - _freed(self._cleared).tokens
-        return self.total.tokens - counted - self._total.correction
+        counted = self._now.counted.tokens - _freed(self._cleared).tokens
+        return self.total.tokens - counted - self._now.total.correction
 
     def window(self) -> Window:
         """The totals as they are now; blocks are listed on demand from the entries of now."""
-        by: dict[str, int] = {category: count.tokens for category, count in self._by.items()}
-        left_out = dict(self._left_out)
+        by: dict[str, int] = {category: count.tokens for category, count in self._now.by.items()}
+        left_out = dict(self._now.left_out)
         overheads = {name: count.tokens for name, count in self.fixed.overheads}
-        overheads["messages"] = self._frames.tokens
-        if self._again.tokens:
-            overheads["tools named again"] = self._again.tokens
+        overheads["messages"] = self._now.frames.tokens
+        if self._now.again.tokens:
+            overheads["tools named again"] = self._now.again.tokens
         for edit in self._cleared:
             for category, count in edit.tally.parts.items():
                 by[category] -= count.tokens
             left_out[edit.rule] = edit.tally.whole.tokens
             if edit.tally.rest.tokens:
                 overheads["placeholders"] = edit.tally.rest.tokens
-        taught = {"correction": self._total.correction, "unexplained": self.unexplained}
+        taught = {"correction": self._now.total.correction, "unexplained": self.unexplained}
         overheads.update({name: tokens for name, tokens in taught.items() if tokens})
         by["system"] = sum(count.tokens for count in self.fixed.system)
         by["tools"] += sum(count.tokens for count in self.fixed.tools)
@@ -366,9 +318,9 @@ class Ledger:
         listing = Listing(
             entries=self.entries,
             length=len(self.entries),
-            start=self._start,
+            start=self._now.start,
             fixed=self.fixed,
-            loaded=frozenset(self._loaded.values()),
+            loaded=frozenset(self._now.loaded.values()),
             strips=self._strips,
             clearing=self._clearing,
             cleared=self._cleared,
@@ -379,7 +331,7 @@ class Ledger:
             low=max(0, total.low),
             high=total.high,
             source=self.source,
-            doubt=self._total.doubt,
+            doubt=self._now.total.doubt,
             size=self.profile.window,
             max_output=self.profile.max_output,
             by=by,
