@@ -18,6 +18,7 @@ import argparse
 import gzip
 import json
 import platform
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,6 +36,7 @@ _PLAIN = frozenset({"system", "multi_message", "cache_control", "prefill", "mid_
 """Flags of a request that holds nothing but text."""
 
 
+_IDS, _ID = re.compile(r'"(toolu_[^"]{1,60})"'), re.compile(r"toolu_(bdrk_|vrtx_)?01[0-9A-Za-z]{22}")
 _CLOSE, _FAR = 4, 0.05
 """Tokens within which a count of the same request on another model is called a fit, where it is this far off on its own."""
 
@@ -52,6 +54,7 @@ class Judged(NamedTuple):
     flags: tuple[str, ...]
     source: str
     request: dict[str, Any]
+    reply: Any = None
 
     @property
     def error(self) -> float:
@@ -124,6 +127,7 @@ def judge(pair: dict[str, Any]) -> Judged | str:
         features=features_of(pair["flags"]),
         flags=tuple(pair["flags"]),
         request=pair["request"],
+        reply=pair.get("response_content"),
         source=f"{source['repo']}:{source['path'].rsplit('/', 1)[-1]}[{source['index']}]",
     )
 
@@ -168,6 +172,9 @@ def reasons(row: Judged) -> list[str]:
         found.append("the API counted more tokens than the body has characters: it was replaced after recording")
     if row.actual % 100 == 0:
         found.append("a round number, as nobody counts but somebody writes")
+    ids = _IDS.findall(json.dumps([row.request.get("messages"), row.reply]))
+    if any(not _ID.fullmatch(one) for one in ids):
+        found.append(f"an id as the API makes none ({next(one for one in ids if not _ID.fullmatch(one))}): made up")
     twins = [profile.id for profile in models() if _fits(row, profile)] if abs(row.error) > _FAR else []
     if twins:
         found.append(f"fits {' or '.join(twins[:3])} within {_CLOSE} tokens: recorded there and renamed?")

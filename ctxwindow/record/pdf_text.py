@@ -10,7 +10,7 @@ import functools
 import io
 import logging
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ctxwindow.record.images import decoded
 
@@ -18,7 +18,7 @@ __all__ = ["Page", "read_pages"]
 
 _LARGEST = 4 << 20  # characters of base64
 _MOST_PAGES = 40
-_MOST_STREAM = 1 << 20  # bytes of one page's unpacked drawing commands: a dense page has 50,000
+_MOST_DRAWN = 1 << 19  # bytes of unpacked drawing commands of all pages; a dense page has 50,000, which take 0.2 s
 _REMEMBERED = 64
 
 
@@ -67,13 +67,37 @@ def _read(content: bytes) -> list[Page] | None:
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it reports what is wrong with a file, with parts of it
     reader = PdfReader(io.BytesIO(content), strict=False)
-    if reader.is_encrypted or not 0 < len(reader.pages) <= _MOST_PAGES:
+    if reader.is_encrypted or not _has_few_pages(reader.root_object["/Pages"]):
         return None
-    pages = []
+    drawn = 0
     for page in reader.pages:
-        drawn = page.get_contents()
-        if drawn is not None and len(drawn.get_data()) > _MOST_STREAM:
-            return None
-        box = page.cropbox
-        pages.append(Page(page.extract_text(), float(box.width), float(box.height)))
-    return pages
+        commands = page.get_contents()
+        drawn += len(commands.get_data()) if commands is not None else 0
+        if drawn > _MOST_DRAWN or any(_forms(form) for form in _forms(page)):
+            return None  # drawings that draw others in turn come to thousands in a few levels
+    return [_page(page) for page in reader.pages] or None
+
+
+def _page(page: Any) -> Page:
+    box = page.cropbox
+    return Page(page.extract_text(), float(box.width), float(box.height))
+
+
+def _has_few_pages(root: Any) -> bool:
+    """Whether the page tree is small, whatever it says of itself."""
+    found, stack = 0, [root]
+    while stack:
+        node = stack.pop().get_object()
+        kids = node.get("/Kids")
+        found += 1
+        if found > 2 * _MOST_PAGES or (kids is not None and len(kids) > _MOST_PAGES):
+            return False
+        stack.extend(kids or ())
+    return True
+
+
+def _forms(owner: Any) -> list[Any]:
+    resources = owner.get("/Resources")
+    objects = resources.get_object().get("/XObject") if resources is not None else None
+    drawings = [one.get_object() for one in objects.get_object().values()] if objects is not None else []
+    return [one for one in drawings if one.get("/Subtype") == "/Form"]

@@ -11,7 +11,7 @@ from ctxwindow.record.blocks import is_blank_text, texts_of
 from ctxwindow.window import markup
 from ctxwindow.window.before import START, Before
 from ctxwindow.window.documents import size_document, size_search_result
-from ctxwindow.window.framing import Frame, exactly, frame_of, roughly
+from ctxwindow.window.framing import Frame, frame_of, roughly
 from ctxwindow.window.markup import count_inside
 from ctxwindow.window.media import image_count
 from ctxwindow.window.parts import ZERO, BlockSize, Category
@@ -35,7 +35,7 @@ def size_block(block: Mapping[str, Any], profile: ModelProfile) -> BlockSize:
         case "result" | "server_result":
             return result_size(block, profile, frame)
         case "image":
-            count = image_count(block, profile.image_tier, step=frame.patch_step) + exactly(frame.image)
+            count = image_count(block, profile.image_tier, step=frame.patch_step) + frame.around(frame.image, "image")
             return BlockSize(kind, (("images", count),), count)
         case "document":
             count = size_document(block, profile)
@@ -48,7 +48,7 @@ def size_block(block: Mapping[str, Any], profile: ModelProfile) -> BlockSize:
         case "compaction":
             content = block.get("content")
             # A null block is a failed summary and costs nothing (TOK-22).
-            if not isinstance(content, str):
+            if not isinstance(content, str) or not content:
                 return plain(kind, ZERO)
             return plain(kind, count_text(content, profile.tokenizer) + roughly(frame.compaction))
         case _:
@@ -62,10 +62,8 @@ def plain(kind: str, count: Count) -> BlockSize:
 
 def text_size(block: Mapping[str, Any], profile: ModelProfile) -> Count:
     """A text block's own text: what it cites costs nothing (TOK-21), and a blank one is never sent (MSG-06)."""
-    text = str(block.get("text", ""))
-    if is_blank_text(block):
-        return ZERO
-    return count_text(text, profile.tokenizer)
+    text = block.get("text")
+    return count_text(text, profile.tokenizer) if isinstance(text, str) and not is_blank_text(block) else ZERO
 
 
 def _loose(block: Mapping[str, Any], profile: ModelProfile) -> Count:
@@ -140,5 +138,6 @@ def result_size(
 def _shown(block: Any) -> str | None:
     """The text of a text block inside a result, None for another kind."""
     if isinstance(block, Mapping) and block.get("type") == "text":
-        return str(block.get("text", ""))
+        text = block.get("text")
+        return text if isinstance(text, str) else ""
     return None

@@ -83,8 +83,10 @@ def size_search_result(block: Mapping[str, Any], profile: ModelProfile) -> Count
     """Tokens of a `search_result` block with what wraps it."""
     frame = frame_of(profile)
     total = sum((_text(block.get(name), profile) for name in ("title", "source")), _ZERO)
-    texts = " ".join(texts_of({"content": block.get("content")}))
-    body = _content(block.get("content") or (), profile, frame)
+    content = block.get("content")
+    content = content if isinstance(content, (str, list, tuple)) else ()
+    texts = " ".join(texts_of({"content": content}))
+    body = _content(content, profile, frame)
     return total + body + roughly(frame.search_result, spread=0.3) + _cited(block, texts, frame)
 
 

@@ -81,7 +81,7 @@ def entry_for(
         if not isinstance(block, Mapping):
             continue
         if block.get("type") == "compaction":
-            if block.get("content"):
+            if block.get("content") and isinstance(block["content"], str):
                 restart = place
             else:
                 out[place] = "CMP-04"

@@ -57,7 +57,7 @@ def fixed_sizes(
     deferred = tuple(
         (str(tool.get("name")), index, _tool(tool, profile)) for index, tool in enumerate(tools or ()) if _defers(tool)
     )
-    overheads = [("request", exactly(frame.request)), *_overheads(profile, frame, tools, settings)]
+    overheads = [("request", frame.around(frame.request, "request")), *_overheads(profile, frame, tools, settings)]
     sections = sum(
         (
             bool(tools),
@@ -69,7 +69,7 @@ def fixed_sizes(
     breaks = (0 if tools or not sections else frame.first_section) + frame.section * max(0, sections - 1)
     breaks += frame.system_block * max(0, sum(count.tokens > 0 for count in system_counts) - 1)
     if breaks:
-        overheads.append(("sections", exactly(breaks)))
+        overheads.append(("sections", frame.around(breaks, "first_section", "section", "system_block")))
     if unseen:
         overheads.append(("unseen", roughly(unseen, spread=0.01)))
     if learned:

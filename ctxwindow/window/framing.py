@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from pkgutil import get_data
+from typing import Any
 
 import msgspec
 
@@ -28,6 +29,10 @@ __all__ = [
     "packaged_framing",
     "roughly",
 ]
+
+
+_BEAR_OUT = 3
+"""Recordings that make a constant sure."""
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,6 +104,12 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Once, where a document may be cited (CTX-15)."""
     sentence: int = 0
     """Each sentence of a document that may be cited."""
+    unsure: frozenset[str] = frozenset()
+    """Names of the constants that fewer than three recordings bear out."""
+
+    def around(self, tokens: int, *names: str) -> Count:
+        """Tokens that come of these constants: a count without doubt, unless one of them is unsure."""
+        return exactly(tokens) if self.unsure.isdisjoint(names) else roughly(tokens, spread=0)
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -139,7 +150,11 @@ class Framing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def frame(self, tokenizer: Tokenizer, model: str) -> Frame:
         """The constants that hold for a model."""
         found = {**self.tokenizers[tokenizer], **self.models.get(model, {})}
-        return msgspec.convert({name: finding.tokens for name, finding in found.items()}, Frame)
+        unsure = {
+            name for name, finding in found.items() if finding.evidence is None or finding.evidence.agree < _BEAR_OUT
+        }
+        values: dict[str, Any] = {name: finding.tokens for name, finding in found.items()}
+        return msgspec.convert({**values, "unsure": unsure}, Frame)
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import block_type
 from ctxwindow.record.blocks import blocks_of, is_blank_text
 from ctxwindow.window.before import Before, ordinary
-from ctxwindow.window.block_sizes import call_size, plain, result_size, size_block, text_size
+from ctxwindow.window.block_sizes import call_size, plain, result_size, size_block
 from ctxwindow.window.documents import cites
 from ctxwindow.window.framing import Frame, exactly, frame_of, roughly
 from ctxwindow.window.parts import ZERO, BlockSize, MessageSize
@@ -23,6 +23,9 @@ __all__ = ["size_message"]
 
 _SEAM = 40
 """Characters on each side of the place where two text blocks meet; no piece that spans it is longer but runs."""
+_FARTHEST = 2_000
+"""Characters before such a place that are looked at."""
+_NOTHING: Mapping[str, Any] = {}
 _UNNAMED = "tool_name"
 """Stands for the name of a tool whose call is not at hand."""
 
@@ -47,7 +50,12 @@ def size_message(
     frame = frame_of(profile)
     blocks = blocks_of(message)
     results = sum(isinstance(block, Mapping) and block_type(block).family == "result" for block in blocks)
-    sizes = [_in_message(blocks, place, profile, frame, before, alone=results == 1) for place in range(len(blocks))]
+    sizes, sent = [], _NOTHING
+    for place, block in enumerate(blocks):
+        followed = _is_text(blocks[place + 1 : place + 2])
+        sizes.append(_in_message(block, sent, profile, before, first=place == 0, followed=followed, alone=results == 1))
+        if not (isinstance(block, Mapping) and is_blank_text(block)):
+            sent = block if isinstance(block, Mapping) else _NOTHING
     first = next((place for place, block in enumerate(blocks) if cites(block)), None)
     if first is not None and not before.cited:
         prompt = roughly(frame.citations, spread=0.1)
@@ -55,7 +63,8 @@ def size_message(
         sizes[first] = BlockSize(size.kind, (*size.parts, ("documents", prompt)), size.count + prompt)
     if thinking is not None:
         sizes = _spread_thinking(sizes, thinking)
-    return MessageSize.of(sizes, _frame_count(str(message.get("role")), blocks, before, frame))
+    around = _frame_count(str(message.get("role")), blocks, before, frame) + exactly(_seams(blocks, profile))
+    return MessageSize.of(sizes, around)
 
 
 def _frame_count(role: str, blocks: Sequence[Any], before: Before, frame: Frame) -> Count:
@@ -64,16 +73,21 @@ def _frame_count(role: str, blocks: Sequence[Any], before: Before, frame: Frame)
     """
     ending = 0 if before.forced else frame.after_results
     if role == "assistant":
-        late = frame.after_results - ending if before.results else 0
-        return exactly({None: frame.assistant_first, "assistant": frame.joined}.get(before.role, late))
+        if before.role in (None, "assistant"):
+            name = "joined" if before.role else "assistant_first"
+            return frame.around(getattr(frame, name), name)
+        return frame.around(frame.after_results - ending, "after_results") if before.results else ZERO
     if role == "system":
-        return exactly(frame.joined if before.role == "system" else frame.system_message)
+        name = "joined" if before.role == "system" else "system_message"
+        return frame.around(getattr(frame, name), name)
     results = [block_type(block).family == "result" for block in blocks if isinstance(block, Mapping)]
     if results and all(results):
-        return exactly(ending)
+        return frame.around(ending, "after_results")
     if before.role != "user" or any(results):
-        return exactly(frame.user)
-    return exactly(frame.user - ending if before.results else frame.joined)
+        return frame.around(frame.user, "user")
+    if before.results:
+        return frame.around(frame.user - ending, "user", "after_results")
+    return frame.around(frame.joined, "joined")
 
 
 def _spread_thinking(sizes: list[BlockSize], tokens: int) -> list[BlockSize]:
@@ -87,44 +101,43 @@ def _spread_thinking(sizes: list[BlockSize], tokens: int) -> list[BlockSize]:
 
 
 def _in_message(
-    blocks: Sequence[Any], place: int, profile: ModelProfile, frame: Frame, before: Before, *, alone: bool
+    block: Any,
+    previous: Mapping[str, Any],
+    profile: ModelProfile,
+    before: Before,
+    *,
+    first: bool,
+    followed: bool,
+    alone: bool,
 ) -> BlockSize:
-    """A block with what its neighbours make it cost."""
-    block = blocks[place]
+    """A block with what its neighbours make it cost.
+
+    Args:
+        block: of the message.
+        previous: the one before it that is sent (MSG-06), or nothing.
+        profile: the model.
+        before: what stands before the message.
+        first: it is the first block.
+        followed: a text follows it.
+        alone: it is the only result, if it is one.
+    """
+    frame = frame_of(profile)
     if not isinstance(block, Mapping):
         return plain("other", roughly(0))
-    previous = _before_in(blocks, place)
     follows = block_type(previous).family if previous else None
     kind = str(block.get("type"))
     match block_type(block).family:
-        case "thinking" if _is_text(blocks[place + 1 : place + 2]):
+        case "thinking" if followed:
             count = size_block(block, profile).count + exactly(frame.thinking_before_text)
             return BlockSize(kind, (("thinking", count),), count)
-        case "text" if follows == "text" and not is_blank_text(block):
-            return plain(kind, text_size(block, profile) + _seam(str(previous.get("text", "")), block, profile))
         case "call" | "server_call":
-            return plain(
-                kind,
-                call_size(
-                    block, profile, frame, opens=follows not in ("call", "server_call"), turn=before, first=place == 0
-                ),
-            )
+            opens = follows not in ("call", "server_call")
+            return plain(kind, call_size(block, profile, frame, opens=opens, turn=before, first=first))
         case "result":
-            return result_size(
-                block, profile, frame, name=None if alone else _name(block, before), opens=follows != "result"
-            )
+            name = None if alone else _name(block, before)
+            return result_size(block, profile, frame, name=name, opens=follows != "result")
         case _:
             return size_block(block, profile)
-
-
-def _before_in(blocks: Sequence[Any], place: int) -> Mapping[str, Any]:
-    """The block before a place, blank texts aside, for they are never sent (MSG-06); empty where there is none."""
-    for block in reversed(blocks[:place]):
-        if not isinstance(block, Mapping):
-            break
-        if not is_blank_text(block):
-            return block
-    return {}
 
 
 def _is_text(blocks: Sequence[Any]) -> bool:
@@ -135,13 +148,30 @@ def _name(block: Mapping[str, Any], before: Before) -> str:
     return before.names.get(str(block.get("tool_use_id")), _UNNAMED)
 
 
-def _seam(previous: str, block: Mapping[str, Any], profile: ModelProfile) -> Count:
-    """What it changes that two text blocks are one text for the API: a word that goes on, a word mark less."""
-    text = str(block.get("text", ""))
-    if not previous.strip():
-        return ZERO
-    left, right = previous[-_SEAM:], text[:_SEAM]
-    counts = [count_text(piece, profile.tokenizer) for piece in (left + right, left, right)]
-    if not all(count.exact for count in counts):
-        return ZERO
-    return exactly(counts[0].tokens - counts[1].tokens - counts[2].tokens)
+def _seams(blocks: Sequence[Any], profile: ModelProfile) -> int:
+    """What it changes that neighbouring text blocks are one text for the API: a word that goes on, a mark less.
+
+    Judged by the words around each seam, which the last white space before them cuts off from the rest. It is no
+    block's own, so that it is counted with what stands around the blocks.
+    """
+    total, run = 0, ""
+    for block in blocks:
+        if not isinstance(block, Mapping) or block_type(block).family != "text":
+            run = ""
+            continue
+        text = block.get("text")
+        if not isinstance(text, str) or is_blank_text(block):
+            continue
+        if run:
+            left, right = _end(run), text[:_SEAM]
+            counts = [count_text(piece, profile.tokenizer) for piece in (left + right, left, right)]
+            if all(count.exact for count in counts):
+                total += counts[0].tokens - counts[1].tokens - counts[2].tokens
+        run = (run + text)[-_FARTHEST:]
+    return total
+
+
+def _end(text: str) -> str:
+    """The end of a text, from the last white space on that leaves enough of it."""
+    cut = max(text.rfind(" ", 0, -_SEAM), text.rfind("\n", 0, -_SEAM))
+    return text[cut + 1 :]

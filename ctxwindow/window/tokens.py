@@ -170,7 +170,13 @@ def _too_many_marks(text: str) -> bool:
     for run in _MAYBE_MARKS.finditer(text):
         marks = 0
         for character in run[0]:
-            marks = marks + 1 if unicodedata.combining(character) else 0
+            marks = marks + 1 if _is_mark(character) else 0
             if marks >= _MARKS_LIMIT:
                 return True
     return False
+
+
+@functools.lru_cache(maxsize=4_096)
+def _is_mark(character: str) -> bool:
+    """Whether normalization sorts it: some marks, such as U+0F73, only fall apart into those that it sorts."""
+    return unicodedata.combining(unicodedata.normalize("NFD", character)[0]) != 0

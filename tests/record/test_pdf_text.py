@@ -45,7 +45,7 @@ def test_odd_base64() -> None:
 
 def test_what_is_read_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf_text, "_MOST_PAGES", 1)
-    monkeypatch.setattr(pdf_text, "_MOST_STREAM", 60)
+    monkeypatch.setattr(pdf_text, "_MOST_DRAWN", 60)
     assert read(text_pdf("One.", "Two.")) is None
     assert read(text_pdf("A line that is drawn by more than sixty bytes of commands in all.")) is None
     monkeypatch.setattr(pdf_text, "_LARGEST", 10)
@@ -56,3 +56,20 @@ def test_nothing_of_a_document_reaches_the_log(caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.DEBUG):
         read(text_pdf("A secret.")[:-40] + b"(a secret) damage")
     assert "secret" not in caplog.text
+
+
+def test_a_page_tree_is_as_large_as_it_is() -> None:
+    """`/Count` is what the file says of itself; the pages are what is in it."""
+    many = text_pdf("Hello.").replace(b"[10 0 R]", b"[" + b"10 0 R " * 5_000 + b"]")
+    assert b"/Count 1" in many
+    assert read(many) is None
+
+
+def test_drawings_in_drawings_are_not_followed() -> None:
+    form = b"%d 0 obj << /Type /XObject /Subtype /Form /BBox [0 0 9 9] /Length 0%s >> stream\n\nendstream endobj\n"
+    inner = b" /Resources << /XObject << /X 51 0 R >> >>"
+    page = text_pdf("Hello.").replace(b"/Resources << ", b"/Resources << /XObject << /X 50 0 R >> ")
+    nested = page.replace(b"\ntrailer", b"\n" + form % (50, inner) + form % (51, b"") + b"\ntrailer")
+    flat = page.replace(b"\ntrailer", b"\n" + form % (50, b"") + b"\ntrailer")
+    assert read(nested) is None
+    assert read(flat) is not None

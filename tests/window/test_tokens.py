@@ -125,6 +125,7 @@ def test_marks_without_end_are_estimated_in_time() -> None:
     began = time.perf_counter()
     assert not count_text("e" + "\u0316\u0301" * 32_000, "v3").exact
     assert time.perf_counter() - began < 60, "a hang, not a speed"
+    assert not count_text("\u0f73" * 1_100, "v3").exact  # no mark by its class, but it falls apart into two
     assert count_text("ệ́" * 900 + "🎉" * 1_100, "v3").exact  # many marks, but no run of them
 
 
