@@ -22,7 +22,7 @@ class Fixed(msgspec.Struct, frozen=True):
     system: tuple[Count, ...]
     tools: tuple[Count, ...]
     overheads: tuple[tuple[str, Count], ...]
-    """Named: `request`, `tool prompt`, `tool choice`, `thinking setting`, `output schema`, `task budget`, `sections`,
+    """Named: `request`, `tool prompt`, `tools of MCP servers`, `tool choice`, `thinking setting`, `output schema`, `task budget`, `sections`,
     `unseen`, `learned`."""
     count: Count
     deferred: tuple[tuple[str, int, Count], ...] = ()
@@ -89,11 +89,15 @@ def _overheads(
     profile: ModelProfile, frame: Frame, tools: Any, settings: Mapping[str, Any]
 ) -> Iterator[tuple[str, Count]]:
     choice = _mapping(settings.get("tool_choice"))
-    if tools:
+    servers = settings.get("mcp_servers")
+    servers = servers if isinstance(servers, (list, tuple)) else ()
+    if tools or servers:
         yield "tool prompt", _tool_prompt(profile, frame, choice)
-        if choice.get("type") == "tool":
-            name = count_text(str(choice.get("name", "")), profile.tokenizer)
-            yield "tool choice", name + roughly(frame.named_tool, spread=0, slack=1)
+    if servers:
+        yield "tools of MCP servers", sum((_SERVER for _ in servers), ZERO)
+    if tools and choice.get("type") == "tool":
+        name = count_text(str(choice.get("name", "")), profile.tokenizer)
+        yield "tool choice", name + roughly(frame.named_tool, spread=0, slack=1)
     kind = _mapping(settings.get("thinking")).get("type")
     setting = {"enabled": frame.thinking_enabled, "adaptive": frame.thinking_adaptive}.get(str(kind), 0)
     if kind == "adaptive" and choice.get("type") in ("any", "tool"):
@@ -143,6 +147,8 @@ def _tool_prompt(profile: ModelProfile, frame: Frame, choice: Mapping[str, Any])
     return roughly(known + less, spread=0, slack=2) if less else exactly(known)
 
 
+_SERVER = Count(tokens=2_000, low=40, high=20_000, exact=False)
+"""The tools of an MCP server, which only the server knows: recorded are 45 tokens, and 13,600."""
 _UNKNOWN_TOOL = Count(tokens=700, low=100, high=7_000, exact=False)
 
 

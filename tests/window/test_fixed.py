@@ -109,3 +109,13 @@ def test_a_tool_that_is_named_again_counts_again() -> None:
 )  # fmt: skip
 def test_odd_settings_cost_nothing(settings: dict[str, Any]) -> None:
     assert overheads(sizes(**settings)) == overheads(sizes())
+
+
+def test_the_tools_of_servers_are_bounded() -> None:
+    """They are the server's: recorded requests with one had 45 tokens more than the prompt of tools, and 13,600."""
+    server = {"type": "url", "name": "wiki", "url": "https://example.org/mcp"}
+    found = dict(sizes(mcp_servers=[server, server]).overheads)
+    assert found["tool prompt"].tokens == 496
+    assert found["tools of MCP servers"].low <= 90
+    assert found["tools of MCP servers"].high >= 13_600
+    assert dict(sizes(mcp_servers="odd").overheads).keys() == {"request"}
