@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Usage", "latest", "read_usage"]
+__all__ = ["MOST_TOKENS", "Usage", "is_count", "latest", "read_usage"]
 
 _SIZED = ("message", "fallback_message")
 
-_MOST = 1_000_000_000
+MOST_TOKENS = 1_000_000_000
 """Tokens: no window is a hundredth as large, so that a larger number is no count."""
 
 _LEAST_CACHED = 512
@@ -79,7 +79,7 @@ def latest(start: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _fell(*, before: Any, now: Any) -> bool:
-    return _is_count(before) and _is_count(now) and now < before
+    return is_count(before) and is_count(now) and now < before
 
 
 def read_usage(usage: Mapping[str, Any] | None) -> Usage | None:
@@ -159,8 +159,9 @@ def _model(entry: Mapping[str, Any]) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
+def is_count(value: Any) -> bool:
+    """Whether it is a number of tokens that can be: what is not is neither learnt from nor billed."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
 
 
 def _number(entry: Any, key: str) -> int | None:
@@ -168,4 +169,4 @@ def _number(entry: Any, key: str) -> int | None:
     value = entry.get(key) if isinstance(entry, Mapping) else None
     if value is None:
         return 0
-    return value if _is_count(value) else None
+    return value if is_count(value) else None
