@@ -17,6 +17,7 @@ from ctxwindow.errors import UnknownModel
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.window.billing import Share, Terms, shares, terms
 from ctxwindow.window.cost import BOUGHT, Bill, Rates, rates
+from ctxwindow.window.usage import is_count
 
 __all__ = ["SIZED", "Charge", "Expense", "answered", "unanswered"]
 
@@ -103,11 +104,16 @@ class Expense(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def thinking_dollars(self) -> float | None:
-        """The part of the output's dollars that was thinking; None where it is not known (TOK-04)."""
-        priced = [charge.rates for charge in self.charges if charge.kind in SIZED and charge.rates is not None]
-        if self.thinking is None or self.dollars is None or not priced:
+        """The part of `by["output"]` that was thinking; None where it is not known (TOK-04).
+
+        Thinking is told of the attempt that made the reply, and is a share of its output (TOK-11).
+        """
+        if self.thinking is None or self.dollars is None:
             return None
-        return priced[-1].of("output", self.thinking)
+        own = _of_reply(self.charges)
+        tokens = sum(charge.tokens.output for charge in own)
+        paid = sum(charge.rates.of("output", charge.tokens.output) for charge in own if charge.billed and charge.rates)
+        return paid * self.thinking / tokens if tokens else 0.0
 
     @property
     def forecast(self) -> float | None:
@@ -173,7 +179,7 @@ def answered(
         for share, billed in zip(parts, _billed(parts, refused=refused), strict=True)
     )
     search_price = document().limits.web_search_usd_per_1000 / 1000
-    thinking, odd = _thinking(usage, parts)
+    thinking, odd = _thinking(usage, charges)
     unknown = [*under.unknown, *odd, *(field for share in parts for field in share.unknown), *_unpriced(charges)]
     if any(block.get("name") in _RAN_CODE for block in _blocks(message) if block.get("type") == "server_tool_use"):
         unknown.append("hours of code execution")  # PRICE-09: free beside newer web tools and in a quota
@@ -222,14 +228,20 @@ def _billed(parts: Sequence[Share], *, refused: bool) -> list[bool]:
     ]
 
 
-def _thinking(usage: Mapping[str, Any], parts: Sequence[Share]) -> tuple[int | None, list[str]]:
+def _of_reply(charges: Sequence[Charge]) -> list[Charge]:
+    """The samplings that the top-level fields sum up: those of the model that made the reply (TOK-09, TOK-11)."""
+    sized = [charge for charge in charges if charge.kind in SIZED]
+    return [charge for charge in sized if (charge.kind, charge.model) == (sized[-1].kind, sized[-1].model)]
+
+
+def _thinking(usage: Mapping[str, Any], charges: Sequence[Charge]) -> tuple[int | None, list[str]]:
     """Thinking tokens of the output; None where they are not told, and named where they cannot be true (TOK-04)."""
     details = usage.get("output_tokens_details")
     value = details.get("thinking_tokens") if isinstance(details, Mapping) else None
     if value is None:
         return None, []
-    most = sum(share.tokens.output for share in parts if share.kind in SIZED)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
+    most = sum(charge.tokens.output for charge in _of_reply(charges))
+    if is_count(value) and value <= most:
         return value, []
     return None, ["output_tokens_details.thinking_tokens"]
 

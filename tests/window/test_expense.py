@@ -26,6 +26,10 @@ def usage(sent: Any = 1_000, output: Any = 100, **fields: Any) -> dict[str, Any]
     return {"input_tokens": sent, "output_tokens": output, **fields}
 
 
+def thought(tokens: int) -> dict[str, Any]:
+    return {"output_tokens_details": {"thinking_tokens": tokens}}
+
+
 CACHED = {
     "cache_read_input_tokens": 50_000,
     "cache_creation_input_tokens": 3_000,
@@ -186,6 +190,24 @@ def test_requests_without_a_reply() -> None:
     assert (lost.outcome, lost.dollars, lost.unknown) == ("given_up", None, ("whether it was billed",))
 
 
+def test_thinking_of_a_refusal_costs_nothing() -> None:
+    """FB-02"""
+    found = spent(usage(20, 50, **thought(50)), message={"content": []}, stop_reason="refusal")
+    assert (found.dollars, found.by, found.thinking_dollars) == (0.0, {}, 0.0)
+
+
+def test_thinking_is_priced_at_the_model_that_made_the_reply() -> None:
+    """TOK-11: more of it than that one wrote is no share of its output."""
+    tried = {"type": "message", "model": "claude-fable-5", "input_tokens": 20, "output_tokens": 50}
+    served = {"type": "fallback_message", "model": OPUS, "input_tokens": 20, "output_tokens": 10}
+    fields = {"iterations": [tried, served]}
+    found = spent(usage(20, 10, **fields, **thought(8)), "claude-fable-5", model=OPUS)
+    assert (found.thinking, found.thinking_dollars) == (8, pytest.approx(8 * 20 / 1_000_000))
+    other = spent(usage(20, 60, **fields, **thought(55)), "claude-fable-5", model=OPUS)
+    assert (other.thinking, other.thinking_dollars) == (None, None)
+    assert other.unknown == ("output_tokens_details.thinking_tokens",)
+
+
 counts = st.integers(min_value=0, max_value=200_000)
 
 
@@ -207,3 +229,24 @@ def test_no_usage_makes_it_fail(value: Any) -> None:
         found = spent(given_usage, message={"content": value}, stop_reason="refusal")
         assert found.outcome == "answered"
         assert found.dollars is None or found.dollars == pytest.approx(sum(found.by.values()))
+
+
+samplings = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["message", "fallback_message", "compaction", "advisor_message"]),
+        "input_tokens": st.integers(min_value=0, max_value=200_000),
+        "output_tokens": st.integers(min_value=0, max_value=1_000),
+    },
+    optional={"model": st.sampled_from([OPUS, "claude-haiku-5-5", "claude-fable-5", "claude-of-2031"])},
+)
+
+
+@given(st.lists(samplings, max_size=4), st.integers(0, 2_000), st.sampled_from(["refusal", "end_turn"]), st.booleans())
+def test_thinking_is_a_part_of_what_the_output_cost(
+    iterations: list[dict[str, Any]], thinking: int, stop_reason: str, empty: bool
+) -> None:
+    """TOK-04, TOK-11, FB-02"""
+    message: dict[str, Any] = {"content": [] if empty else [{"type": "text", "text": "I"}]}
+    found = spent(usage(iterations=iterations, **thought(thinking)), message=message, stop_reason=stop_reason)
+    if found.thinking_dollars is not None:
+        assert 0 <= found.thinking_dollars <= found.by.get("output", 0.0) + 1e-12
