@@ -14,17 +14,18 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile, document, resolve
 from ctxwindow.errors import UnknownModel
-from ctxwindow.record.blocks import blocks_of
-from ctxwindow.window.billing import Share, Terms, shares, terms
+from ctxwindow.record.blocks import block_type, blocks_of
+from ctxwindow.window.billing import SIZED, Share, Terms, believed, shares, terms
 from ctxwindow.window.cost import BOUGHT, Bill, Rates, rates
 from ctxwindow.window.usage import is_count
 
 __all__ = ["SIZED", "Charge", "Expense", "answered", "unanswered"]
 
-SIZED = ("message", "fallback_message")
-"""Kinds of shares that sampled the conversation's own prompt (CTX-17)."""
-
 _RAN_CODE = ("code_execution", "bash_code_execution", "text_editor_code_execution")
+
+
+_OF_PROMPT = ("input_tokens", "cache_", "iterations")
+"""How fields of usage begin that tell of the prompt."""
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +60,8 @@ class Expense(msgspec.Struct, frozen=True, kw_only=True):
     """The model that answered; before there is an answer, the one that was asked."""
     at: float | None
     """When it was sent, in seconds since the epoch."""
+    max_tokens: int | None = None
+    """Of the request; None where it is not known."""
     outcome: Literal["waiting", "answered", "failed", "given_up"] = "waiting"
     """`given_up`: something else was done before its reply came."""
     warm: float | None = None
@@ -75,7 +78,7 @@ class Expense(msgspec.Struct, frozen=True, kw_only=True):
     """Web searches (PRICE-09)."""
     search_dollars: float = 0.0
     dollars: float | None = None
-    """All that is known to be charged; None where there is no usage, or no price."""
+    """All that is known to be charged; None where there is no usage that can be read, or no price."""
     unknown: tuple[str, ...] = ()
     """What is charged, or may be, and is not in `dollars`: fields of the usage, or words."""
 
@@ -124,7 +127,7 @@ class Expense(msgspec.Struct, frozen=True, kw_only=True):
     def prompt_dollars(self) -> float | None:
         """What it did cost; None where it was sampled more than once, or has no price."""
         sampled = [charge for charge in self.charges if charge.kind in SIZED]
-        if len(sampled) != 1 or self.dollars is None or "input_tokens" in self.unknown:
+        if len(sampled) != 1 or self.dollars is None or any(what.startswith(_OF_PROMPT) for what in self.unknown):
             return None
         only = sampled[0]
         return None if only.rates is None else only.rates.dollars(msgspec.structs.replace(only.tokens, output=0))
@@ -172,7 +175,7 @@ def answered(
     if not isinstance(usage, Mapping):
         return msgspec.structs.replace(expense, outcome="answered", model=named, unknown=("usage",))
     under = terms(usage)
-    parts = shares(usage)
+    parts = _parts(expense, usage, served, message, batch=under.batch)
     refused = stop_reason == "refusal" and not blocks_of(message or {})
     charges = tuple(
         _charge(share, _profile(share.model, served), named, under, expense.at, billed=billed)
@@ -185,7 +188,8 @@ def answered(
         unknown.append("hours of code execution")  # PRICE-09: free beside newer web tools and in a quota
     known = [charge.dollars for charge in charges]
     searched = under.searches * search_price
-    priced = under.priced and bool(known) and None not in known
+    told = searched or any(share.told or not charge.billed for share, charge in zip(parts, charges, strict=True))
+    priced = under.priced and bool(told) and None not in known
     return msgspec.structs.replace(
         expense,
         outcome="answered",
@@ -207,6 +211,30 @@ def _profile(model: str | None, asked: ModelProfile | None) -> ModelProfile | No
         return resolve(model)
     except UnknownModel:
         return None
+
+
+def _parts(
+    expense: Expense,
+    usage: Mapping[str, Any],
+    served: ModelProfile | None,
+    message: Mapping[str, Any] | None,
+    *,
+    batch: bool,
+) -> tuple[Share, ...]:
+    """The shares of a usage, without what cannot be."""
+    # After a call of a server tool the model is sampled again, and each time it may write as much (TOK-09).
+    samplings = 1 + sum(block_type(block).family == "server_call" for block in _blocks(message))
+    parts = []
+    for share in shares(usage):
+        profile = _profile(share.model, served)
+        if profile is None:
+            parts.append(share)
+            continue
+        most = (batch and profile.max_output_batch) or profile.max_output  # CTX-06
+        if expense.max_tokens is not None and share.kind in SIZED:
+            most = min(most, expense.max_tokens)
+        parts.append(believed(share, profile, most * samplings))
+    return tuple(parts)
 
 
 def _charge(

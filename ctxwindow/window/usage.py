@@ -159,9 +159,10 @@ def _model(entry: Mapping[str, Any]) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def is_count(value: Any) -> bool:
-    """Whether it is a number of tokens that can be: what is not is neither learnt from nor billed."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
+def is_count(value: Any, most: int | None = MOST_TOKENS) -> bool:
+    """Whether it is a number of tokens that can be, `most` of them: what is not is neither learnt from nor billed."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return whole and value >= 0 and (most is None or value <= most)
 
 
 def _number(entry: Any, key: str) -> int | None:

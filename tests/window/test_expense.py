@@ -30,6 +30,8 @@ def thought(tokens: int) -> dict[str, Any]:
     return {"output_tokens_details": {"thinking_tokens": tokens}}
 
 
+SEARCHES = "server_tool_use.web_search_requests"
+
 CACHED = {
     "cache_read_input_tokens": 50_000,
     "cache_creation_input_tokens": 3_000,
@@ -161,7 +163,10 @@ def test_what_has_no_price_costs_no_dollars_that_are_told(found: Expense, unknow
     [
         (usage(sent=-1), ["input_tokens"], 0.002),
         (usage(sent="1000"), ["input_tokens"], 0.002),
-        (usage(sent=10**400), ["input_tokens"], 0.002),
+        (usage(sent=10**400), ["input_tokens (too large)"], 0.002),
+        (usage(sent=10**8), ["input_tokens (too large)"], 0.002),
+        (usage(output=10**6), ["output_tokens (too large)"], 0.004),
+        (usage(server_tool_use={"web_search_requests": 10**12}), [f"{SEARCHES} (too large)"], 0.006),
         (usage(output=None), ["output_tokens"], 0.004),
         ({"input_tokens": 1_000}, ["output_tokens"], 0.004),
         (usage(cache_read_input_tokens=None), [], 0.006),
@@ -171,16 +176,55 @@ def test_what_has_no_price_costs_no_dollars_that_are_told(found: Expense, unknow
             ["cache_creation.ephemeral_1h_input_tokens"],
             0.006,
         ),
-        (usage(server_tool_use={"web_search_requests": -3}), ["server_tool_use.web_search_requests"], 0.006),
+        (usage(server_tool_use={"web_search_requests": -3}), [SEARCHES], 0.006),
         (usage(output_tokens_details={"thinking_tokens": 101}), ["output_tokens_details.thinking_tokens"], 0.006),
         (usage(output_tokens_details="much"), [], 0.006),
-        (usage(iterations=[{"type": "message"}]), ["input_tokens", "output_tokens"], 0.0),
+        (usage(iterations=[{"type": "message"}]), ["iterations"], 0.006),
+        (usage(iterations=["x"]), ["iterations"], 0.006),
     ],
 )
 def test_of_a_damaged_usage_what_is_known_is_kept(fields: dict[str, Any], unknown: list[str], dollars: float) -> None:
     found = spent(fields)
     assert list(found.unknown) == unknown
     assert found.dollars == pytest.approx(dollars)
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, usage(None, -1), usage(10**11, 10**11), {"iterations": ["x"]}, {"iterations": [{}]}]
+)
+def test_where_nothing_can_be_read_no_dollars_are_told(fields: dict[str, Any]) -> None:
+    found = spent(fields)
+    assert (found.dollars, found.by) == (None, {})
+    assert found.unknown, "the reason stands beside"
+    assert spent(fields, message={"content": []}, stop_reason="refusal").dollars == 0, "FB-02"
+
+
+def test_a_reply_is_no_longer_than_was_asked_for() -> None:
+    """CTX-06, TOK-09: each sampling has `max_tokens` of its own."""
+    sent = Expense(send=1, turn=1, model=OPUS, at=NOVEMBER, max_tokens=1_000)
+    call = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+
+    def dollars(output: int, content: list[dict[str, Any]]) -> float | None:
+        profile = resolve(OPUS)
+        return answered(sent, usage(0, output), profile=profile, message={"content": content}).by.get("output")
+
+    assert dollars(1_000, []) == pytest.approx(0.02)
+    assert dollars(1_001, []) is None
+    assert dollars(2_000, [call]) == pytest.approx(0.04)
+    assert dollars(2_001, [call]) is None
+
+
+def test_in_a_batch_a_reply_may_be_longer() -> None:
+    """CTX-06"""
+    long = usage(0, 300_000)
+    assert spent(long, "claude-opus-4-8").unknown == ("output_tokens (too large)",)
+    assert spent({**long, "service_tier": "batch"}, "claude-opus-4-8").unknown == ()
+
+
+def test_a_prompt_that_is_not_all_told_is_compared_with_no_forecast() -> None:
+    """Law 12."""
+    for damage in ({"cache_read_input_tokens": -1}, {"cache_read_input_tokens": 10**9}, {"iterations": ["x"]}):
+        assert spent(usage(**damage)).error is None
 
 
 def test_requests_without_a_reply() -> None:
@@ -211,7 +255,10 @@ def test_thinking_is_priced_at_the_model_that_made_the_reply() -> None:
 counts = st.integers(min_value=0, max_value=200_000)
 
 
-bills = st.builds(Bill, uncached=counts, read=counts, written_5m=counts, written_1h=counts, output=counts)
+outputs = st.integers(min_value=0, max_value=64_000)
+
+
+bills = st.builds(Bill, uncached=counts, read=counts, written_5m=counts, written_1h=counts, output=outputs)
 
 
 @given(bills, st.sampled_from([OPUS, "claude-haiku-5-5", "claude-opus-4-6"]))
