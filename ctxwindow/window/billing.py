@@ -141,7 +141,7 @@ class _Reader:
         """A count; None where there is none, which is named where the API `always` says it or something else stands there."""
         value = self._fields.get(key)
         if is_count(value, most):
-            return int(value)
+            return value
         if value is not None or always:
             why = " (too large)" if is_count(value, None) else ""
             self.unknown.append(f"{self._under}{key}{why}")

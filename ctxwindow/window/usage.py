@@ -8,7 +8,7 @@ one what the window held at the end.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -159,7 +159,7 @@ def _model(entry: Mapping[str, Any]) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def is_count(value: Any, most: int | None = MOST_TOKENS) -> bool:
+def is_count(value: Any, most: int | None = MOST_TOKENS) -> TypeGuard[int]:
     """Whether it is a number of tokens that can be, `most` of them: what is not is neither learnt from nor billed."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     return whole and value >= 0 and (most is None or value <= most)

@@ -246,7 +246,7 @@ def test_thinking_is_priced_at_the_model_that_made_the_reply() -> None:
     served = {"type": "fallback_message", "model": OPUS, "input_tokens": 20, "output_tokens": 10}
     fields = {"iterations": [tried, served]}
     found = spent(usage(20, 10, **fields, **thought(8)), "claude-fable-5", model=OPUS)
-    assert (found.thinking, found.thinking_dollars) == (8, pytest.approx(8 * 20 / 1_000_000))
+    assert (found.thinking, found.thinking_dollars) == pytest.approx((8, 8 * 20 / 1_000_000))
     other = spent(usage(20, 60, **fields, **thought(55)), "claude-fable-5", model=OPUS)
     assert (other.thinking, other.thinking_dollars) == (None, None)
     assert other.unknown == ("output_tokens_details.thinking_tokens",)
