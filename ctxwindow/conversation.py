@@ -358,7 +358,7 @@ class Conversation:
             now: the caller's clock.
 
         Raises:
-            ProtocolError: no summary is due, or it is longer than asked; nothing was changed.
+            ProtocolError: no summary is due, it is longer than asked, or at no cost that can be; nothing was changed.
         """
         state = self._state
         checked_summary(text, by, cost)

@@ -553,7 +553,10 @@ def test_odd_fields_of_a_reply_do_not_make_the_record_unreadable() -> None:
     assert again.messages == conversation.messages
 
 
-@pytest.mark.parametrize("bad", [{"text": None}, {"text": 5}, {"by": None}, {"cost": float("nan")}])
+@pytest.mark.parametrize(
+    "bad",
+    [{"text": None}, {"text": 5}, {"by": None}, {"cost": float("nan")}, {"cost": 1e308}, {"cost": -1}, {"cost": True}],
+)
 def test_a_summary_that_cannot_be_stored_changes_nothing(bad: dict[str, Any]) -> None:
     conversation = _start(budget=6_000)
     _until_summarize(conversation)

@@ -82,7 +82,7 @@ _REQUEST = {
     "low": "lower bound of that",
     "high": "upper bound of that",
     "source": "how the forecast was made; as for `count`",
-    "actual": "tokens the API reported, or null",
+    "actual": "tokens the API reported, or null where it did not or they are doubted",
     "error": "(forecast - actual) / actual, or null where there is nothing to compare",
     "read": "tokens read from the cache",
     "written": "tokens written to the cache",
@@ -93,6 +93,7 @@ _REQUEST = {
     "cost_error": "(forecast - actual) / actual of the prompt's dollars, or null where there is nothing to compare",
     "by.{category}": "what filled it, as for `count`",
     "after_compaction": "whether the client that recorded it had just compacted",
+    "doubt": "why the recorded usage is not believed, or null",
 }
 
 _PAYBACK = {

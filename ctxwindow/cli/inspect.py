@@ -121,14 +121,19 @@ def _part(name: str, seen: Inspection) -> str:
 
 
 def _cost(seen: Inspection) -> str:
+    doubted = sum(row.doubt is not None for row in seen.requests)
     if seen.cost is None:
-        return "not known: no usage or no price is recorded"
+        return f"not known: no usage{' that is believed' if doubted else ''} or no price is recorded"
     known = sum(row.output is not None for row in seen.requests)
     note = "" if known == len(seen.requests) else f"; output is known for {known:,} of {len(seen.requests):,} replies"
+    if doubted:
+        note += f"; the usage of {doubted:,} of them is doubted"
     return f"{dollars(seen.cost)} by recorded usage{note}"
 
 
 def _cache(seen: Inspection) -> str:
+    if seen.cache_hit_ratio is None and any(row.doubt is not None for row in seen.requests):
+        return "not known: the recorded usage is doubted"
     if seen.cache_hit_ratio is None:
         return "not known: no usage is recorded"
     return f"{percent(seen.cache_hit_ratio)} of the prompt tokens were read from it"
@@ -166,7 +171,8 @@ def _show_forecast(screen: Screen, seen: Inspection) -> None:
             f"95th percentile {percent(exact.p95, 2)}, within its bounds {percent(exact.within_bounds)}"
         )
     else:
-        screen.say("forecast of the next request: nothing to compare, as the file records no usage")
+        why = "the usage is doubted" if any(row.doubt for row in seen.requests) else "the file records no usage"
+        screen.say(f"forecast of the next request: nothing to compare, as {why}")
     off = seen.spending.forecast_error
     if off is not None:
         screen.say(f"forecast of the cost of its prompt: median absolute error {percent(off, 2)}")

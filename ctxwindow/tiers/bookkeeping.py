@@ -54,6 +54,7 @@ def _expense(event: Sent, state: State) -> Expense:
         warm=event.cost_warm,
         cold=event.cost_cold,
         lives=event.lives,
+        max_tokens=event.max_tokens,
     )
 
 

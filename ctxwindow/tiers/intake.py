@@ -10,6 +10,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import InvalidRequest, MisuseError, ProtocolError
 from ctxwindow.record import intake
 from ctxwindow.rules import Violation, find_violations
+from ctxwindow.window.cost import MOST_DOLLARS, is_money
 
 __all__ = ["check_fixed", "checked_settings", "checked_summary", "checked_time", "checked_tokens", "raise_errors"]
 
@@ -32,11 +33,14 @@ def checked_summary(text: Any, by: Any, cost: Any) -> None:
     """Whether a summary can be stored.
 
     Raises:
-        ProtocolError: it is not a text, by somebody, at a finite cost.
+        ProtocolError: it is not a text, by somebody, at a cost from nothing to a million dollars.
     """
-    if isinstance(text, str) and isinstance(by, str) and isinstance(cost, (int, float)) and math.isfinite(cost):
+    if isinstance(text, str) and isinstance(by, str) and is_money(cost):
         return
-    raise ProtocolError("a summary is a text, by somebody, at a cost.", remedy="Pass str, str and a number.")
+    raise ProtocolError(
+        f"a summary is a text, by somebody, at a cost from 0 to {MOST_DOLLARS:,.0f} dollars.",
+        remedy="Pass str, str and a number.",
+    )
 
 
 def checked_tokens(tokens: Any, name: str) -> int:

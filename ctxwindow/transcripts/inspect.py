@@ -7,6 +7,7 @@ forecasts the size of the request; the recorded usage then tells how far off it 
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 
 import msgspec
 
@@ -17,6 +18,8 @@ from ctxwindow.transcripts.live import Exchange, Feed
 from ctxwindow.transcripts.recorded import recorded_model
 from ctxwindow.transcripts.session import Incoming, Reply, Session, Thread
 from ctxwindow.window import Book, Expense, Payback, Sending, Spending, Ttl, payback, read_usage
+from ctxwindow.window.billing import MOST_WINDOWS
+from ctxwindow.window.usage import Usage, is_count
 
 __all__ = ["Accuracy", "Inspection", "NextRequest", "RequestRow", "inspect"]
 
@@ -33,7 +36,7 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     high: int
     source: str
     actual: int | None
-    """Tokens the API reported."""
+    """Tokens the API reported; None where it did not, or the number is doubted."""
     error: float | None
     """(forecast - actual) / actual; None where there is nothing to compare, or nothing to base a forecast on."""
     read: int
@@ -48,6 +51,8 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     """(forecast - actual) / actual of the prompt's dollars; None where there is nothing to compare."""
     by: dict[str, int]
     after_compaction: bool
+    doubt: str | None = None
+    """Why the recorded usage is not believed, but for what of it can be billed."""
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,17 +131,11 @@ def inspect(session: Session, *, thread: Thread | None = None, model: str | Mode
         compacted, restarts = feed.restarts > restarts, feed.restarts
         if compacted and rows:
             book.compacted(rows[-1].actual or rows[-1].forecast, 0.0)  # what the client paid for it is not in its file
-        rows.append(_row(exchange, _enter(book, feed, exchange), after_compaction=compacted))
+        rows.append(_row(exchange, _enter(book, feed, exchange), feed.current, after_compaction=compacted))
         rounds += any(block.get("type") == "tool_use" for block in blocks_of(exchange.reply.message))
         last = exchange
     _enter_unplanned(book, feed, chosen)
     prompts = sum(row.read + row.written + row.uncached for row in rows)
-    notes = [str(note) for note in (*session.notes, *chosen.notes)]
-    notes += [f"step {number} was refused: {error}" for number, error in feed.refused]
-    notes += [f"step {number} is on another model, not followed: {error}" for number, error in feed.unfollowed]
-    unpriced = sum(row.cost is None and row.actual is not None for row in rows)
-    if unpriced:
-        notes.append(f"the price of {unpriced} of {len(rows)} requests is not known; they are not in the cost")
     return Inspection(
         path=session.path,
         format=session.format,
@@ -155,8 +154,23 @@ def inspect(session: Session, *, thread: Thread | None = None, model: str | Mode
         accuracy=accuracy(rows),
         next=None if last is None else _next(feed, last, ttl),
         spending=book.spending(),
-        notes=tuple(notes),
+        notes=(*(str(note) for note in (*session.notes, *chosen.notes)), *_notes(feed, rows)),
     )
+
+
+def _notes(feed: Feed, rows: list[RequestRow]) -> list[str]:
+    """What could not be followed, priced or believed."""
+    notes = [f"step {number} was refused: {error}" for number, error in feed.refused]
+    notes += [f"step {number} is on another model, not followed: {error}" for number, error in feed.unfollowed]
+    unpriced = sum(row.cost is None and row.actual is not None for row in rows)
+    if unpriced:
+        notes.append(f"the price of {unpriced} of {len(rows)} requests is not known; they are not in the cost")
+    doubts = Counter(row.doubt for row in rows if row.doubt is not None)
+    notes += [
+        f"the usage of {number} of {len(rows)} requests is doubted, as {doubt}; what of it cannot be is not in the cost"
+        for doubt, number in doubts.items()
+    ]
+    return notes
 
 
 def _ttl(thread: Thread) -> Ttl:
@@ -227,15 +241,32 @@ def _billed(book: Book, reply: Reply, number: int) -> Expense:
     return book.answered(usage, message=reply.message, index=number, model=reply.model, stop_reason=reply.stop_reason)
 
 
-def _row(exchange: Exchange, spent: Expense, *, after_compaction: bool) -> RequestRow:
+def _doubt(usage: Usage | None, profile: ModelProfile) -> str | None:
+    """Why a recorded usage is not believed."""
+    if usage is None:
+        return None
+    if usage.doubt is None and usage.prompt is not None and usage.prompt > MOST_WINDOWS * profile.window:
+        return "it tells of a prompt that its model cannot have read"
+    return usage.doubt
+
+
+def _output(reply: Reply, spent: Expense) -> int | None:
+    """Tokens generated, where the recording knows them and they can be."""
+    told = (reply.usage or {}).get("output_tokens")
+    odd = any(what.startswith("output_tokens (") for what in spent.unknown)
+    return told if reply.usage_final and is_count(told) and not odd else None
+
+
+def _row(exchange: Exchange, spent: Expense, profile: ModelProfile, *, after_compaction: bool) -> RequestRow:
     window = exchange.send.window
     usage = read_usage(exchange.reply.usage)
+    doubt = _doubt(usage, profile)
+    usage = usage if doubt is None else None
     actual = usage.prompt if usage else None
     # The first request of a wire has no anchor: for a session file what it weighs is how `unseen` was found. Nor has
     # the first on another model (CTX-20).
     anchored = spent.send > 1 and not after_compaction and window.source != "estimated"
-    comparable = anchored and exchange.actual is not None
-    output = usage.output if usage and exchange.reply.usage_final else None
+    comparable = anchored and doubt is None and exchange.actual is not None
     return RequestRow(
         number=spent.send,
         turn=exchange.turn,
@@ -249,12 +280,13 @@ def _row(exchange: Exchange, spent: Expense, *, after_compaction: bool) -> Reque
         read=usage.read if usage else 0,
         written=usage.written_5m + usage.written_1h if usage else 0,
         uncached=usage.uncached if usage else 0,
-        output=output,
+        output=_output(exchange.reply, spent),
         cost=spent.dollars,
         cost_forecast=spent.forecast,
         cost_error=spent.error,
         by=dict(window.by),
         after_compaction=after_compaction,
+        doubt=doubt,
     )
 
 

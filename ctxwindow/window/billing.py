@@ -8,16 +8,34 @@ from typing import Any
 import msgspec
 
 from ctxwindow.catalog import ModelProfile
-from ctxwindow.window.cost import Bill
+from ctxwindow.window.cost import Bill, Bought
+from ctxwindow.window.usage import MOST_TOKENS, is_count
 
-__all__ = ["Share", "Terms", "input_weight", "shares", "terms"]
+__all__ = ["MOST_WINDOWS", "SIZED", "Share", "Terms", "believed", "input_weight", "shares", "terms"]
+
+SIZED = ("message", "fallback_message")
+"""Kinds of shares that sampled the conversation's own prompt (CTX-17)."""
+
+_APART = ("compaction", "advisor_message")
+"""Kinds that are in no top-level field (TOK-08)."""
 
 _READS_COUNT = frozenset({"claude-3-5-haiku-20241022"})
 """Models on which tokens read from the cache count for the rate limit (RATE-02)."""
 
+MOST_WINDOWS = 10
+"""Windows of a model that the prompts of one share fill at most: a server goes on by itself for as many samplings (MSG-13)."""
 
-_MOST = 10**12
-"""Larger numbers are no counts: a million windows of the largest models."""
+_MOST_SEARCHES = 1_000
+"""Web searches of one response: a hundred for each of its samplings."""
+
+_FIELDS: dict[Bought, str] = {
+    "uncached": "input_tokens",
+    "read": "cache_read_input_tokens",
+    "written_5m": "cache_creation_input_tokens",
+    "written_1h": "cache_creation_input_tokens",
+    "output": "output_tokens",
+}
+"""What was bought -> the field of usage that tells it (TOK-01, TOK-02)."""
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +49,11 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     """What is known; a field that is not is 0 here and named in `unknown`."""
     unknown: tuple[str, ...] = ()
     """Fields that are missing and should not be, or that hold no number of tokens."""
+
+    @property
+    def told(self) -> bool:
+        """Whether anything of it is known."""
+        return self.tokens != Bill() or not self.unknown
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,52 +75,98 @@ def shares(usage: Mapping[str, Any] | None) -> tuple[Share, ...]:
 
     The top-level fields are none of their own where there are iterations: they leave out compaction and advice, and sum
     up the rest (TOK-09). With fallbacks each attempt is a share of its model's (TOK-11). Of a damaged usage what can be
-    read is kept.
+    read is kept: where iterations cannot, that is the top level.
     """
     if not isinstance(usage, Mapping):
         return ()
+    top = _share(usage, "message", None)
     iterations = usage.get("iterations")
-    if not isinstance(iterations, list) or not iterations:
-        return (_share(usage, "message", None),)
-    entries = [entry for entry in iterations if isinstance(entry, Mapping)]
-    return tuple(_share(entry, str(entry.get("type")), entry.get("model")) for entry in entries)
+    if iterations is None or iterations == []:
+        return (top,)
+    listed = iterations if isinstance(iterations, list) else []
+    entries = [entry for entry in listed if isinstance(entry, Mapping) and isinstance(entry.get("type"), str)]
+    found = [_share(entry, entry["type"], entry.get("model")) for entry in entries]
+    sized = [share.told for share in found if share.kind in SIZED]
+    if found and len(found) == len(listed) and all(sized) and (sized or top.tokens == Bill()):
+        return tuple(found)
+    if top.told:
+        found = [*(share for share in found if share.kind in _APART), top]
+    *others, last = found or [top]
+    return (*others, msgspec.structs.replace(last, unknown=(*last.unknown, "iterations")))
 
 
 def _share(entry: Mapping[str, Any], kind: str, model: object) -> Share:
     read = _Reader(entry)
-    created = entry.get("cache_creation")
-    parts = _Reader(created if isinstance(created, Mapping) else {}, "cache_creation.")
-    short, hourly = parts.tokens("ephemeral_5m_input_tokens"), parts.tokens("ephemeral_1h_input_tokens")
-    written = read.tokens("cache_creation_input_tokens")
-    if entry.get("cache_creation_input_tokens") is None:
-        written = short + hourly  # TOK-02: the one is the sum of the others
+    parts = _Reader(_object(entry.get("cache_creation")), "cache_creation.")
+    short, hourly = _written(read, parts)
     tokens = Bill(
-        uncached=read.tokens("input_tokens", always=True),
-        read=read.tokens("cache_read_input_tokens"),
-        written_5m=max(0, written - hourly),
-        written_1h=min(written, hourly),
-        output=read.tokens("output_tokens", always=True),
+        uncached=read.count("input_tokens", always=True) or 0,
+        read=read.count("cache_read_input_tokens") or 0,
+        written_5m=short,
+        written_1h=hourly,
+        output=read.count("output_tokens", always=True) or 0,
     )
     named = model if isinstance(model, str) else None
     return Share(kind=kind, model=named, tokens=tokens, unknown=(*read.unknown, *parts.unknown))
 
 
+def _written(read: _Reader, parts: _Reader) -> tuple[int, int]:
+    """Tokens written to the cache for 5 minutes and for an hour: of their sum and the two, any can be missing (TOK-02).
+
+    Where they contradict each other, which is recorded, the sum stands, at the least that it can have cost; that is named.
+    """
+    total = read.count("cache_creation_input_tokens")
+    short, hourly = parts.count("ephemeral_5m_input_tokens"), parts.count("ephemeral_1h_input_tokens")
+    if total is None:
+        return short or 0, hourly or 0
+    if short is None:
+        short = total - (hourly or 0)
+    if hourly is None:
+        hourly = total - short
+    if short + hourly == total and short >= 0 and hourly >= 0:
+        return short, hourly
+    read.unknown.append("cache_creation (not the sum of its parts)")
+    return (total - hourly, hourly) if short + hourly < total else (total, 0)
+
+
 class _Reader:
-    """Reads numbers of tokens out of one object, and remembers which could not be read."""
+    """Reads numbers out of one object, and remembers which could not be read."""
 
     def __init__(self, fields: Mapping[str, Any], under: str = "") -> None:
         self._fields = fields
         self._under = under
         self.unknown: list[str] = []
 
-    def tokens(self, key: str, *, always: bool = False) -> int:
-        """A count; missing or null is 0, except where the API `always` says it."""
+    def count(self, key: str, *, always: bool = False, most: int = MOST_TOKENS) -> int | None:
+        """A count; None where there is none, which is named where the API `always` says it or something else stands there."""
         value = self._fields.get(key)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST:
+        if is_count(value, most):
             return value
         if value is not None or always:
-            self.unknown.append(f"{self._under}{key}")
-        return 0
+            why = " (too large)" if is_count(value, None) else ""
+            self.unknown.append(f"{self._under}{key}{why}")
+        return None
+
+
+def believed(share: Share, profile: ModelProfile, most_output: int) -> Share:
+    """A share without the numbers that its model cannot have taken.
+
+    Args:
+        share: as read.
+        profile: its model.
+        most_output: tokens that it can have generated at most.
+    """
+    most = MOST_WINDOWS * profile.window
+    limits = {name: most_output if name == "output" else most for name in _FIELDS}
+    over = {name for name, limit in limits.items() if getattr(share.tokens, name) > limit}
+    tokens = msgspec.structs.replace(share.tokens, **dict.fromkeys(over, 0))
+    if tokens.prompt > most:
+        over |= _FIELDS.keys() - {"output"}
+        tokens = Bill(output=tokens.output)
+    if not over:
+        return share
+    named = dict.fromkeys(f"{field} (too large)" for name, field in _FIELDS.items() if name in over)
+    return msgspec.structs.replace(share, tokens=tokens, unknown=(*share.unknown, *named))
 
 
 def terms(usage: Mapping[str, Any] | None) -> Terms:
@@ -117,7 +186,7 @@ def terms(usage: Mapping[str, Any] | None) -> Terms:
         chosen[field] = value == known[0]
     priced = not unknown
     used = _Reader(_object(usage.get("server_tool_use")), "server_tool_use.")
-    searches = used.tokens("web_search_requests")
+    searches = used.count("web_search_requests", most=_MOST_SEARCHES) or 0
     unknown += used.unknown
     if _object(_object(usage.get("fallback_credit")).get("status")).get("type") == "redeemed":
         unknown.append("the fallback credit")  # FB-12: it was applied, and nothing says what it was worth

@@ -10,7 +10,7 @@ import msgspec
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import MisuseError
 
-__all__ = ["BOUGHT", "TTL_SECONDS", "Bill", "Bought", "Rates", "Ttl", "bill", "rates"]
+__all__ = ["BOUGHT", "MOST_DOLLARS", "TTL_SECONDS", "Bill", "Bought", "Rates", "Ttl", "bill", "is_money", "rates"]
 
 Ttl = Literal["5m", "1h"]
 TTL_SECONDS: dict[Ttl, int] = {"5m": 300, "1h": 3600}
@@ -18,9 +18,18 @@ TTL_SECONDS: dict[Ttl, int] = {"5m": 300, "1h": 3600}
 
 _PER = 1_000_000
 
+MOST_DOLLARS = 1_000_000.0
+"""A larger amount is no cost of one request or summary, but a mistake; sums of such amounts would overflow."""
+
 Bought = Literal["uncached", "read", "written_5m", "written_1h", "output"]
 BOUGHT: tuple[Bought, ...] = ("uncached", "read", "written_5m", "written_1h", "output")
 """The kinds of tokens that have a price of their own: the fields of a `Bill` and of its `Rates`."""
+
+
+def is_money(amount: Any) -> bool:
+    """Whether it is an amount that one request or summary can cost, in dollars."""
+    number = isinstance(amount, (int, float)) and not isinstance(amount, bool)
+    return number and 0 <= amount <= MOST_DOLLARS
 
 
 class Bill(msgspec.Struct, frozen=True, kw_only=True):

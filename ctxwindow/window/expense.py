@@ -14,16 +14,18 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile, document, resolve
 from ctxwindow.errors import UnknownModel
-from ctxwindow.record.blocks import blocks_of
-from ctxwindow.window.billing import Share, Terms, shares, terms
+from ctxwindow.record.blocks import block_type, blocks_of
+from ctxwindow.window.billing import SIZED, Share, Terms, believed, shares, terms
 from ctxwindow.window.cost import BOUGHT, Bill, Rates, rates
+from ctxwindow.window.usage import is_count
 
 __all__ = ["SIZED", "Charge", "Expense", "answered", "unanswered"]
 
-SIZED = ("message", "fallback_message")
-"""Kinds of shares that sampled the conversation's own prompt (CTX-17)."""
-
 _RAN_CODE = ("code_execution", "bash_code_execution", "text_editor_code_execution")
+
+
+_OF_PROMPT = ("input_tokens", "cache_", "iterations")
+"""How fields of usage begin that tell of the prompt."""
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +60,8 @@ class Expense(msgspec.Struct, frozen=True, kw_only=True):
     """The model that answered; before there is an answer, the one that was asked."""
     at: float | None
     """When it was sent, in seconds since the epoch."""
+    max_tokens: int | None = None
+    """Of the request; None where it is not known."""
     outcome: Literal["waiting", "answered", "failed", "given_up"] = "waiting"
     """`given_up`: something else was done before its reply came."""
     warm: float | None = None
@@ -74,7 +78,7 @@ class Expense(msgspec.Struct, frozen=True, kw_only=True):
     """Web searches (PRICE-09)."""
     search_dollars: float = 0.0
     dollars: float | None = None
-    """All that is known to be charged; None where there is no usage, or no price."""
+    """All that is known to be charged; None where there is no usage that can be read, or no price."""
     unknown: tuple[str, ...] = ()
     """What is charged, or may be, and is not in `dollars`: fields of the usage, or words."""
 
@@ -103,11 +107,16 @@ class Expense(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def thinking_dollars(self) -> float | None:
-        """The part of the output's dollars that was thinking; None where it is not known (TOK-04)."""
-        priced = [charge.rates for charge in self.charges if charge.kind in SIZED and charge.rates is not None]
-        if self.thinking is None or self.dollars is None or not priced:
+        """The part of `by["output"]` that was thinking; None where it is not known (TOK-04).
+
+        Thinking is told of the attempt that made the reply, and is a share of its output (TOK-11).
+        """
+        if self.thinking is None or self.dollars is None:
             return None
-        return priced[-1].of("output", self.thinking)
+        own = _of_reply(self.charges)
+        tokens = sum(charge.tokens.output for charge in own)
+        paid = sum(charge.rates.of("output", charge.tokens.output) for charge in own if charge.billed and charge.rates)
+        return paid * self.thinking / tokens if tokens else 0.0
 
     @property
     def forecast(self) -> float | None:
@@ -118,7 +127,7 @@ class Expense(msgspec.Struct, frozen=True, kw_only=True):
     def prompt_dollars(self) -> float | None:
         """What it did cost; None where it was sampled more than once, or has no price."""
         sampled = [charge for charge in self.charges if charge.kind in SIZED]
-        if len(sampled) != 1 or self.dollars is None or "input_tokens" in self.unknown:
+        if len(sampled) != 1 or self.dollars is None or any(what.startswith(_OF_PROMPT) for what in self.unknown):
             return None
         only = sampled[0]
         return None if only.rates is None else only.rates.dollars(msgspec.structs.replace(only.tokens, output=0))
@@ -166,20 +175,21 @@ def answered(
     if not isinstance(usage, Mapping):
         return msgspec.structs.replace(expense, outcome="answered", model=named, unknown=("usage",))
     under = terms(usage)
-    parts = shares(usage)
+    parts = _parts(expense, usage, served, message, batch=under.batch)
     refused = stop_reason == "refusal" and not blocks_of(message or {})
     charges = tuple(
         _charge(share, _profile(share.model, served), named, under, expense.at, billed=billed)
         for share, billed in zip(parts, _billed(parts, refused=refused), strict=True)
     )
     search_price = document().limits.web_search_usd_per_1000 / 1000
-    thinking, odd = _thinking(usage, parts)
+    thinking, odd = _thinking(usage, charges)
     unknown = [*under.unknown, *odd, *(field for share in parts for field in share.unknown), *_unpriced(charges)]
     if any(block.get("name") in _RAN_CODE for block in _blocks(message) if block.get("type") == "server_tool_use"):
         unknown.append("hours of code execution")  # PRICE-09: free beside newer web tools and in a quota
     known = [charge.dollars for charge in charges]
     searched = under.searches * search_price
-    priced = under.priced and bool(known) and None not in known
+    told = searched or any(share.told or not charge.billed for share, charge in zip(parts, charges, strict=True))
+    priced = under.priced and bool(told) and None not in known
     return msgspec.structs.replace(
         expense,
         outcome="answered",
@@ -203,6 +213,30 @@ def _profile(model: str | None, asked: ModelProfile | None) -> ModelProfile | No
         return None
 
 
+def _parts(
+    expense: Expense,
+    usage: Mapping[str, Any],
+    served: ModelProfile | None,
+    message: Mapping[str, Any] | None,
+    *,
+    batch: bool,
+) -> tuple[Share, ...]:
+    """The shares of a usage, without what cannot be."""
+    # After a call of a server tool the model is sampled again, and each time it may write as much (TOK-09).
+    samplings = 1 + sum(block_type(block).family == "server_call" for block in _blocks(message))
+    parts = []
+    for share in shares(usage):
+        profile = _profile(share.model, served)
+        if profile is None:
+            parts.append(share)
+            continue
+        most = (batch and profile.max_output_batch) or profile.max_output  # CTX-06
+        if expense.max_tokens is not None and share.kind in SIZED:
+            most = min(most, expense.max_tokens)
+        parts.append(believed(share, profile, most * samplings))
+    return tuple(parts)
+
+
 def _charge(
     share: Share, profile: ModelProfile | None, served: str, under: Terms, at: float | None, *, billed: bool
 ) -> Charge:
@@ -222,14 +256,20 @@ def _billed(parts: Sequence[Share], *, refused: bool) -> list[bool]:
     ]
 
 
-def _thinking(usage: Mapping[str, Any], parts: Sequence[Share]) -> tuple[int | None, list[str]]:
+def _of_reply(charges: Sequence[Charge]) -> list[Charge]:
+    """The samplings that the top-level fields sum up: those of the model that made the reply (TOK-09, TOK-11)."""
+    sized = [charge for charge in charges if charge.kind in SIZED]
+    return [charge for charge in sized if (charge.kind, charge.model) == (sized[-1].kind, sized[-1].model)]
+
+
+def _thinking(usage: Mapping[str, Any], charges: Sequence[Charge]) -> tuple[int | None, list[str]]:
     """Thinking tokens of the output; None where they are not told, and named where they cannot be true (TOK-04)."""
     details = usage.get("output_tokens_details")
     value = details.get("thinking_tokens") if isinstance(details, Mapping) else None
     if value is None:
         return None, []
-    most = sum(share.tokens.output for share in parts if share.kind in SIZED)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
+    most = sum(charge.tokens.output for charge in _of_reply(charges))
+    if is_count(value) and value <= most:
         return value, []
     return None, ["output_tokens_details.thinking_tokens"]
 

@@ -7,11 +7,14 @@ send after that, because the prompt is shorter. Whether that is worth it is a qu
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import msgspec
 
 from ctxwindow.catalog import ModelProfile
-from ctxwindow.window.cost import Bill, Ttl, bill
+from ctxwindow.errors import MisuseError
+from ctxwindow.window.cost import MOST_DOLLARS, Bill, Ttl, bill, is_money
+from ctxwindow.window.usage import MOST_TOKENS
 
 __all__ = ["Payback", "payback", "sends_to_pay_back"]
 
@@ -31,20 +34,34 @@ class Payback(msgspec.Struct, frozen=True, kw_only=True):
     """After so many sends it has cost no more than none would have; None: never, or no price is known."""
 
 
+_MOST_PROMPT = 4 * MOST_TOKENS
+"""Tokens: a prompt is the sum of four counts (CTX-02)."""
+
+
 def sends_to_pay_back(*, paid: float, without: float, first: float, then: float) -> int | None:
     """The smallest number of sends n >= 1 with paid + first + (n - 1) * then <= n * without; None if there is none.
 
     All in dollars.
+
+    Raises:
+        MisuseError: one of them is no amount from 0 to a million dollars.
     """
+    if not all(is_money(amount) for amount in (paid, without, first, then)):
+        raise _absurd()
     if paid + first <= without:
         return 1
-    saved = without - then
-    if saved <= 0:
+    if without <= then:
         return None
-    more = math.ceil((paid + first - without) / saved)
-    # Rounding of floats can be one send off at the edge.
-    return next(
-        n for n in range(max(1, more), more + 3) if paid + first + (n - 1) * then <= n * without + 1e-12 * abs(first)
+    # In fractions: the quotient of two floats that nearly cancel is off by whole sends. The slack is for the amounts
+    # themselves, which are rounded.
+    more = Fraction(paid) + Fraction(first) * (1 - Fraction(1, 10**12)) - Fraction(without)
+    return 1 + max(1, math.ceil(more / (Fraction(without) - Fraction(then))))
+
+
+def _absurd() -> MisuseError:
+    return MisuseError(
+        f"a cost is a number of dollars from 0 to {MOST_DOLLARS:,.0f}.",
+        remedy="Pass dollars, not cents or tokens; 0 where nothing was paid.",
     )
 
 
@@ -70,7 +87,16 @@ def payback(
         at: when, in seconds since the epoch.
         paid: dollars for the edit itself.
         ttl: how long the cache keeps what is written; None: nothing is cached, and every token is paid in full.
+
+    Raises:
+        MisuseError: `paid` is no amount from 0 to a million dollars, or one of the sizes is no number of tokens.
     """
+    if not is_money(paid):
+        raise _absurd()
+    if not all(0 <= tokens <= _MOST_PROMPT for tokens in (before, after, kept)):
+        raise MisuseError(
+            f"a prompt has from 0 to {_MOST_PROMPT:,} tokens.", remedy="Pass sizes of prompts, in tokens."
+        )
     if ttl is None:
         without, first = Bill(uncached=before), Bill(uncached=after)
         then = first

@@ -15,7 +15,7 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.window.attribution import BlockCost, Entered, Sending, attribute
-from ctxwindow.window.cost import Ttl
+from ctxwindow.window.cost import MOST_DOLLARS, Ttl, is_money
 from ctxwindow.window.expense import SIZED, Expense, answered, unanswered
 from ctxwindow.window.payback import Payback, payback
 from ctxwindow.window.window import Window
@@ -251,6 +251,7 @@ class Book:
             before: tokens of the prompt without that.
             paid: dollars for the summary.
         """
+        paid = paid if is_money(paid) else 0.0  # a stored event may say anything
         self._summaries += paid
         self._edit = before, paid + (self._edit[1] if self._edit else 0.0)
 
@@ -279,6 +280,12 @@ class Book:
             )
         at = expense.at if expense.at is not None else 0.0
         pays = payback(
-            self._entries[index].profile, before=before, after=after, kept=kept, at=at, paid=paid, ttl=self._ttl
+            self._entries[index].profile,
+            before=before,
+            after=after,
+            kept=kept,
+            at=at,
+            paid=min(paid, MOST_DOLLARS),  # several compactions may come before one send
+            ttl=self._ttl,
         )
         return EditCost(send=expense.send, before=before, after=after, payback=pays, sent=len(self._expenses) - index)

@@ -8,15 +8,15 @@ one what the window held at the end.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
-__all__ = ["Usage", "latest", "read_usage"]
+__all__ = ["MOST_TOKENS", "Usage", "is_count", "latest", "read_usage"]
 
 _SIZED = ("message", "fallback_message")
 
-_MOST = 1_000_000_000
+MOST_TOKENS = 1_000_000_000
 """Tokens: no window is a hundredth as large, so that a larger number is no count."""
 
 _LEAST_CACHED = 512
@@ -79,7 +79,7 @@ def latest(start: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _fell(*, before: Any, now: Any) -> bool:
-    return _is_count(before) and _is_count(now) and now < before
+    return is_count(before) and is_count(now) and now < before
 
 
 def read_usage(usage: Mapping[str, Any] | None) -> Usage | None:
@@ -159,8 +159,10 @@ def _model(entry: Mapping[str, Any]) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
+def is_count(value: Any, most: int | None = MOST_TOKENS) -> TypeGuard[int]:
+    """Whether it is a number of tokens that can be, `most` of them: what is not is neither learnt from nor billed."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return whole and value >= 0 and (most is None or value <= most)
 
 
 def _number(entry: Any, key: str) -> int | None:
@@ -168,4 +170,4 @@ def _number(entry: Any, key: str) -> int | None:
     value = entry.get(key) if isinstance(entry, Mapping) else None
     if value is None:
         return 0
-    return value if _is_count(value) else None
+    return value if is_count(value) else None

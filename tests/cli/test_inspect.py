@@ -49,6 +49,17 @@ def test_what_is_not_recorded_is_said_to_be_unknown(tmp_path: Path) -> None:
     assert "nothing to compare" in told
 
 
+def test_doubted_usage_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    file = session(tmp_path / "s.jsonl", 1, usage={**_USAGE, "cache_read_input_tokens": 10**11})
+    told = run("inspect", file, "--forecast").out
+    assert "the usage of 2 of them is doubted" in told
+    assert "cache        not known: the recorded usage is doubted" in told
+    assert "nothing to compare, as the usage is doubted" in told
+    empty = run("inspect", session(tmp_path / "e.jsonl", 1, usage={})).out
+    assert "cost         not known: no usage that is believed" in empty
+    assert "$" not in empty
+
+
 def test_a_conversation_without_a_reply(tmp_path: Path) -> None:
     told = run("inspect", write(tmp_path / "a.json", body(messages=[{"role": "user", "content": "Hello."}])))
     assert told.code == 0
@@ -168,5 +179,5 @@ def test_a_damaged_usage_is_named_and_ends_nothing(tmp_path: Path, field: str, v
     spending = told.json["spending"]
     assert (spending["dollars"] is None) == (spending["unpriced"] == 2)
     if field == "input_tokens":
-        assert spending["unknown"] == {"input_tokens": 2}
+        assert spending["unknown"] == {f"input_tokens{' (too large)' if value == 10**400 else ''}": 2}
         assert spending["dollars"] == pytest.approx(2 * 9 * 25e-6)

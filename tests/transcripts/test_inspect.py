@@ -116,6 +116,34 @@ def test_a_reply_to_nothing_was_paid_for_all_the_same() -> None:
     assert rest == pytest.approx(950 * 5 / 1_000_000)
 
 
+def test_doubted_usage_is_told_and_no_size_is_taken_from_it() -> None:
+    """TOK-02, CTX-02"""
+    found = inspect(
+        session(
+            user("Hi", at=0),
+            reply(text="a", prompt=900, output=5, at=1, **cached(10**11, 0)),
+            user("b", at=2),
+            reply(text="c", prompt=900, output=5, at=3, **cached(3 * 10**8, 0)),
+            user("d", at=4),
+            reply(text="e", prompt=950, output=10**6, at=5),
+        )
+    )
+    assert [row.actual for row in found.requests] == [None, None, 950]
+    assert [row.read for row in found.requests] == [0, 0, 0]
+    assert [row.output for row in found.requests] == [5, 5, None]
+    assert found.cost == pytest.approx((900 + 900 + 950) * 5e-6 + 10 * 25e-6)
+    assert found.cache_hit_ratio == 0
+    assert found.peak < 2_000
+    whole, model = [note for note in found.notes if "doubted" in note]
+    assert "1 of 3 requests" in whole
+    assert "too large" in whole
+    assert "its model cannot have read" in model
+    assert found.spending.unknown == {
+        "cache_read_input_tokens (too large)": 2,
+        "output_tokens (too large)": 1,
+    }
+
+
 def test_the_next_request() -> None:
     following = inspect(FOUND).next
     assert following is not None

@@ -8,7 +8,8 @@ from hypothesis import given
 from ctxwindow.catalog import resolve
 from ctxwindow.testing import json_values
 from ctxwindow.window import Bill
-from ctxwindow.window.billing import Terms, input_weight, shares, terms
+from ctxwindow.window.billing import Share, Terms, believed, input_weight, shares, terms
+from ctxwindow.window.usage import MOST_TOKENS
 
 
 def entry(kind: str, sent: int, output: int, read: int = 0, model: str | None = None) -> dict[str, Any]:
@@ -76,6 +77,91 @@ def test_a_field_that_cannot_be_read_is_named_and_the_others_are_kept() -> None:
     (share,) = shares({"input_tokens": -1, "cache_read_input_tokens": 7, "output_tokens": None})
     assert share.tokens == Bill(read=7)
     assert share.unknown == ("input_tokens", "output_tokens")
+
+
+ENTRY = {"type": "message", "input_tokens": 60, "output_tokens": 2}
+
+
+@pytest.mark.parametrize(
+    ("iterations", "tokens", "unknown"),
+    [
+        (["x"], [(100, 5)], ["iterations"]),
+        ("x", [(100, 5)], ["iterations"]),
+        ([{}], [(100, 5)], ["iterations"]),
+        ([ENTRY, {"type": "message"}], [(100, 5)], ["iterations"]),
+        ([{**ENTRY, "type": "compaction"}, None], [(60, 2), (100, 5)], ["iterations"]),
+        ([{**ENTRY, "type": "compaction"}], [(60, 2), (100, 5)], ["iterations"]),
+        ([{**ENTRY, "type": "unheard_of"}], [(100, 5)], ["iterations"]),
+        ([{**ENTRY, "output_tokens": -1}], [(60, 0)], ["output_tokens"]),
+        ([ENTRY, {"type": "compaction"}], [(60, 2), (0, 0)], ["input_tokens", "output_tokens"]),
+    ],
+)
+def test_iterations_that_cannot_be_read_leave_the_top_level(
+    iterations: Any, tokens: list[tuple[int, int]], unknown: list[str]
+) -> None:
+    """TOK-08, TOK-09: which sums up the messages, and leaves out the others."""
+    found = shares({"input_tokens": 100, "output_tokens": 5, "iterations": iterations})
+    assert [(share.tokens.prompt, share.tokens.output) for share in found] == tokens
+    assert [what for share in found for what in share.unknown] == unknown
+
+
+def test_without_a_top_level_what_is_left_of_iterations_is_billed() -> None:
+    (share,) = shares({"iterations": [ENTRY, "x"]})
+    assert (share.tokens, share.unknown) == (Bill(uncached=60, output=2), ("iterations",))
+
+
+@pytest.mark.parametrize(
+    ("total", "short", "hourly", "written", "unknown"),
+    [
+        (-5, 1_000, None, (1_000, 0), ("cache_creation_input_tokens",)),
+        (6_000, None, 5_000, (1_000, 5_000), ()),
+        (6_000, 5_000, None, (5_000, 1_000), ()),
+        (6_000, None, None, (6_000, 0), ()),
+        (100, 1_000, 5_000, (100, 0), ("cache_creation (not the sum of its parts)",)),
+        (100, None, 5_000, (100, 0), ("cache_creation (not the sum of its parts)",)),
+        (10_345, 0, 0, (10_345, 0), ("cache_creation (not the sum of its parts)",)),
+        (9_000, 1_000, 5_000, (4_000, 5_000), ("cache_creation (not the sum of its parts)",)),
+    ],
+)
+def test_what_was_written_is_what_sum_and_parts_agree_on(
+    total: Any, short: Any, hourly: Any, written: tuple[int, int], unknown: tuple[str, ...]
+) -> None:
+    """TOK-02"""
+    parts = {"ephemeral_5m_input_tokens": short, "ephemeral_1h_input_tokens": hourly}
+    usage = {"input_tokens": 1, "output_tokens": 1, "cache_creation": parts}
+    (share,) = shares({**usage, "cache_creation_input_tokens": total})
+    assert (share.tokens.written_5m, share.tokens.written_1h) == written
+    assert share.unknown == unknown
+
+
+def test_what_no_usage_can_count_is_too_large() -> None:
+    """The same limit as for sizes."""
+    (share,) = shares({"input_tokens": MOST_TOKENS, "output_tokens": MOST_TOKENS + 1})
+    assert (share.tokens, share.unknown) == (Bill(uncached=MOST_TOKENS), ("output_tokens (too large)",))
+    many = terms({"server_tool_use": {"web_search_requests": 1_001}})
+    assert (many.searches, many.unknown) == (0, ("server_tool_use.web_search_requests (too large)",))
+
+
+def test_what_a_model_cannot_have_taken_is_not_believed() -> None:
+    """CTX-04, CTX-06, MSG-13: its window is a million tokens."""
+    opus = resolve("claude-opus-5-5")
+
+    def of(tokens: Bill) -> tuple[Bill, tuple[str, ...]]:
+        found = believed(Share(kind="message", model=None, tokens=tokens), opus, 1_000)
+        return found.tokens, found.unknown
+
+    assert of(Bill(uncached=10_000_000, output=1_000)) == (Bill(uncached=10_000_000, output=1_000), ())
+    assert of(Bill(uncached=3, read=10_000_001, output=1_001)) == (
+        Bill(uncached=3),
+        ("cache_read_input_tokens (too large)", "output_tokens (too large)"),
+    )
+    together, unknown = of(Bill(uncached=6_000_000, written_1h=6_000_000, output=5))
+    assert together == Bill(output=5)
+    assert set(unknown) == {
+        "input_tokens (too large)",
+        "cache_read_input_tokens (too large)",
+        "cache_creation_input_tokens (too large)",
+    }
 
 
 def test_terms_of_a_response() -> None:

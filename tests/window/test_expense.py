@@ -26,6 +26,12 @@ def usage(sent: Any = 1_000, output: Any = 100, **fields: Any) -> dict[str, Any]
     return {"input_tokens": sent, "output_tokens": output, **fields}
 
 
+def thought(tokens: int) -> dict[str, Any]:
+    return {"output_tokens_details": {"thinking_tokens": tokens}}
+
+
+SEARCHES = "server_tool_use.web_search_requests"
+
 CACHED = {
     "cache_read_input_tokens": 50_000,
     "cache_creation_input_tokens": 3_000,
@@ -157,7 +163,10 @@ def test_what_has_no_price_costs_no_dollars_that_are_told(found: Expense, unknow
     [
         (usage(sent=-1), ["input_tokens"], 0.002),
         (usage(sent="1000"), ["input_tokens"], 0.002),
-        (usage(sent=10**400), ["input_tokens"], 0.002),
+        (usage(sent=10**400), ["input_tokens (too large)"], 0.002),
+        (usage(sent=10**8), ["input_tokens (too large)"], 0.002),
+        (usage(output=10**6), ["output_tokens (too large)"], 0.004),
+        (usage(server_tool_use={"web_search_requests": 10**12}), [f"{SEARCHES} (too large)"], 0.006),
         (usage(output=None), ["output_tokens"], 0.004),
         ({"input_tokens": 1_000}, ["output_tokens"], 0.004),
         (usage(cache_read_input_tokens=None), [], 0.006),
@@ -167,16 +176,55 @@ def test_what_has_no_price_costs_no_dollars_that_are_told(found: Expense, unknow
             ["cache_creation.ephemeral_1h_input_tokens"],
             0.006,
         ),
-        (usage(server_tool_use={"web_search_requests": -3}), ["server_tool_use.web_search_requests"], 0.006),
+        (usage(server_tool_use={"web_search_requests": -3}), [SEARCHES], 0.006),
         (usage(output_tokens_details={"thinking_tokens": 101}), ["output_tokens_details.thinking_tokens"], 0.006),
         (usage(output_tokens_details="much"), [], 0.006),
-        (usage(iterations=[{"type": "message"}]), ["input_tokens", "output_tokens"], 0.0),
+        (usage(iterations=[{"type": "message"}]), ["iterations"], 0.006),
+        (usage(iterations=["x"]), ["iterations"], 0.006),
     ],
 )
 def test_of_a_damaged_usage_what_is_known_is_kept(fields: dict[str, Any], unknown: list[str], dollars: float) -> None:
     found = spent(fields)
     assert list(found.unknown) == unknown
     assert found.dollars == pytest.approx(dollars)
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, usage(None, -1), usage(10**11, 10**11), {"iterations": ["x"]}, {"iterations": [{}]}]
+)
+def test_where_nothing_can_be_read_no_dollars_are_told(fields: dict[str, Any]) -> None:
+    found = spent(fields)
+    assert (found.dollars, found.by) == (None, {})
+    assert found.unknown, "the reason stands beside"
+    assert spent(fields, message={"content": []}, stop_reason="refusal").dollars == 0, "FB-02"
+
+
+def test_a_reply_is_no_longer_than_was_asked_for() -> None:
+    """CTX-06, TOK-09: each sampling has `max_tokens` of its own."""
+    sent = Expense(send=1, turn=1, model=OPUS, at=NOVEMBER, max_tokens=1_000)
+    call = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+
+    def dollars(output: int, content: list[dict[str, Any]]) -> float | None:
+        profile = resolve(OPUS)
+        return answered(sent, usage(0, output), profile=profile, message={"content": content}).by.get("output")
+
+    assert dollars(1_000, []) == pytest.approx(0.02)
+    assert dollars(1_001, []) is None
+    assert dollars(2_000, [call]) == pytest.approx(0.04)
+    assert dollars(2_001, [call]) is None
+
+
+def test_in_a_batch_a_reply_may_be_longer() -> None:
+    """CTX-06"""
+    long = usage(0, 300_000)
+    assert spent(long, "claude-opus-4-8").unknown == ("output_tokens (too large)",)
+    assert spent({**long, "service_tier": "batch"}, "claude-opus-4-8").unknown == ()
+
+
+def test_a_prompt_that_is_not_all_told_is_compared_with_no_forecast() -> None:
+    """Law 12."""
+    for damage in ({"cache_read_input_tokens": -1}, {"cache_read_input_tokens": 10**9}, {"iterations": ["x"]}):
+        assert spent(usage(**damage)).error is None
 
 
 def test_requests_without_a_reply() -> None:
@@ -186,10 +234,31 @@ def test_requests_without_a_reply() -> None:
     assert (lost.outcome, lost.dollars, lost.unknown) == ("given_up", None, ("whether it was billed",))
 
 
+def test_thinking_of_a_refusal_costs_nothing() -> None:
+    """FB-02"""
+    found = spent(usage(20, 50, **thought(50)), message={"content": []}, stop_reason="refusal")
+    assert (found.dollars, found.by, found.thinking_dollars) == (0.0, {}, 0.0)
+
+
+def test_thinking_is_priced_at_the_model_that_made_the_reply() -> None:
+    """TOK-11: more of it than that one wrote is no share of its output."""
+    tried = {"type": "message", "model": "claude-fable-5", "input_tokens": 20, "output_tokens": 50}
+    served = {"type": "fallback_message", "model": OPUS, "input_tokens": 20, "output_tokens": 10}
+    fields = {"iterations": [tried, served]}
+    found = spent(usage(20, 10, **fields, **thought(8)), "claude-fable-5", model=OPUS)
+    assert (found.thinking, found.thinking_dollars) == pytest.approx((8, 8 * 20 / 1_000_000))
+    other = spent(usage(20, 60, **fields, **thought(55)), "claude-fable-5", model=OPUS)
+    assert (other.thinking, other.thinking_dollars) == (None, None)
+    assert other.unknown == ("output_tokens_details.thinking_tokens",)
+
+
 counts = st.integers(min_value=0, max_value=200_000)
 
 
-bills = st.builds(Bill, uncached=counts, read=counts, written_5m=counts, written_1h=counts, output=counts)
+outputs = st.integers(min_value=0, max_value=64_000)
+
+
+bills = st.builds(Bill, uncached=counts, read=counts, written_5m=counts, written_1h=counts, output=outputs)
 
 
 @given(bills, st.sampled_from([OPUS, "claude-haiku-5-5", "claude-opus-4-6"]))
@@ -207,3 +276,24 @@ def test_no_usage_makes_it_fail(value: Any) -> None:
         found = spent(given_usage, message={"content": value}, stop_reason="refusal")
         assert found.outcome == "answered"
         assert found.dollars is None or found.dollars == pytest.approx(sum(found.by.values()))
+
+
+samplings = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["message", "fallback_message", "compaction", "advisor_message"]),
+        "input_tokens": st.integers(min_value=0, max_value=200_000),
+        "output_tokens": st.integers(min_value=0, max_value=1_000),
+    },
+    optional={"model": st.sampled_from([OPUS, "claude-haiku-5-5", "claude-fable-5", "claude-of-2031"])},
+)
+
+
+@given(st.lists(samplings, max_size=4), st.integers(0, 2_000), st.sampled_from(["refusal", "end_turn"]), st.booleans())
+def test_thinking_is_a_part_of_what_the_output_cost(
+    iterations: list[dict[str, Any]], thinking: int, stop_reason: str, empty: bool
+) -> None:
+    """TOK-04, TOK-11, FB-02"""
+    message: dict[str, Any] = {"content": [] if empty else [{"type": "text", "text": "I"}]}
+    found = spent(usage(iterations=iterations, **thought(thinking)), message=message, stop_reason=stop_reason)
+    if found.thinking_dollars is not None:
+        assert 0 <= found.thinking_dollars <= found.by.get("output", 0.0) + 1e-12

@@ -109,3 +109,14 @@ def test_a_compaction_that_no_send_followed_is_paid_all_the_same() -> None:
     book, _ = book_of(user("Hi."))
     book.compacted(9_000, 0.25)
     assert (book.spending().dollars, book.spending().edits) == (0.25, ())
+
+
+def test_a_summary_stored_at_a_cost_that_cannot_be_is_left_out() -> None:
+    """What is stored is not always what is accepted today; and several compactions may come before one send."""
+    book, sending = book_of(user("Hi."))
+    book.compacted(9_000, 1e308)
+    book.compacted(9_000, 900_000.0)
+    book.compacted(9_000, 900_000.0)
+    book.sent(expense(1), OPUS, sending)
+    (edit,) = book.spending().edits
+    assert (book.spending().summaries, edit.payback.paid) == (1_800_000.0, 1_000_000.0)
