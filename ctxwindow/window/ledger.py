@@ -268,6 +268,8 @@ class Ledger:
         Args:
             places: message index -> place -> rule.
         """
+        if places:
+            self.entries = list(self.entries)  # a window that somebody kept lists the ones of its own time
         for index, found in places.items():
             entry = self.entries[index] if self._now.start <= index < len(self.entries) else None
             if entry is None or self._strips:
