@@ -104,7 +104,7 @@ def _is(profile: ModelProfile, name: str | None) -> bool:
 def _billed(event: Received, usage: Usage, settings: dict[str, Any]) -> Billed | None:
     """What was billed for a reply, as far as that is its size in the next prompt."""
     forced = plain(settings.get("tool_choice")).get("type") in ("any", "tool")
-    thinks = any(is_thinking(block) for block in blocks_of(event.message))
+    thinks = any(is_thinking(plain(block)) for block in blocks_of(event.message))
     # The opening of a forced call is not output: the server writes it.
     output = usage.output if not forced else None
     thinking = usage.thinking if thinks else None
