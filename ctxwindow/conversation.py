@@ -276,7 +276,7 @@ class Conversation:
 
         Args:
             reply: the SDK's message object, or a dict with `content` and, where known, `usage`, `stop_reason`,
-                `model` and `id`.
+                `model` and `id`; `max_tokens`, where its request did not ask for what was planned (None: not known).
             now: the caller's clock.
 
         Returns:

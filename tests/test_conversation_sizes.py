@@ -16,7 +16,7 @@ from ctxwindow.record import decode_event, encode_event
 from ctxwindow.stores import SqliteStore, keep, load
 from ctxwindow.testing import json_values
 from ctxwindow.window import size_message
-from tests.driver import plan, small
+from tests.driver import MAX_TOKENS, plan, small
 
 OPUS, HAIKU = "claude-opus-4-6", "claude-haiku-4-5"
 OPUS_PROFILE = resolve(OPUS)
@@ -160,23 +160,50 @@ OMITTED = {"type": "thinking", "thinking": "", "signature": "c2lnbmF0dXJl" * 40}
 
 @pytest.mark.parametrize("model", [OPUS, HAIKU])
 @pytest.mark.parametrize(
-    "usage", [{"output_tokens": 706, "output_tokens_details": {"thinking_tokens": 700}}, {"output_tokens": 706}]
+    "usage", [{"output_tokens": 406, "output_tokens_details": {"thinking_tokens": 400}}, {"output_tokens": 406}]
 )
 def test_omitted_thinking_counts_as_billed_and_leaves_with_its_turn(model: str, usage: dict[str, Any]) -> None:
     """CTX-16, RET-02, V-RET-1: on last-turn-only models it is stripped when the next turn starts, not before."""
     conversation = started(model)
     asked = ask(conversation).window.tokens
     hear(conversation, {"input_tokens": asked, **usage}, OMITTED, {"type": "text", "text": "Noted."})
-    assert conversation.window.by["thinking"] == pytest.approx(700, abs=4)
-    assert conversation.window.tokens == pytest.approx(asked + 706, abs=4)
+    assert conversation.window.by["thinking"] == pytest.approx(400, abs=4)
+    assert conversation.window.tokens == pytest.approx(asked + 406, abs=4)
     before = conversation.window.tokens
     after = ask(conversation, 1).window
     if model == HAIKU:
-        assert after.not_counted["RET-02"] == pytest.approx(700, abs=4)
-        assert after.tokens < before - 650
-        assert after.high < before - 400
+        assert after.not_counted["RET-02"] == pytest.approx(400, abs=4)
+        assert after.tokens < before - 350
+        assert after.high < before - 100
     else:
         assert after.tokens > before
+
+
+HIDDEN = {"type": "redacted_thinking", "data": "ZGF0YQ==" * 40}
+
+
+@pytest.mark.parametrize("thought", [OMITTED, HIDDEN])
+@pytest.mark.parametrize("output", [MAX_TOKENS + 1, 2_000_000])
+def test_more_output_than_was_asked_for_is_not_learnt(thought: dict[str, Any], output: int) -> None:
+    """CTX-06: the size of hidden thinking is what the output says; one that cannot be says nothing, and that is told."""
+    conversation = started(OPUS)
+    asked = ask(conversation).window.tokens
+    hear(conversation, {"input_tokens": asked, "output_tokens": output}, thought, {"type": "text", "text": "Noted."})
+    window = conversation.window
+    assert window.doubt is not None
+    assert f"{output:,}" in window.doubt
+    assert window.high < asked + MAX_TOKENS
+    assert isinstance(ask(conversation), Send)
+
+
+def test_a_caller_may_have_asked_for_more_than_was_planned() -> None:
+    for said in (None, 4_000):
+        conversation = started(OPUS)
+        asked = ask(conversation).window.tokens
+        usage = {"input_tokens": asked, "output_tokens": 3_006}
+        hear(conversation, usage, OMITTED, {"type": "text", "text": "Noted."}, max_tokens=said)
+        assert conversation.window.doubt is None
+        assert conversation.window.tokens == pytest.approx(asked + 3_006, abs=4)
 
 
 # -- learning -----------------------------------------------------------------------------------------------

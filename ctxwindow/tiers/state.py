@@ -242,7 +242,7 @@ class State:
 
     def _received(self, event: Received) -> None:
         self._settle()
-        told = reported(event, self.profile, self.base)
+        told = reported(event, self.profile, self.base, self._asked(event))
         self.wire.ledger.drop(dropped(event))
         if told is not None and (told.sent is not None or told.doubt is not None):
             self._measured(told)
@@ -259,6 +259,11 @@ class State:
         self.unsent = len(self.messages)
         # What was sent, its exact size and the reply to it stay as they are from here on.
         self.wire.sent()
+
+    def _asked(self, event: Received) -> int | None:
+        """The output that a reply's request asked for: what was planned, unless the reply says otherwise."""
+        said = event.rest.get("max_tokens", self.awaiting.max_tokens if self.awaiting is not None else None)
+        return said if type(said) is int else None
 
     def _measured(self, told: Reported) -> None:
         """Take in the size that was reported for the wire: pin it, unless something speaks against it.
