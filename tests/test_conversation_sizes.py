@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxwindow import Conversation, Count, Policy, ProtocolError, Send, WindowOverflow
+from ctxwindow import Conversation, Count, Policy, ProtocolError, Send, Spill, WindowOverflow, count
 from ctxwindow.catalog import resolve
 from ctxwindow.record import decode_event, encode_event
 from ctxwindow.stores import SqliteStore, keep, load
@@ -204,6 +204,84 @@ def test_a_caller_may_have_asked_for_more_than_was_planned() -> None:
         hear(conversation, usage, OMITTED, {"type": "text", "text": "Noted."}, max_tokens=said)
         assert conversation.window.doubt is None
         assert conversation.window.tokens == pytest.approx(asked + 3_006, abs=4)
+
+
+# -- other settings -----------------------------------------------------------------------------------------
+
+_SCHEMA = {
+    "type": "object",
+    "properties": {f"property_{number}": {"type": "string"} for number in range(40)},
+    "additionalProperties": False,
+}
+_FORMAT: dict[str, Any] = {"format": {"type": "json_schema", "schema": _SCHEMA}}
+_BUDGET = {"type": "tokens", "total": 20_000}
+_CLEARS = {
+    "type": "clear_tool_uses_20250919",
+    "trigger": {"type": "tool_uses", "value": 1},
+    "keep": {"type": "tool_uses", "value": 0},
+}
+_SETTINGS: list[dict[str, Any]] = [
+    {"output_config": _FORMAT},
+    {"output_format": _FORMAT["format"], "betas": ["structured-outputs-2025-11-13"]},
+    {"output_config": {"task_budget": _BUDGET, "effort": "low"}, "betas": ["task-budgets-2026-03-13"]},
+    {"context_management": {"edits": [_CLEARS]}, "betas": ["context-management-2025-06-27"]},
+    {"thinking": {"type": "adaptive"}},
+    {"tool_choice": {"type": "any"}},
+    {"metadata": {"user_id": "u"}},
+    {},
+]  # fmt: skip
+_TOOL = {"name": "look", "description": "Looks.", "input_schema": {"type": "object", "properties": {}}}
+
+
+def _round(conversation: Conversation, number: int, usage: dict[str, Any] | None = None) -> None:
+    """A call and its result."""
+    call = {"type": "tool_use", "id": f"t{number}", "name": "look", "input": {"at": LINE.format(number)}}
+    conversation.receive({"content": [call], "usage": usage, "stop_reason": "tool_use"})
+    result = {"type": "tool_result", "tool_use_id": f"t{number}", "content": LINE.format(number) * 20}
+    conversation.append({"role": "user", "content": [result]})
+
+
+@given(st.lists(st.sampled_from(_SETTINGS), min_size=1, max_size=6), st.sampled_from([True, False]))
+def test_after_other_settings_the_window_is_a_recount(settings: list[dict[str, Any]], spills: bool) -> None:
+    """Whenever they are configured, before the first request, before a reply is in, or while a result waits to be sent."""
+    policy = Policy(spill=Spill(tokens=300)) if spills else Policy()
+    conversation = Conversation.start(model="claude-opus-4-7", tools=[_TOOL], policy=policy)
+    conversation.append({"role": "user", "content": "Hi."})
+    for number, given_ in enumerate(settings):
+        conversation.configure(settings=given_)
+        send = plan(conversation)
+        assert send.window == count(send.request)
+        _round(conversation, number)
+    assert Conversation.fold(conversation.events).window == conversation.window
+
+
+@pytest.mark.parametrize("settings", _SETTINGS)
+def test_after_an_exact_size_other_settings_make_the_difference(settings: dict[str, Any]) -> None:
+    conversation = Conversation.start(model="claude-opus-4-7", tools=[_TOOL])
+    conversation.append({"role": "user", "content": "Hi."})
+    _round(conversation, 0, {"input_tokens": plan(conversation).window.tokens + 30})
+    before, send = conversation.window, plan(conversation)
+    old = count(send.request)
+    conversation.configure(settings=settings)
+    send = plan(conversation)
+    assert send.window.tokens - before.tokens == count(send.request).tokens - old.tokens
+    assert send.window.tokens == sum(send.window.by.values())
+    conversation.configure(settings={})
+    assert conversation.window.tokens == before.tokens
+
+
+@pytest.mark.parametrize("settings", [_SETTINGS[0], _SETTINGS[3]])
+def test_a_count_with_other_settings_is_another(settings: dict[str, Any]) -> None:
+    """What was counted without a schema is not the size with it: it is asked for again."""
+    conversation = started(OPUS, budget=4_500, exact_counts=True, high=0.99)
+    conversation.append({"role": "user", "content": [*IMAGES, {"type": "text", "text": "What is this?"}]})
+    assert isinstance(conversation.plan(max_tokens=500), Count)
+    conversation.counted(None)
+    assert isinstance(conversation.plan(max_tokens=500), Send)
+    conversation.configure(settings={"metadata": {"user_id": "u"}})
+    assert isinstance(conversation.plan(max_tokens=500), Send)
+    conversation.configure(settings=settings)
+    assert isinstance(conversation.plan(max_tokens=500), Count)
 
 
 # -- learning -----------------------------------------------------------------------------------------------
