@@ -65,10 +65,8 @@ class Conversation:
     def __init__(self, started: Started, counts: Iterable[TextCount] = ()) -> None:
         """Use `start` or `fold`."""
         self._memo = Memo(counts)
-        with self._memo.using():
-            self._state = State(started)
-            self._book = Book(self._state.messages, self._state.policy.cache)
         self._events: list[Event] = [started]
+        self._replay()
         self._kept = 0
         self._due: Proposal | None = None
         self._counting: str | None = None
@@ -278,7 +276,7 @@ class Conversation:
 
         Args:
             reply: the SDK's message object, or a dict with `content` and, where known, `usage`, `stop_reason`,
-                `model` and `id`.
+                `model` and `id`; `max_tokens`, where its request did not ask for what was planned (None: not known).
             now: the caller's clock.
 
         Returns:
@@ -526,11 +524,27 @@ class Conversation:
             may_cut=lambda index: may_cut(view, index),
         )
 
-    def _record(self, event: Event) -> None:
-        """Apply first: an event that cannot be applied is not kept."""
+    def _replay(self) -> None:
+        """Make state and book from the events."""
+        started, *events = self._events
+        assert isinstance(started, Started)  # noqa: S101 - the first event, by both constructors
         with self._memo.using():
-            self._state.apply(event)
-            enter(self._book, event, self._state)
+            state = State(started)
+            book = Book(state.messages, state.policy.cache)
+            for event in events:
+                state.apply(event)
+                enter(book, event, state)
+        self._state, self._book = state, book
+
+    def _record(self, event: Event) -> None:
+        """Apply first: an event that cannot be applied is not kept, nor is what it has changed by then (law 8)."""
+        try:
+            with self._memo.using():
+                self._state.apply(event)
+                enter(self._book, event, self._state)
+        except BaseException:
+            self._replay()
+            raise
         self._events.append(event)
         self._out = None
         if not isinstance(event, Appended):

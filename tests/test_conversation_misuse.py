@@ -10,6 +10,7 @@ from ctxwindow import Conversation, Count, MisuseError, Policy, ProtocolError, S
 from ctxwindow.record import decode_event, encode_event
 from ctxwindow.record.events import Received
 from ctxwindow.rules import find_violations
+from ctxwindow.window import entry_for
 from tests.driver import plan
 
 USER = {"role": "user", "content": "Fix the failing test in src/app.py."}
@@ -170,6 +171,41 @@ def test_a_stale_answer_is_refused() -> None:
     counting.configure(settings={"metadata": {"user_id": "u"}})
     with pytest.raises(ProtocolError, match="no count is due"):
         counting.counted(2_000)
+
+
+def test_a_reply_of_odd_blocks_is_evidence() -> None:
+    """It is paid for: it is recorded, billed, and the books can be read."""
+    conversation = _start()
+    plan(conversation, now=1.795e9)
+    usage = {"input_tokens": 10, "output_tokens": 5}
+    index = conversation.receive({"content": [None, 5, "x"], "usage": usage}, now=1.795e9)
+    assert (conversation.recorded, conversation.hot()) == (index + 1, (0,))
+    assert sum(block.dollars for block in conversation.spending.blocks) == pytest.approx(conversation.spending.dollars)
+    assert Conversation.fold(conversation.events).messages == conversation.messages
+
+
+@pytest.mark.parametrize("error", [TypeError, KeyboardInterrupt])
+def test_what_cannot_be_taken_in_leaves_no_trace(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
+    """Law 8: the state is that of the events, also where something breaks while one is applied."""
+
+    def breaks(form: dict[str, Any], *given: Any, **named: Any) -> Any:
+        if form["content"] == "Go on.":
+            raise error
+        return entry_for(form, *given, **named)
+
+    conversation = _start()
+    plan(conversation)
+    before = (conversation.messages, conversation.events, conversation.wire, conversation.window, conversation.spending)
+    monkeypatch.setattr("ctxwindow.tiers.wire.entry_for", breaks)
+    with pytest.raises(error):
+        conversation.append({"role": "user", "content": "Go on."})
+    monkeypatch.undo()
+    assert before == (
+        conversation.messages, conversation.events, conversation.wire, conversation.window, conversation.spending,
+    )  # fmt: skip
+    conversation.receive({"content": "Done."})  # the reply is still due
+    assert conversation.append({"role": "user", "content": "Go on."}) == 2
+    assert Conversation.fold(conversation.events).window == conversation.window
 
 
 # -- thinking that is bound elsewhere ---------------------------------------------------------------------

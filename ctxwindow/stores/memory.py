@@ -119,6 +119,9 @@ class MemoryStore:
                 for row in rows:
                     held.append(row, counter)
                 held.counts.extend(counts)
+            elif held:
+                known = set(held.counts)
+                held.counts.extend(count for count in dict.fromkeys(counts) if count not in known)
             return version + len(rows)
 
     def read(self, conversation: str, *, after: int = 0) -> Iterator[Row]:

@@ -129,13 +129,14 @@ class Store(Protocol):
         """Append rows to the log, all or none, and return the new last `seq`.
 
         When this returns, the rows survive the end of the process and of the machine (as far as the
-        kind of store goes: memory does not). No rows change nothing; only `expect` is checked.
+        kind of store goes: memory does not). Without rows the log stays as it is: `expect` is checked, and
+        a conversation that exists is given the counts that it has not.
 
         Args:
             conversation: any name of 1 to 1,024 characters; a new one starts a conversation.
             rows: in order, `seq` from `expect + 1` on.
             expect: the last `seq` that the writer has seen, 0 for a new conversation.
-            counts: exact counts of texts of these rows, kept beside the log; they go with the conversation.
+            counts: exact counts of texts of the conversation, kept beside the log; they go with it.
 
         Raises:
             StoreConflict: the conversation's last `seq` is not `expect`; nothing was written.
@@ -156,7 +157,7 @@ class Store(Protocol):
         ...
 
     def counts(self, conversation: str) -> list[TextCount]:
-        """All counts that were appended with this conversation's rows; none for an unknown conversation."""
+        """All counts that were appended to this conversation; none for an unknown conversation."""
         ...
 
     def version(self, conversation: str) -> int:

@@ -25,7 +25,7 @@ _MESSAGES = (Appended, Received)
 
 
 def keep(store: Store, name: str, conversation: Conversation) -> int:
-    """Write the events that are new since the last call, with the counts of their texts, all or none.
+    """Write the events that are new since the last call, with new counts of texts, all or none.
 
     A conversation knows how much of it is kept, not where: keep it in one store, under one name. (To copy it, keep
     `Conversation.fold(conversation.events)` after `mark_kept(0)`.)
@@ -53,8 +53,7 @@ def keep(store: Store, name: str, conversation: Conversation) -> int:
         index += isinstance(event, _MESSAGES)
         rows.append(Row(seq=seq, kind=kind_of(event), payload=encode_event(event), at=event.at or 0.0, texts=texts))
     version = store.append(name, rows, expect=expect, counts=conversation.unkept_counts)
-    if rows:
-        conversation.mark_kept(version)
+    conversation.mark_kept(version)
     return version
 
 

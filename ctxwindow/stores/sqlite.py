@@ -74,11 +74,14 @@ class SqliteStore:
         check_counts(counts)
         counter = terms.TermCounter()
         prepared = [[index.prepare(text, counter) for text in row.texts] for row in rows]
-        with self._use() as db, transaction(db, "IMMEDIATE" if rows else "DEFERRED"):
+        with self._use() as db, transaction(db, "IMMEDIATE" if rows or counts else "DEFERRED"):
             head = _head(db, conversation)
             if head.version != expect:
                 raise conflict(conversation, version=head.version, expect=expect)
             if not rows:
+                if head.key is not None and counts:
+                    known = set(_counts(db, conversation))
+                    _add_counts(db, head.key, [count for count in dict.fromkeys(counts) if count not in known])
                 return expect
             key = _start(db, conversation, rows[0].at) if head.key is None else head.key
             passages = length = 0
@@ -90,10 +93,7 @@ class SqliteStore:
                 for text in texts:
                     added = index.insert(db, key, row.seq, text)
                     passages, length = passages + added[0], length + added[1]
-            db.executemany(
-                "INSERT INTO counts (conversation, vocabulary, text, tokens) VALUES (?, ?, ?, ?)",
-                [(key, count.vocabulary, count.text, count.tokens) for count in counts],
-            )
+            _add_counts(db, key, counts)
             db.execute(
                 "UPDATE conversations SET version = ?, updated_at = ?, passages = passages + ?, terms = terms + ?"
                 " WHERE key = ?",
@@ -110,12 +110,7 @@ class SqliteStore:
         """See `Store.counts`."""
         check_conversation(conversation)
         with self._use() as db:
-            found = db.execute(
-                "SELECT vocabulary, text, tokens FROM counts"
-                " WHERE conversation = (SELECT key FROM conversations WHERE id = ?)",
-                (conversation,),
-            ).fetchall()
-        return [TextCount(*row) for row in found]
+            return _counts(db, conversation)
 
     def version(self, conversation: str) -> int:
         """See `Store.version`."""
@@ -265,6 +260,21 @@ def _head(db: sqlite3.Connection, conversation: str) -> _Head:
         "SELECT key, version, passages, terms FROM conversations WHERE id = ?", (conversation,)
     ).fetchone()
     return _Head._make(found) if found else _Head(None, 0, 0, 0)
+
+
+def _counts(db: sqlite3.Connection, conversation: str) -> list[TextCount]:
+    found = db.execute(
+        "SELECT vocabulary, text, tokens FROM counts WHERE conversation = (SELECT key FROM conversations WHERE id = ?)",
+        (conversation,),
+    ).fetchall()
+    return [TextCount(*row) for row in found]
+
+
+def _add_counts(db: sqlite3.Connection, key: int, counts: Sequence[TextCount]) -> None:
+    db.executemany(
+        "INSERT INTO counts (conversation, vocabulary, text, tokens) VALUES (?, ?, ?, ?)",
+        [(key, count.vocabulary, count.text, count.tokens) for count in counts],
+    )
 
 
 def _start(db: sqlite3.Connection, conversation: str, at: float) -> int:

@@ -41,13 +41,16 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `sent` is the sum of several prompts: more than any of them, so that it always bounds them."""
 
 
-def reported(event: Received, profile: ModelProfile, settings: dict[str, Any]) -> Reported | None:
+def reported(
+    event: Received, profile: ModelProfile, settings: dict[str, Any], asked: int | None = None
+) -> Reported | None:
     """What a reply's usage tells; None when it has none.
 
     Args:
         event: the reply.
         profile: the model that was asked.
         settings: of the request.
+        asked: `max_tokens` of the request; None where nobody knows.
     """
     usage = read_usage(event.usage)
     if usage is None:
@@ -59,6 +62,9 @@ def reported(event: Received, profile: ModelProfile, settings: dict[str, Any]) -
     if usage.prompt is None or usage.doubt is not None:
         return Reported(sent=usage.prompt, output=usage.output, doubt=usage.doubt)
     place = places_read(event.message)
+    excess = _excess(usage, profile, asked, place)
+    if excess is not None:
+        return Reported(sent=usage.prompt if usage.sent is None else usage.sent, doubt=excess)
     billed = _billed(event, usage, settings) if _is(profile, usage.model or event.model) else None
     if place and not _has_iterations(event):
         why = "it sums up what several samplings read, for the reply holds results of server tools (TOK-09)"
@@ -87,6 +93,24 @@ def dropped(event: Received) -> dict[int, dict[int, str]]:
     return found
 
 
+def _excess(usage: Usage, profile: ModelProfile, asked: int | None, place: int) -> str | None:
+    """Why a reply cannot have so much output, or None: no sampling writes more than was asked for, nor more than its model
+    can (CTX-06). Several may, together (TOK-09); what they wrote stands in one window.
+    """
+    output, most = usage.output or 0, profile.max_output
+    if usage.samplings > 1:
+        most *= usage.samplings
+    elif place:
+        most = profile.window
+    elif asked is not None:
+        most = min(asked, most)
+    if output > most:
+        return f"it tells of {output:,} tokens of output, and {most:,} are the most there can be (CTX-06)"
+    if (usage.last_output or 0) > output:
+        return "it tells of more output in the last sampling than in all"
+    return None
+
+
 def _has_iterations(event: Received) -> bool:
     return bool(event.usage and event.usage.get("iterations"))
 
@@ -104,7 +128,7 @@ def _is(profile: ModelProfile, name: str | None) -> bool:
 def _billed(event: Received, usage: Usage, settings: dict[str, Any]) -> Billed | None:
     """What was billed for a reply, as far as that is its size in the next prompt."""
     forced = plain(settings.get("tool_choice")).get("type") in ("any", "tool")
-    thinks = any(is_thinking(block) for block in blocks_of(event.message))
+    thinks = any(is_thinking(plain(block)) for block in blocks_of(event.message))
     # The opening of a forced call is not output: the server writes it.
     output = usage.output if not forced else None
     thinking = usage.thinking if thinks else None

@@ -28,6 +28,7 @@ from ctxwindow.record.events import (
     Spilled,
     Started,
 )
+from ctxwindow.record.fingerprint import content_key
 from ctxwindow.rules import is_misshapen
 from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
@@ -40,6 +41,11 @@ from ctxwindow.window import Billed, Learning, Suspicion, contradiction, is_open
 from ctxwindow.window.block_sizes import size_block
 
 __all__ = ["State", "usable"]
+
+_WEIGHS = (
+    "thinking", "tool_choice", "output_config", "output_format", "context_management", "betas", "mcp_servers",
+)  # fmt: skip
+"""Settings that bear on the size of a request; the last two by what the server makes of it."""
 
 
 def usable(message: Mapping[str, Any], stop_reason: str | None) -> bool:
@@ -213,8 +219,10 @@ class State:
 
     @property
     def count_key(self) -> str:
-        """What an exact count belongs to: this wire on this model with this thinking setting."""
-        return f"{self.profile.id} {self.base.get('thinking')} {self.wire.prefix.last}"
+        """What an exact count belongs to: this wire on this model with these settings."""
+        others = {key: self.base[key] for key in _WEIGHS if key != "thinking" and self.base.get(key) is not None}
+        key = f"{self.profile.id} {self.base.get('thinking')} {self.wire.prefix.last}"
+        return f"{key} {content_key(others)}" if others else key
 
     @property
     def dropping(self) -> bool:
@@ -242,7 +250,7 @@ class State:
 
     def _received(self, event: Received) -> None:
         self._settle()
-        told = reported(event, self.profile, self.base)
+        told = reported(event, self.profile, self.base, self._asked(event))
         self.wire.ledger.drop(dropped(event))
         if told is not None and (told.sent is not None or told.doubt is not None):
             self._measured(told)
@@ -259,6 +267,11 @@ class State:
         self.unsent = len(self.messages)
         # What was sent, its exact size and the reply to it stay as they are from here on.
         self.wire.sent()
+
+    def _asked(self, event: Received) -> int | None:
+        """The output that a reply's request asked for: what was planned, unless the reply says otherwise."""
+        said = event.rest.get("max_tokens", self.awaiting.max_tokens if self.awaiting is not None else None)
+        return said if type(said) is int else None
 
     def _measured(self, told: Reported) -> None:
         """Take in the size that was reported for the wire: pin it, unless something speaks against it.
@@ -380,16 +393,17 @@ class State:
             self.learned, self.learning, self.suspicion = None, Learning(), None
             self.billed = {index: Billed(thinking=billed.thinking) for index, billed in self.billed.items()}
             self.tightened = None
-        before = self.settings
+        before = self.base
         if event.settings is not None:
             self.base = {key: value for key, value in self.base.items() if key in ("system", "tools")}
             self.base.update(event.settings)
             self.own_markers = self.own_markers or has_markers(event.settings)
         self.awaiting = None
-        weighs = any(before.get(key) != self.base.get(key) for key in ("thinking", "tool_choice"))
-        if event.model is None and not weighs:
+        if event.model is None and all(before.get(key) == self.base.get(key) for key in _WEIGHS):
             self.wire.base = dict(self.base)  # nothing else bears on size or on the prefix (BIND-13)
             return
-        self.cached = None  # the cache is per model (CACHE-15), and thinking settings invalidate it (CACHE-11)
+        self.cached = None  # the cache is per model (CACHE-15), and settings that are rendered invalidate it (CACHE-11)
+        if event.model is None and self.wire.refit(self.base):
+            return
         self._wire = self._new_wire()
         self._stale = False

@@ -17,6 +17,7 @@ from ctxwindow.record import Outline, Prefix
 from ctxwindow.record.blocks import blocks_of, is_blank_text, is_thinking, seal
 from ctxwindow.record.turns import OutlineMark
 from ctxwindow.window import Billed, Learning, Ledger, entry_for, open_ledger
+from ctxwindow.window.before import forces
 from ctxwindow.window.ledger import Mark
 
 __all__ = ["Wire", "sendable", "without_thinking"]
@@ -58,6 +59,7 @@ class Wire:
         outline: turns and rounds of the messages as sent.
         start: record index from which messages stand on the wire verbatim.
         base: the request's system, tools and settings.
+        unseen: tokens of system and tools that are sent and not known.
         learned: the correction its fixed part was made with.
     """
 
@@ -75,6 +77,7 @@ class Wire:
         """A wire with no message yet; `learning` is what earlier ones have taught about estimates."""
         self.profile = profile
         self.base = dict(base)
+        self.unseen = unseen
         self.epoch = epoch
         self.start = start
         self.learned = learned
@@ -98,6 +101,19 @@ class Wire:
         self.prefix.add(form)
         self.outline.add(form)
         self.ledger.add(entry_for(form, self.profile, before=self.ledger.before, billed=billed))
+
+    def refit(self, base: Mapping[str, Any]) -> bool:
+        """Take other settings in, without forgetting what is known of the size; system and tools stay.
+
+        False where they decide over the messages, so that these must be put on another wire.
+        """
+        edits = [settings.get("context_management") for settings in (base, self.base)]
+        if forces(base) != forces(self.base) or edits[0] != edits[1]:
+            return False
+        fixed = open_ledger(self.profile, base, unseen=self.unseen, learned=self.learned).fixed
+        self.ledger.refit(fixed, self._sent[0] if self._sent is not None else None)
+        self.base = dict(base)
+        return True
 
     def sent(self) -> None:
         """Everything on the wire has been sent: from here on it may not change."""

@@ -266,6 +266,7 @@ class Feed:
                 "stop_reason": _stop_reason(step),
                 "model": step.model,
                 "id": step.id,
+                "max_tokens": None,  # what a plan reserves here is not what the client asked for
             },
             now=at,
         )

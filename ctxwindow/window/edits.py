@@ -159,6 +159,7 @@ class ClearToolUses:
         self._excluded: tuple[Any, ...] = tuple(excluded) if isinstance(excluded, (list, tuple)) else ()
         self._inputs = setting.get("clear_tool_inputs")
         self._calls: dict[str, tuple[int, int, BlockSize, Mapping[str, Any]]] = {}
+        self._inputs_taken: dict[tuple[int, int], None] = {}  # index and place of calls, in order
         self.uses: list[tuple[tuple[int, int], ...]] = []
         self._sums: list[Tally] = [Tally()]
         self.seen = 0
@@ -180,7 +181,9 @@ class ClearToolUses:
         if name in self._excluded:
             return
         wanted = [(index, place, size, block)]
-        if call is not None and self._clears_input(name):
+        # A call that is answered twice is cleared with the first result: what is gone is not freed again (EDIT-03).
+        if call is not None and self._clears_input(name) and call[:2] not in self._inputs_taken:
+            self._inputs_taken[call[:2]] = None
             wanted.append(call)
         tally, places = self._sums[-1], []
         for at, position, before, full in wanted:
@@ -218,14 +221,15 @@ class ClearToolUses:
 
     def mark(self) -> tuple[int, ...]:
         """The state of now, to `rollback` to."""
-        return len(self.uses), self.base, self.seen, len(self._calls)
+        return len(self.uses), self.base, self.seen, len(self._calls), len(self._inputs_taken)
 
     def rollback(self, mark: tuple[int, ...]) -> None:
         """Forget every message since the mark."""
-        length, self.base, self.seen, calls = mark
+        length, self.base, self.seen, calls, taken = mark
         del self.uses[length:], self._sums[length + 1 :]
-        while len(self._calls) > calls:
-            self._calls.popitem()  # the latest
+        for latest, kept in ((self._calls, calls), (self._inputs_taken, taken)):
+            while len(latest) > kept:
+                latest.popitem()
 
 
 class ClearThinking:

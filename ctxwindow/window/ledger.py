@@ -236,6 +236,19 @@ class Ledger:
         self._clearing.rollback(mark.clearing)
         self._clear()
 
+    def refit(self, fixed: Fixed, mark: Mark | None = None) -> None:
+        """Take other settings in, that change nothing about system, tools and messages.
+
+        Args:
+            fixed: the sizes with these settings.
+            mark: a moment to which one may yet `rollback`: it gets them too.
+        """
+        for running in (self._now, mark.running) if mark is not None else (self._now,):
+            running.refit(self.fixed, fixed)
+        self.fixed = fixed
+        if self._clearing:
+            self._clear()
+
     def anchor(self, tokens: int, *, learn: bool = True) -> None:
         """Pin the exact size of everything added so far, as it is after all edits.
 
@@ -268,6 +281,8 @@ class Ledger:
         Args:
             places: message index -> place -> rule.
         """
+        if places:
+            self.entries = list(self.entries)  # a window that somebody kept lists the ones of its own time
         for index, found in places.items():
             entry = self.entries[index] if self._now.start <= index < len(self.entries) else None
             if entry is None or self._strips:

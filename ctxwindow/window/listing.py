@@ -48,7 +48,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
     def grew_from(self, earlier: Listing) -> bool:
         """Whether this is the list of `earlier` and messages at its end, with no other block in place."""
-        return self.entries is earlier.entries and (self.start, self.loaded) == (earlier.start, earlier.loaded)
+        same = self.entries is earlier.entries and self.fixed is earlier.fixed
+        return same and (self.start, self.loaded) == (earlier.start, earlier.loaded)
 
     def _fixed(self) -> Iterator[BlockCount]:
         for index, count in enumerate(self.fixed.system):

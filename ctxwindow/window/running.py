@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from ctxwindow.window.edits import Cleared
+from ctxwindow.window.edits import Cleared, less
+from ctxwindow.window.fixed import Fixed
 from ctxwindow.window.learning import Learning
 from ctxwindow.window.parts import CATEGORIES, ZERO, Category, MessageSize
 from ctxwindow.window.tokens import Count
@@ -43,6 +44,15 @@ class Running(msgspec.Struct, kw_only=True):
     def of(cls, fixed: Count, learning: Learning) -> Running:
         """The totals before the first message."""
         return cls(counted=fixed, total=Total(base=fixed, learning=learning), by=dict.fromkeys(CATEGORIES, ZERO))
+
+    def refit(self, old: Fixed, new: Fixed) -> None:
+        """The parts outside the messages are others, but for system and tools."""
+        came, gone = (
+            sum((count for name, count in one.overheads if (name, count) not in other.overheads), ZERO)
+            for one, other in ((new, old), (old, new))
+        )
+        self.counted = less(self.counted, gone) + came
+        self.total = self.total.refitted(new.count, came=came, gone=gone)
 
     def copy(self) -> Running:
         """The totals as they are now."""

@@ -82,9 +82,20 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.source != "anchored":
             return self
-        grown = tokens - self.base.tokens if whole and self.gone == ZERO else None
+        grown = tokens - self.base.tokens if whole and self.gone == ZERO and self.base.exact else None
         learning = self.learning.after(came=self.came, error=tokens - expected, measured=grown)
         return msgspec.structs.replace(self, learning=learning)
+
+    def refitted(self, fixed: Count, *, came: Count, gone: Count) -> Total:
+        """After the parts outside the messages became others: an exact size moves by the difference.
+
+        Args:
+            fixed: all of them.
+            came: what of them is new.
+            gone: what of them is not there any more.
+        """
+        base = fixed if self.source == "estimated" else minus(self.base, gone) + came
+        return msgspec.structs.replace(self, base=base, source=self._moved)
 
     def pinned(self, tokens: int) -> Total:
         """After the exact size is known."""

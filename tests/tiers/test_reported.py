@@ -58,6 +58,26 @@ def test_thinking_is_billed_for_thinking() -> None:
     assert told(TEXT, usage=usage).billed == Billed(output=12)
 
 
+def test_more_output_than_can_be_is_doubted() -> None:
+    """CTX-06, TOK-09: one sampling keeps to what was asked for; several may write more together, and no window holds more."""
+    event = Received(send=1, message={"role": "assistant", "content": [TEXT]}, usage=PLAIN)
+    for asked, doubted in ((11, True), (12, False), (None, False)):
+        found = reported(event, OPUS, {}, asked)
+        assert found is not None
+        assert (found.sent, found.doubt is not None, found.billed is None) == (900, doubted, doubted)
+    most = OPUS.max_output
+    for output, doubted in ((most, False), (most + 1, True)):
+        assert (told(usage={**PLAIN, "output_tokens": output}).doubt is not None) is doubted
+    one = {"type": "message", "input_tokens": 900, "output_tokens": most}
+    twice = {"input_tokens": 1_800, "output_tokens": 2 * most, "iterations": [one, one]}
+    assert told(SEARCH, FOUND, TEXT, usage=twice).doubt is None
+    for odd in ({"output_tokens": 2 * most + 1}, {"output_tokens": most - 1}):
+        found = told(SEARCH, FOUND, TEXT, usage={**twice, **odd})
+        assert (found.billed, found.doubt is not None) == (None, True)
+    summed = told(SEARCH, FOUND, TEXT, usage={**PLAIN, "output_tokens": OPUS.window + 1})
+    assert "TOK-09" not in str(summed.doubt)
+
+
 ADVISED = {
     "input_tokens": 2_390,
     "output_tokens": 121,

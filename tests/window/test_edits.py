@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxwindow.catalog import resolve
-from ctxwindow.window import Served, serve
+from ctxwindow.window import Served, count, entry_for, serve
 from ctxwindow.window.edits import PLACEHOLDER
+from ctxwindow.window.request import ledger_of
 from tests.window.scenes import (
     HAIKU,
     OPUS,
@@ -85,6 +86,29 @@ def test_inputs_of_calls_are_cleared_when_asked_for(inputs: Any, number: int) ->
     if number:
         assert served.request["messages"][1] == assistant(call("toolu_0"))
     assert served.applied_edits[0]["cleared_tool_uses"] == 2
+
+
+def test_a_call_that_is_answered_twice_is_cleared_once() -> None:
+    """EDIT-03: what is gone with the first result is not freed again, nor after a rollback forgotten."""
+    request = body(
+        [
+            user("Go."),
+            assistant(call("t0", path="src/part.py " * 40)),
+            user([result("t0", "row " * 90), result("t0", "line " * 90)]),
+        ],
+        clear_uses(keep=keep(0), clear_tool_inputs=True),
+    )
+    window = count(request)
+    assert all(tokens >= 0 for tokens in window.by.values())
+    assert sum(block.disposition == "cleared" for block in window.blocks) == 3
+    counted = sum(block.tokens for block in window.blocks if block.disposition == "counted")
+    assert counted + window.by["overhead"] == window.tokens
+    ledger = ledger_of({**request, "messages": request["messages"][:2]}, resolve(OPUS))
+    mark = ledger.mark()
+    for _ in range(2):
+        ledger.rollback(mark)
+        ledger.add(entry_for(request["messages"][2], resolve(OPUS), before=ledger.before))
+        assert ledger.window() == window
 
 
 def test_small_results_stay() -> None:
