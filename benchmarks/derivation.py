@@ -125,8 +125,8 @@ class Derivation:
             self.tokenizers[tokenizer][name] = Finding(tokens=self.tokenizers[before][name].tokens, note=_CARRIED)
         else:
             self.tokenizers[tokenizer][name] = Finding(tokens=0, note="No recording tells.")
-        for group in {_group(row.profile): None for row, _ in votes}:
-            self._own(name, group, [(row, vote) for row, vote in votes if _group(row.profile) == group], general)
+        for group in {group_of(row.profile): None for row, _ in votes}:
+            self._own(name, group, [(row, vote) for row, vote in votes if group_of(row.profile) == group], general)
 
     def _outvoted(self, name: str, vote: int, votes: list[tuple[Row, int]], before: Tokenizer | None) -> bool:
         """Whether it is one recording against what the generation before has evidence for."""
@@ -172,7 +172,7 @@ class Derivation:
             return
         evidence = evidence_of([row for row, _ in votes], agreeing)
         for profile in document().models:
-            if _group(profile) == group:
+            if group_of(profile) == group:
                 finding = Finding(tokens=own, evidence=evidence, note=others(votes, own))
                 self.models.setdefault(profile.id, {})[name] = finding
 
@@ -187,7 +187,7 @@ class Derivation:
         return None if odd else rest
 
 
-def _group(profile: ModelProfile) -> tuple[Any, ...]:
+def group_of(profile: ModelProfile) -> tuple[Any, ...]:
     """Models whose published tool prompts are of one size have one template, as far as the recordings tell."""
     prompt = profile.tool_prompt
     sizes = (prompt.auto_none, prompt.any_tool)

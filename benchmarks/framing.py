@@ -1,6 +1,6 @@
 """What does the API add around content? Derives the constants of `ctxwindow/window/framing.json` from recordings.
 
-    python -m benchmarks.framing PAIRS [--write]
+    python -m benchmarks.framing PAIRS [--steps STEPS] [--write]
 
 PAIRS is a JSONL file (plain or gzip) of exchanges: request body, and the prompt tokens that the API reported for it. A
 constant is what is left of that number when everything else in the request is counted, divided by how often the
@@ -39,6 +39,7 @@ from benchmarks.derivation import (
     others,
     prompts,
 )
+from benchmarks.steps import replayed_thinking
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import UnknownModel
 from ctxwindow.window import count
@@ -145,8 +146,8 @@ def steps_of(path: Path) -> dict[str, int]:
     return {model: 2 for model, found in rests[2].items() if found[0] > rests[1][model][0]}
 
 
-def derive(path: Path) -> Framing:
-    """All constants, from a file of exchanges. Needs `ctok`."""
+def derive(path: Path, sessions: Path | None = None) -> Framing:
+    """All constants, from a file of exchanges, and one of the steps of sessions. Needs `ctok`."""
     steps = steps_of(path)
     derivation = Derivation(list(rows_of(path, steps)))
     derivation.run()
@@ -154,6 +155,8 @@ def derive(path: Path) -> Framing:
         derivation.models.setdefault(model, {})["patch_step"] = Finding(
             tokens=step, note="More of its requests with images come out exact than with single patches."
         )
+    if sessions is not None:
+        replayed_thinking(sessions, derivation)
     return Framing(
         about=f"Derived by benchmarks/framing.py on {datetime.date.today()} from recorded exchanges.",  # noqa: DTZ011
         tokenizers=derivation.tokenizers,
@@ -165,12 +168,13 @@ def derive(path: Path) -> Framing:
 def main() -> int:
     parser = argparse.ArgumentParser(description="What does the API add around content?")
     parser.add_argument("pairs", type=Path, help="JSONL of exchanges, plain or gzip")
+    parser.add_argument("--steps", type=Path, help="JSONL of the steps of recorded sessions, plain or gzip")
     parser.add_argument("--write", action="store_true", help="write framing.json")
     options = parser.parse_args()
     if not have_exact():
         print("texts cannot be counted exactly here: install ctok, on Python 3.12 or newer", file=sys.stderr)
         return 2
-    framing = derive(options.pairs)
+    framing = derive(options.pairs, options.steps)
     for title, findings in [*framing.tokenizers.items(), *framing.models.items(), *framing.tools.items()]:
         print(title)
         for name, finding in findings.items():

@@ -23,6 +23,7 @@ from ctxwindow.rules.view import plain
 from ctxwindow.window.before import START, forces
 from ctxwindow.window.entry import loads
 from ctxwindow.window.fixed import Fixed, fixed_sizes
+from ctxwindow.window.framing import frame_of
 from ctxwindow.window.sizes import size_message
 
 __all__ = ["SECTIONS", "Piece", "Section", "pieces", "render", "settings_of"]
@@ -191,7 +192,8 @@ class _Sizes:
         self._message: Mapping[str, Any] | None = None
         self._before = START._replace(forced=forces(request))
         self._blocks: list[int] = []
-        self._frame = 0
+        self._frame = self._behind = 0
+        self._opening = frame_of(profile).user // 2
         self._paid = {"request"}
 
     def brought_in(self, piece: Piece) -> list[tuple[Mapping[str, Any], int]]:
@@ -216,7 +218,7 @@ class _Sizes:
     def of(self, piece: Piece, *, opens: bool) -> int:
         """Tokens of a piece, with the hidden prompts before it.
 
-        The frame of the request stands behind the last, where the reply begins: of 20 recorded requests with a
+        The frame of the request and the opening of the reply stand behind the last: of 20 recorded requests with a
         breakpoint on their last block, none had less than 3 tokens left uncached.
         """
         around = self._hidden(piece.section)
@@ -229,5 +231,7 @@ class _Sizes:
             size = size_message(piece.message, self._profile, before=self._before)
             self._before = self._before.then(piece.message)
             self._message, self._blocks = piece.message, [block.count.tokens for block in size.blocks]
-            self._frame = size.frame.tokens
+            # The opening of the answer stands behind a message of the user: half of what is around it.
+            opening = min(size.frame.tokens, self._opening) if piece.message.get("role") == "user" else 0
+            self._frame, self._behind = size.frame.tokens - opening + self._behind, opening
         return around + self._blocks[place] + (self._frame if opens else 0)

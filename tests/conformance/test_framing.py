@@ -14,7 +14,10 @@ from ctxwindow.window.tokens import have_exact
 @pytest.mark.recorded
 @pytest.mark.skipif(not have_exact(), reason="needs ctok")
 def test_the_constants_are_derived_from_the_recordings(recordings: Path) -> None:
-    derived, shipped = derive(recordings / "usage_pairs.jsonl"), packaged_framing()
+    derived, shipped = (
+        derive(recordings / "usage_pairs.jsonl", recordings / "session_steps.jsonl.gz"),
+        packaged_framing(),
+    )
     assert derived.tokenizers == shipped.tokenizers
     assert derived.models == shipped.models
     assert derived.tools == shipped.tools

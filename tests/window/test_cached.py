@@ -30,7 +30,8 @@ from tests.window.scenes import (
 
 CONTROL = {"type": "ephemeral"}
 HOURLY = {"type": "ephemeral", "ttl": "1h"}
-_END = packaged_framing().frame("v4.8", "").request
+_FRAME = packaged_framing().frame("v4.8", "")
+_END = _FRAME.request + _FRAME.user // 2
 """Tokens behind the last block, which no breakpoint reaches."""
 LONG = "You answer questions about parts of machines. " * 100
 """Longer than every minimum below 1,024 tokens (CACHE-08)."""
@@ -232,7 +233,7 @@ def test_a_stripped_turn_ends_the_cached_prefix() -> None:
     later = body(then, model=HAIKU, cache_control=CONTROL)
     assert _second(first, later).read == _upto(first, "messages.0.content.0")
     kept = _second({**first, "model": OPUS}, {**later, "model": OPUS})
-    assert kept.read == _serve({**first, "model": OPUS}).window.tokens - _END
+    assert kept.read == _serve({**first, "model": OPUS}).window.tokens - _FRAME.request - _FRAME.after_results
 
 
 def test_earlier_thinking_is_read_as_input() -> None:
