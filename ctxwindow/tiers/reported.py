@@ -13,6 +13,7 @@ from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.record.events import Received
 from ctxwindow.rules.view import plain
 from ctxwindow.window import Billed, Usage, read_usage
+from ctxwindow.window.before import forces
 from ctxwindow.window.reply import places_read
 
 __all__ = ["Reported", "dropped", "reported"]
@@ -127,10 +128,9 @@ def _is(profile: ModelProfile, name: str | None) -> bool:
 
 def _billed(event: Received, usage: Usage, settings: dict[str, Any]) -> Billed | None:
     """What was billed for a reply, as far as that is its size in the next prompt."""
-    forced = plain(settings.get("tool_choice")).get("type") in ("any", "tool")
     thinks = any(is_thinking(plain(block)) for block in blocks_of(event.message))
     # The opening of a forced call is not output: the server writes it.
-    output = usage.output if not forced else None
+    output = None if forces(settings) else usage.output
     thinking = usage.thinking if thinks else None
     if output is None and thinking is None:
         return None

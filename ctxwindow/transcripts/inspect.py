@@ -18,8 +18,7 @@ from ctxwindow.transcripts.live import Exchange, Feed
 from ctxwindow.transcripts.recorded import recorded_model
 from ctxwindow.transcripts.session import Incoming, Reply, Session, Thread
 from ctxwindow.window import Book, Expense, Payback, Sending, Spending, Ttl, payback, read_usage
-from ctxwindow.window.billing import MOST_WINDOWS
-from ctxwindow.window.usage import Usage, is_count
+from ctxwindow.window.usage import MOST_WINDOWS, Usage, is_count
 
 __all__ = ["Accuracy", "Inspection", "NextRequest", "RequestRow", "inspect"]
 
@@ -135,6 +134,7 @@ def inspect(session: Session, *, thread: Thread | None = None, model: str | Mode
         rounds += any(block.get("type") == "tool_use" for block in blocks_of(exchange.reply.message))
         last = exchange
     _enter_unplanned(book, feed, chosen)
+    spending = book.spending()
     prompts = sum(row.read + row.written + row.uncached for row in rows)
     return Inspection(
         path=session.path,
@@ -148,12 +148,12 @@ def inspect(session: Session, *, thread: Thread | None = None, model: str | Mode
         sidechains=sum(other.sidechain for other in session.threads if other is not chosen),
         requests=tuple(rows),
         peak=max((row.actual or row.forecast for row in rows), default=0),
-        cost=book.spending().dollars,
+        cost=spending.dollars,
         cache_hit_ratio=sum(row.read for row in rows) / prompts if prompts else None,
         by=rows[-1].by if rows else {},
         accuracy=accuracy(rows),
         next=None if last is None else _next(feed, last, ttl),
-        spending=book.spending(),
+        spending=spending,
         notes=(*(str(note) for note in (*session.notes, *chosen.notes)), *_notes(feed, rows)),
     )
 

@@ -6,11 +6,9 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import HistoryError, UnknownModel
 from ctxwindow.transcripts.session import Incoming, Session, Thread
 from ctxwindow.window import count, read_usage
+from ctxwindow.window.usage import MOST_WINDOWS
 
 __all__ = ["known_model", "recorded_model", "session_model", "unseen_tokens"]
-
-_NONSENSE = 10
-"""Windows of a model that no prompt comes near (CTX-08)."""
 
 
 def known_model(model: object) -> ModelProfile | None:
@@ -65,7 +63,7 @@ def unseen_tokens(thread: Thread, recorded: ModelProfile, profile: ModelProfile)
             before.append(step.message)
             continue
         usage = read_usage(step.usage)
-        if usage is None or usage.prompt is None or usage.prompt > _NONSENSE * recorded.window:
+        if usage is None or usage.prompt is None or usage.prompt > MOST_WINDOWS * recorded.window:
             return 0
         counted = count({"messages": before}, recorded).tokens
         missing = max(0, usage.prompt - counted)

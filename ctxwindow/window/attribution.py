@@ -21,10 +21,11 @@ import msgspec
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record.blocks import block_type, blocks_of, call_id, is_thinking, result_id
 from ctxwindow.window.cost import Bought
-from ctxwindow.window.expense import SIZED, Charge, Expense
+from ctxwindow.window.expense import Charge, Expense
 from ctxwindow.window.layout import Layout
 from ctxwindow.window.origins import places, tool_at, tool_names
 from ctxwindow.window.sizes import size_message
+from ctxwindow.window.usage import SIZED
 from ctxwindow.window.window import Window
 
 __all__ = ["BlockCost", "Sending", "attribute"]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ctxwindow.record import block_type
-from ctxwindow.record.blocks import blocks_of
+from ctxwindow.record.blocks import blocks_of, call_id
+from ctxwindow.rules.view import plain
 from ctxwindow.window.documents import cites
 
 __all__ = ["START", "Before", "forces", "ordinary"]
@@ -34,11 +35,7 @@ class Before(NamedTuple):
             return self
         blocks = [block for block in blocks_of(message) if isinstance(block, Mapping)]
         families = [block_type(block).family for block in blocks]
-        calls = {
-            str(block.get("id")): str(block.get("name"))
-            for block, family in zip(blocks, families, strict=True)
-            if family == "call"
-        }
+        calls = {identity: str(block.get("name")) for block in blocks if (identity := call_id(block)) is not None}
         return Before(
             role=str(message.get("role")),
             results=bool(families) and all(family == "result" for family in families),
@@ -54,8 +51,7 @@ START = Before(role=None)
 
 def forces(settings: Mapping[str, Any]) -> bool:
     """Whether a request's `tool_choice` leaves the model nothing but a call."""
-    choice = settings.get("tool_choice")
-    return isinstance(choice, Mapping) and choice.get("type") in ("any", "tool")
+    return plain(settings.get("tool_choice")).get("type") in ("any", "tool")
 
 
 _ORDINARY: Mapping[str, Before] = {"user": Before("assistant"), "assistant": Before("user"), "system": Before("user")}

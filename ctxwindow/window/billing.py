@@ -8,22 +8,17 @@ from typing import Any
 import msgspec
 
 from ctxwindow.catalog import ModelProfile
+from ctxwindow.rules.view import plain
 from ctxwindow.window.cost import Bill, Bought
-from ctxwindow.window.usage import MOST_TOKENS, is_count
+from ctxwindow.window.usage import MOST_TOKENS, MOST_WINDOWS, SIZED, is_count
 
-__all__ = ["MOST_WINDOWS", "SIZED", "Share", "Terms", "believed", "input_weight", "shares", "terms"]
-
-SIZED = ("message", "fallback_message")
-"""Kinds of shares that sampled the conversation's own prompt (CTX-17)."""
+__all__ = ["Share", "Terms", "believed", "input_weight", "shares", "terms"]
 
 _APART = ("compaction", "advisor_message")
 """Kinds that are in no top-level field (TOK-08)."""
 
 _READS_COUNT = frozenset({"claude-3-5-haiku-20241022"})
 """Models on which tokens read from the cache count for the rate limit (RATE-02)."""
-
-MOST_WINDOWS = 10
-"""Windows of a model that the prompts of one share fill at most: a server goes on by itself for as many samplings (MSG-13)."""
 
 _MOST_SEARCHES = 1_000
 """Web searches of one response: a hundred for each of its samplings."""
@@ -97,7 +92,7 @@ def shares(usage: Mapping[str, Any] | None) -> tuple[Share, ...]:
 
 def _share(entry: Mapping[str, Any], kind: str, model: object) -> Share:
     read = _Reader(entry)
-    parts = _Reader(_object(entry.get("cache_creation")), "cache_creation.")
+    parts = _Reader(plain(entry.get("cache_creation")), "cache_creation.")
     short, hourly = _written(read, parts)
     tokens = Bill(
         uncached=read.count("input_tokens", always=True) or 0,
@@ -185,10 +180,10 @@ def terms(usage: Mapping[str, Any] | None) -> Terms:
             unknown.append(f"the price of this {field}")
         chosen[field] = value == known[0]
     priced = not unknown
-    used = _Reader(_object(usage.get("server_tool_use")), "server_tool_use.")
+    used = _Reader(plain(usage.get("server_tool_use")), "server_tool_use.")
     searches = used.count("web_search_requests", most=_MOST_SEARCHES) or 0
     unknown += used.unknown
-    if _object(_object(usage.get("fallback_credit")).get("status")).get("type") == "redeemed":
+    if plain(plain(usage.get("fallback_credit")).get("status")).get("type") == "redeemed":
         unknown.append("the fallback credit")  # FB-12: it was applied, and nothing says what it was worth
     return Terms(
         batch=chosen["service_tier"],
@@ -206,10 +201,6 @@ _TERMS: dict[str, tuple[object, ...]] = {
     "speed": ("fast", "standard"),
 }
 """Field of usage -> the value that has a price of its own, then those that have none. Any other is not known."""
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def input_weight(profile: ModelProfile, tokens: Bill) -> int:

@@ -17,7 +17,7 @@ from ctxwindow.window.media import image_count
 from ctxwindow.window.parts import ZERO, BlockSize, Category
 from ctxwindow.window.tokens import Count, count_text
 
-__all__ = ["call_size", "plain", "result_size", "size_block", "text_size"]
+__all__ = ["as_text", "call_size", "result_size", "size_block"]
 
 
 def size_block(block: Mapping[str, Any], profile: ModelProfile) -> BlockSize:
@@ -26,12 +26,12 @@ def size_block(block: Mapping[str, Any], profile: ModelProfile) -> BlockSize:
     kind = str(block.get("type"))
     match block_type(block).family:
         case "text":
-            return plain(kind, text_size(block, profile))
+            return as_text(kind, _text(block, profile))
         case "thinking":
             count = _thinking(block, profile) + roughly(frame.thinking)
             return BlockSize(kind, (("thinking", count),), count)
         case "call" | "server_call":
-            return plain(kind, call_size(block, profile, frame))
+            return as_text(kind, call_size(block, profile, frame))
         case "result" | "server_result":
             return result_size(block, profile, frame)
         case "image":
@@ -41,7 +41,7 @@ def size_block(block: Mapping[str, Any], profile: ModelProfile) -> BlockSize:
             count = size_document(block, profile)
             return BlockSize(kind, (("documents", count),), count)
         case _ if kind == "tool_reference":
-            return plain(kind, roughly(frame.tool_reference))  # the definition counts where it is (TOOL-20)
+            return as_text(kind, roughly(frame.tool_reference))  # the definition counts where it is (TOOL-20)
         case _ if kind == "search_result":
             count = size_search_result(block, profile)
             return BlockSize(kind, (("documents", count),), count)
@@ -49,18 +49,18 @@ def size_block(block: Mapping[str, Any], profile: ModelProfile) -> BlockSize:
             content = block.get("content")
             # A null block is a failed summary and costs nothing (TOK-22).
             if not isinstance(content, str) or not content:
-                return plain(kind, ZERO)
-            return plain(kind, count_text(content, profile.tokenizer) + roughly(frame.compaction))
+                return as_text(kind, ZERO)
+            return as_text(kind, count_text(content, profile.tokenizer) + roughly(frame.compaction))
         case _:
-            return plain(kind, _loose(block, profile))
+            return as_text(kind, _loose(block, profile))
 
 
-def plain(kind: str, count: Count) -> BlockSize:
+def as_text(kind: str, count: Count) -> BlockSize:
     """A block that is text of the conversation and nothing else."""
     return BlockSize(kind, (("messages", count),), count)
 
 
-def text_size(block: Mapping[str, Any], profile: ModelProfile) -> Count:
+def _text(block: Mapping[str, Any], profile: ModelProfile) -> Count:
     """A text block's own text: what it cites costs nothing (TOK-21), and a blank one is never sent (MSG-06)."""
     text = block.get("text")
     return count_text(text, profile.tokenizer) if isinstance(text, str) and not is_blank_text(block) else ZERO

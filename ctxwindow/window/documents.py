@@ -15,6 +15,7 @@ from ctxwindow.catalog import ModelProfile, document
 from ctxwindow.record.blocks import texts_of
 from ctxwindow.record.pdf import pdf_pages
 from ctxwindow.record.pdf_text import Page, read_pages
+from ctxwindow.rules.view import plain
 from ctxwindow.window.framing import Frame, exactly, frame_of, roughly
 from ctxwindow.window.markup import count_inside
 from ctxwindow.window.media import image_count, page_tokens
@@ -55,13 +56,11 @@ def size_document(block: Mapping[str, Any], profile: ModelProfile) -> Count:
     """
     frame = frame_of(profile)
     total = sum((_text(block.get(name), profile) for name in ("title", "context")), _ZERO)
-    source = block.get("source")
-    source = source if isinstance(source, Mapping) else {}
+    source = plain(block.get("source"))
     data, content = source.get("data"), source.get("content")
     match source.get("type"):
         case "text" if isinstance(data, str):
-            body, pages = _text(data, profile), None
-            return total + body + roughly(frame.document, spread=0.05) + _cited(block, data, frame)
+            return total + _text(data, profile) + roughly(frame.document, spread=0.05) + _cited(block, data, frame)
         case "content" if isinstance(content, str | list | tuple):
             shown = " ".join([content] if isinstance(content, str) else texts_of({"content": content}))
             return total + _content(content, profile, frame) + roughly(frame.document) + _cited(block, shown, frame)

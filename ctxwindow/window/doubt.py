@@ -17,11 +17,9 @@ import msgspec
 
 from ctxwindow.rules.view import plain
 from ctxwindow.window.tokens import Count
+from ctxwindow.window.usage import MOST_WINDOWS
 
 __all__ = ["Suspicion", "contradiction", "is_open_ended"]
-
-_WINDOWS = 10
-"""Windows of a model that no prompt comes near: a beta once widened one five times over (CTX-12)."""
 
 _LEAST = 0.5
 """Share of its lower bound that a request has at least. Clients shorten old results without telling: down to 0.64 of it,
@@ -81,8 +79,8 @@ def contradiction(
         open_ended: whether the request may hold what the client does not know of: a prompt that a gateway adds, before
             there is an exact size; the tools of a server.
     """
-    if reported > _WINDOWS * window:
-        return f"{reported:,} tokens are more than {_WINDOWS} windows of the model (CTX-08)"
+    if reported > MOST_WINDOWS * window:
+        return f"{reported:,} tokens are more than {MOST_WINDOWS} windows of the model (CTX-08)"
     if reported <= 0:
         return "no request has no tokens"
     if expected.low <= reported <= expected.high:

@@ -15,11 +15,11 @@ import msgspec
 from ctxwindow.catalog import ModelProfile, document, resolve
 from ctxwindow.errors import UnknownModel
 from ctxwindow.record.blocks import block_type, blocks_of
-from ctxwindow.window.billing import SIZED, Share, Terms, believed, shares, terms
+from ctxwindow.window.billing import Share, Terms, believed, shares, terms
 from ctxwindow.window.cost import BOUGHT, Bill, Rates, rates
-from ctxwindow.window.usage import is_count
+from ctxwindow.window.usage import SIZED, is_count
 
-__all__ = ["SIZED", "Charge", "Expense", "answered", "unanswered"]
+__all__ = ["Charge", "Expense", "answered", "unanswered"]
 
 _RAN_CODE = ("code_execution", "bash_code_execution", "text_editor_code_execution")
 

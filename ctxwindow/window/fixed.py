@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from ctxwindow.catalog import ModelProfile, document
+from ctxwindow.rules.view import plain
+from ctxwindow.window.before import forces
 from ctxwindow.window.framing import Frame, builtin_tool, exactly, frame_of, roughly
 from ctxwindow.window.markup import count_inside, count_tool, schema_markup
 from ctxwindow.window.parts import ZERO
@@ -62,7 +64,7 @@ def fixed_sizes(
         (
             bool(tools),
             any(count.tokens for count in system_counts),
-            _mapping(settings.get("thinking")).get("type") == "enabled",
+            plain(settings.get("thinking")).get("type") == "enabled",
             any(name == "output schema" for name, _ in overheads),
         )
     )
@@ -88,7 +90,7 @@ def fixed_sizes(
 def _overheads(
     profile: ModelProfile, frame: Frame, tools: Any, settings: Mapping[str, Any]
 ) -> Iterator[tuple[str, Count]]:
-    choice = _mapping(settings.get("tool_choice"))
+    choice = plain(settings.get("tool_choice"))
     servers = settings.get("mcp_servers")
     servers = servers if isinstance(servers, (list, tuple)) else ()
     if tools or servers:
@@ -98,23 +100,19 @@ def _overheads(
     if tools and choice.get("type") == "tool":
         name = count_text(str(choice.get("name", "")), profile.tokenizer)
         yield "tool choice", name + roughly(frame.named_tool, spread=0, slack=1)
-    kind = _mapping(settings.get("thinking")).get("type")
+    kind = plain(settings.get("thinking")).get("type")
     setting = {"enabled": frame.thinking_enabled, "adaptive": frame.thinking_adaptive}.get(str(kind), 0)
-    if kind == "adaptive" and choice.get("type") in ("any", "tool"):
+    if kind == "adaptive" and forces(settings):
         setting = 0  # a forced call leaves no place to think (TOOL-15)
     if setting:
         yield "thinking setting", roughly(setting, spread=0, slack=1)
-    output = _mapping(settings.get("output_config"))
-    form = _mapping(output.get("format") or settings.get("output_format"))
+    output = plain(settings.get("output_config"))
+    form = plain(output.get("format") or settings.get("output_format"))
     if "schema" in form:
         schema = count_inside(schema_markup(form["schema"]), profile.tokenizer)
         yield "output schema", schema + roughly(frame.schema, spread=0.02)
     if output.get("task_budget"):
         yield "task budget", roughly(frame.task_budget, spread=0.2)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _defers(tool: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from ctxwindow.window.entry import Entry, loads
 from ctxwindow.window.fixed import Fixed
 from ctxwindow.window.learning import NOTHING_LEARNED, Learning
 from ctxwindow.window.listing import Listing
-from ctxwindow.window.parts import ZERO, Category, MessageSize
+from ctxwindow.window.parts import THINKING, ZERO, Category, MessageSize
 from ctxwindow.window.reply import Billed, billed_size
 from ctxwindow.window.running import Running
 from ctxwindow.window.tokens import Count
@@ -27,8 +27,6 @@ from ctxwindow.window.total import minus
 from ctxwindow.window.window import Source, Window
 
 __all__ = ["Ledger", "Mark"]
-
-_THINKING = ("thinking", "redacted_thinking")
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -290,7 +288,7 @@ class Ledger:
             out = dict(entry.out)
             for place, rule in found.items():
                 block = entry.size.blocks[place] if place < len(entry.size.blocks) else None
-                if block is not None and block.kind in _THINKING and place not in out:
+                if block is not None and block.kind in THINKING and place not in out:
                     self._take_out(rule, block.count, "thinking")
                     out[place] = rule
             self.entries[index] = msgspec.structs.replace(entry, out=out)

@@ -10,7 +10,7 @@ from ctxwindow.window.clearing import Clearing
 from ctxwindow.window.edits import Cleared
 from ctxwindow.window.entry import Entry
 from ctxwindow.window.fixed import Fixed
-from ctxwindow.window.parts import BlockSize
+from ctxwindow.window.parts import THINKING, BlockSize
 from ctxwindow.window.window import BlockCount, Disposition
 
 __all__ = ["Listing"]
@@ -23,8 +23,6 @@ _DISPOSITIONS: dict[str, Disposition] = {
     "TOK-20": "outside",
 }
 """What becomes of blocks that are out of the window from the start."""
-
-_THINKING = ("thinking", "redacted_thinking")
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +86,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
                 whole = "SYS-07"
             rows = []
             for place, block in enumerate(entry.size.blocks):
-                edit = cleared.get((index, None if block.kind in _THINKING else place))
+                edit = cleared.get((index, None if block.kind in THINKING else place))
                 strip = self.strips and later_turn
                 rule, disposition = _fate(block, whole or entry.out.get(place), edit, strips=strip)
                 rows.append(
@@ -122,7 +120,7 @@ def _fate(block: BlockSize, out: str | None, edit: str | None, *, strips: bool) 
         return out, _DISPOSITIONS[out]
     if edit is not None:
         return edit, "cleared"
-    if strips and block.kind in _THINKING:
+    if strips and block.kind in THINKING:
         return "RET-02", "stripped"
     if block.kind == "text" and block.count.high == 0:
         return "MSG-06", "dropped"

@@ -37,10 +37,7 @@ def count_inside(text: str, tokenizer: Tokenizer) -> Count:
     """Tokens of markup between other text: without the word mark that opens a message."""
     if not text:
         return exactly(0)
-    return _minus(count_text(f">{text}", tokenizer), count_text(">", tokenizer).tokens)
-
-
-def _minus(count: Count, tokens: int) -> Count:
+    count, tokens = count_text(f">{text}", tokenizer), count_text(">", tokenizer).tokens
     return Count(
         tokens=count.tokens - tokens, low=max(0, count.low - tokens), high=count.high - tokens, exact=count.exact
     )

@@ -9,12 +9,15 @@ import msgspec
 
 from ctxwindow.window.tokens import Count
 
-__all__ = ["CATEGORIES", "ZERO", "BlockSize", "Category", "MessageSize"]
+__all__ = ["CATEGORIES", "THINKING", "ZERO", "BlockSize", "Category", "MessageSize"]
 
 Category = Literal["system", "tools", "messages", "thinking", "images", "documents", "overhead"]
 CATEGORIES: tuple[Category, ...] = ("system", "tools", "messages", "thinking", "images", "documents", "overhead")
 
 ZERO = Count(tokens=0, low=0, high=0, exact=True)
+
+THINKING = ("thinking", "redacted_thinking")
+"""Kinds of blocks that are thinking."""
 
 
 class BlockSize(msgspec.Struct, frozen=True):

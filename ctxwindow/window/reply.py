@@ -7,7 +7,7 @@ that is omitted, redacted or shown as a summary (TOK-03), and where texts are es
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -15,13 +15,12 @@ import msgspec
 
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.rules.view import plain
-from ctxwindow.window.parts import ZERO, BlockSize, MessageSize
+from ctxwindow.window.parts import THINKING, ZERO, BlockSize, MessageSize
 from ctxwindow.window.tokens import Count
 
 __all__ = ["Billed", "billed_size", "places_read"]
 
-_THINKING = ("thinking", "redacted_thinking")
-_GENERATED = frozenset({"text", "tool_use", *_THINKING})
+_GENERATED = frozenset({"text", "tool_use", *THINKING})
 """Blocks that are output, and nothing else; what servers put between them is not."""
 
 _CUT = 3
@@ -54,8 +53,8 @@ def billed_size(size: MessageSize, billed: Billed) -> MessageSize:
         return size
     total = billed.output + (_CUT if billed.cut else 0)
     slack = _SLACK + _SLACK_CALL * kinds.count("tool_use")
-    open_thinking = billed.thinking is None and any(kind in _THINKING for kind in kinds)
-    seen = _sum(block.count for block in size.blocks if not (open_thinking and block.kind in _THINKING))
+    open_thinking = billed.thinking is None and any(kind in THINKING for kind in kinds)
+    seen = sum((block.count for block in size.blocks if not (open_thinking and block.kind in THINKING)), ZERO)
     low, high = seen.low + size.frame.low - slack, seen.high + size.frame.high + slack
     if total < low or (total > high and not open_thinking):
         return size  # the number of a stream's first event, or of another reply
@@ -65,7 +64,7 @@ def billed_size(size: MessageSize, billed: Billed) -> MessageSize:
     loose = [
         place
         for place, block in enumerate(size.blocks)
-        if (block.kind in _THINKING if open_thinking else not block.count.exact)
+        if (block.kind in THINKING if open_thinking else not block.count.exact)
     ]
     rest = total - size.count.tokens + sum(size.blocks[place].count.tokens for place in loose)
     blocks = list(size.blocks)
@@ -94,13 +93,6 @@ def places_read(message: Mapping[str, Any]) -> int:
         if str(plain(block).get("type")).endswith("_tool_result") or plain(block).get("type") == "compaction"
     ]
     return places[-1] + 1 if places else 0
-
-
-def _sum(counts: Iterable[Count]) -> Count:
-    total = ZERO
-    for count in counts:
-        total = total + count
-    return total
 
 
 def _shares(total: int, weights: list[int]) -> list[int]:

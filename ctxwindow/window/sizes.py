@@ -11,12 +11,12 @@ from typing import Any
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import block_type
-from ctxwindow.record.blocks import blocks_of, is_blank_text
+from ctxwindow.record.blocks import blocks_of, is_blank_text, result_id
 from ctxwindow.window.before import Before, ordinary
-from ctxwindow.window.block_sizes import call_size, plain, result_size, size_block
+from ctxwindow.window.block_sizes import as_text, call_size, result_size, size_block
 from ctxwindow.window.documents import cites
 from ctxwindow.window.framing import Frame, exactly, frame_of, roughly
-from ctxwindow.window.parts import ZERO, BlockSize, MessageSize
+from ctxwindow.window.parts import THINKING, ZERO, BlockSize, MessageSize
 from ctxwindow.window.tokens import Count, count_text
 
 __all__ = ["size_message"]
@@ -49,11 +49,12 @@ def size_message(
     before = before or ordinary(str(message.get("role")))
     frame = frame_of(profile)
     blocks = blocks_of(message)
-    results = sum(isinstance(block, Mapping) and block_type(block).family == "result" for block in blocks)
+    results = [block_type(block).family == "result" for block in blocks if isinstance(block, Mapping)]
+    alone = sum(results) == 1
     sizes, sent = [], _NOTHING
     for place, block in enumerate(blocks):
         followed = _is_text(blocks[place + 1 : place + 2])
-        sizes.append(_in_message(block, sent, profile, before, first=place == 0, followed=followed, alone=results == 1))
+        sizes.append(_in_message(block, sent, profile, before, first=place == 0, followed=followed, alone=alone))
         if not (isinstance(block, Mapping) and is_blank_text(block)):
             sent = block if isinstance(block, Mapping) else _NOTHING
     first = next((place for place, block in enumerate(blocks) if cites(block)), None)
@@ -63,13 +64,13 @@ def size_message(
         sizes[first] = BlockSize(size.kind, (*size.parts, ("documents", prompt)), size.count + prompt)
     if thinking is not None:
         sizes = _spread_thinking(sizes, thinking)
-    around = _frame_count(str(message.get("role")), blocks, before, frame) + exactly(_seams(blocks, profile))
+    around = _frame_count(str(message.get("role")), results, before, frame) + exactly(_seams(blocks, profile))
     return MessageSize.of(sizes, around)
 
 
-def _frame_count(role: str, blocks: Sequence[Any], before: Before, frame: Frame) -> Count:
+def _frame_count(role: str, results: Sequence[bool], before: Before, frame: Frame) -> Count:
     """What a message adds by its place. The opening of an answer is paid by the message that it answers, so that a
-    final assistant message, which the model goes on from, adds nothing (MSG-04).
+    final assistant message, which the model goes on from, adds nothing (MSG-04). `results`: which blocks are results.
     """
     ending = 0 if before.forced else frame.after_results
     if role == "assistant":
@@ -80,7 +81,6 @@ def _frame_count(role: str, blocks: Sequence[Any], before: Before, frame: Frame)
     if role == "system":
         name = "joined" if before.role == "system" else "system_message"
         return frame.around(getattr(frame, name), name)
-    results = [block_type(block).family == "result" for block in blocks if isinstance(block, Mapping)]
     if results and all(results):
         return frame.around(ending, "after_results")
     if before.role != "user" or any(results):
@@ -92,7 +92,7 @@ def _frame_count(role: str, blocks: Sequence[Any], before: Before, frame: Frame)
 
 def _spread_thinking(sizes: list[BlockSize], tokens: int) -> list[BlockSize]:
     """Give a known total to the thinking blocks, evenly: nothing tells how it is divided."""
-    places = [index for index, size in enumerate(sizes) if size.kind in ("thinking", "redacted_thinking")]
+    places = [index for index, size in enumerate(sizes) if size.kind in THINKING]
     for order, index in enumerate(places):
         share = tokens // len(places) + (1 if order < tokens % len(places) else 0)
         count = roughly(share, spread=0.02, slack=5)
@@ -123,7 +123,7 @@ def _in_message(
     """
     frame = frame_of(profile)
     if not isinstance(block, Mapping):
-        return plain("other", roughly(0))
+        return as_text("other", roughly(0))
     follows = block_type(previous).family if previous else None
     kind = str(block.get("type"))
     match block_type(block).family:
@@ -132,9 +132,9 @@ def _in_message(
             return BlockSize(kind, (("thinking", count),), count)
         case "call" | "server_call":
             opens = follows not in ("call", "server_call")
-            return plain(kind, call_size(block, profile, frame, opens=opens, turn=before, first=first))
+            return as_text(kind, call_size(block, profile, frame, opens=opens, turn=before, first=first))
         case "result":
-            name = None if alone else _name(block, before)
+            name = None if alone else before.names.get(result_id(block) or "", _UNNAMED)
             return result_size(block, profile, frame, name=name, opens=follows != "result")
         case _:
             return size_block(block, profile)
@@ -142,10 +142,6 @@ def _in_message(
 
 def _is_text(blocks: Sequence[Any]) -> bool:
     return any(isinstance(block, Mapping) and block_type(block).family == "text" for block in blocks)
-
-
-def _name(block: Mapping[str, Any], before: Before) -> str:
-    return before.names.get(str(block.get("tool_use_id")), _UNNAMED)
 
 
 def _seams(blocks: Sequence[Any], profile: ModelProfile) -> int:

@@ -16,8 +16,9 @@ import msgspec
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.window.attribution import BlockCost, Entered, Sending, attribute
 from ctxwindow.window.cost import MOST_DOLLARS, Ttl, is_money
-from ctxwindow.window.expense import SIZED, Expense, answered, unanswered
+from ctxwindow.window.expense import Expense, answered, unanswered
 from ctxwindow.window.payback import Payback, payback
+from ctxwindow.window.usage import SIZED
 from ctxwindow.window.window import Window
 
 __all__ = ["Book", "EditCost", "Group", "Spending"]

@@ -12,12 +12,17 @@ from typing import Any, TypeGuard
 
 import msgspec
 
-__all__ = ["MOST_TOKENS", "Usage", "is_count", "latest", "read_usage"]
+__all__ = ["MOST_TOKENS", "MOST_WINDOWS", "SIZED", "Usage", "is_count", "latest", "read_usage"]
 
-_SIZED = ("message", "fallback_message")
+SIZED = ("message", "fallback_message")
+"""Types of iterations that sampled the conversation's own prompt (CTX-17)."""
 
 MOST_TOKENS = 1_000_000_000
 """Tokens: no window is a hundredth as large, so that a larger number is no count."""
+
+MOST_WINDOWS = 10
+"""Windows of a model that no prompt comes near, nor the sum of those of one response: a beta once widened a window five
+times over (CTX-12), and a server goes on by itself for ten samplings at most (MSG-13)."""
 
 _LEAST_CACHED = 512
 """Tokens: no model caches a shorter prefix (CACHE-08)."""
@@ -122,7 +127,7 @@ def _entries(usage: Mapping[str, Any]) -> tuple[Sequence[Mapping[str, Any]] | No
     iterations = usage.get("iterations")
     if not isinstance(iterations, list) or not iterations:
         return [usage], False
-    return [entry for entry in iterations if isinstance(entry, Mapping) and entry.get("type") in _SIZED] or None, True
+    return [entry for entry in iterations if isinstance(entry, Mapping) and entry.get("type") in SIZED] or None, True
 
 
 def _prompt(entry: Mapping[str, Any]) -> _Prompt | None:
