@@ -17,7 +17,7 @@ from ctxwindow.record.blocks import blocks_of, is_blank_text
 from ctxwindow.tiers.decisions import Forecast
 from ctxwindow.window import TTL_SECONDS, Bill, Ttl, rates
 
-__all__ = ["LastSend", "forecast", "has_markers", "mark", "prompt_bill"]
+__all__ = ["LastSend", "alive", "forecast", "has_markers", "mark", "prompt_bill"]
 
 
 class LastSend(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +27,11 @@ class LastSend(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     """Wire length."""
     at: float
+
+
+def alive(last: LastSend, ttl: Ttl | None, now: float | None) -> bool:
+    """Whether an entry of the cache still lives, by the clock (CACHE-05); without a clock no time has passed."""
+    return ttl is not None and 0 <= (now if now is not None else 0.0) - last.at <= TTL_SECONDS[ttl]
 
 
 def has_markers(value: Any) -> bool:
@@ -129,6 +134,6 @@ def forecast(
         warm=warm,
         cold=cold,
         cached=min(cached, tokens),
-        lives=last is not None and ttl is not None and 0 <= now - last.at <= TTL_SECONDS[ttl],
+        lives=last is not None and alive(last, ttl, now),
         reply=None if found is None else found.dollars(Bill(output=max_tokens)),
     )
