@@ -99,10 +99,13 @@ class Conversation:
 
         Raises:
             UnknownModel: the id is not in the catalog.
+            PolicyError: its budget leaves no room in the window of this model.
             MisuseError: `unseen` is not a number of tokens, or `now` no time.
             InvalidRequest: system, tools or settings are not JSON, or break a rule on their own.
         """
         profile = resolve(model)
+        policy = policy or Policy()
+        policy.budget_of(profile.window)
         started = Started(
             at=checked_time(now),
             model=profile.id,
@@ -110,7 +113,7 @@ class Conversation:
             system=intake(system, "system") if system is not None else None,
             tools=intake(tools, "tools") if tools is not None else None,
             settings=checked_settings(settings or {}),
-            policy=(policy or Policy()).model_dump(mode="json"),
+            policy=policy.model_dump(mode="json"),
             unseen=checked_tokens(unseen, "unseen"),
         )
         check_fixed(profile, started.settings, system=started.system, tools=started.tools)
@@ -503,8 +506,10 @@ class Conversation:
     def _limit(self, max_tokens: int) -> int:
         """Tokens the prompt may take. The window is never passed, whatever the budget (CTX-08)."""
         state = self._state
-        budgets = (state.profile.window, state.policy.budget, state.tightened)
-        return min(budget for budget in budgets if budget is not None) - max_tokens
+        budget = state.policy.budget_of(state.profile.window)
+        if state.tightened is not None:
+            budget = min(budget, state.tightened)
+        return budget - state.policy.reserve - max_tokens
 
     def _situation(self, limit: int, now: float | None) -> Situation:
         state = self._state
