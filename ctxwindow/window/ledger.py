@@ -218,6 +218,17 @@ class Ledger:
         return self._cleared
 
     @property
+    def start(self) -> int:
+        """Place of the first message in the window: behind the last compaction block (CMP-02)."""
+        return self._now.start
+
+    @property
+    def thinking(self) -> int:
+        """Tokens of thinking in the window."""
+        cleared = sum((edit.tally.parts.get("thinking", ZERO) for edit in self._cleared), ZERO)
+        return self._now.by["thinking"].tokens - cleared.tokens
+
+    @property
     def edits(self) -> list[dict[str, Any]]:
         """The edits that a request must ask for, so that what is held cleared is (EDIT-01)."""
         return self._clearing.asked()
