@@ -213,13 +213,35 @@ class Failed(_Base, tag="failed", frozen=True, kw_only=True):
 
 
 Event = (
-    Started | Configured | Appended | Spilled | Sent | Received | Compacted | Edited | Declined | Pinned | Counted | Failed
+    Started
+    | Configured
+    | Appended
+    | Spilled
+    | Sent
+    | Received
+    | Compacted
+    | Edited
+    | Declined
+    | Pinned
+    | Counted
+    | Failed
 )
 
 _TYPES: dict[str, type[Event]] = {
     str(kind.__struct_config__.tag): kind
     for kind in (
-        Started, Configured, Appended, Spilled, Sent, Received, Compacted, Edited, Declined, Pinned, Counted, Failed
+        Started,
+        Configured,
+        Appended,
+        Spilled,
+        Sent,
+        Received,
+        Compacted,
+        Edited,
+        Declined,
+        Pinned,
+        Counted,
+        Failed,
     )  # fmt: skip
 }
 

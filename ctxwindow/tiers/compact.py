@@ -45,7 +45,8 @@ def offer(now: Situation, target: int) -> Offer:
     why = unable(now)
     if why is not None:
         return cannot("compact", why)
-    budget = max(LEAST_OUTPUT, now.policy.warm.tokens)
+    # A policy whose summaries are shorter than what the server is to be given means it (CMP-27 is what it risks).
+    budget = max(now.summary_budget(), min(LEAST_OUTPUT, now.policy.warm.tokens))
     restated = _restated(now)
 
     def head(start: int) -> int:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ctxwindow.catalog import ModelProfile
+from ctxwindow.record import identifiers_of
 from ctxwindow.record.blocks import blocks_of
-from ctxwindow.window import bill, shares
+from ctxwindow.record.events import Compacted, Declined, Edited
+from ctxwindow.tiers.state import usable
+from ctxwindow.window import Share, bill, count_text, shares
 
-__all__ = ["Adopted", "Refused", "read_compaction"]
+__all__ = ["Adopted", "Refused", "read_compaction", "server_compaction"]
 
 
 class Adopted(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +57,56 @@ def read_compaction(reply: Any, profile: ModelProfile, at: float | None) -> Adop
     return Refused(why=f"no summary, stop_reason {reason if isinstance(reason, str) else 'unknown':.40}", cost=cost)
 
 
+def server_compaction(
+    armed: Edited,
+    message: Mapping[str, Any],
+    index: int,
+    profile: ModelProfile,
+    reply: Mapping[str, Any],
+    at: float | None,
+) -> Compacted | Declined:
+    """What became of the threshold edit in the request that asked for it, by the reply at a record index (CMP-02, CMP-04).
+
+    With a block the messages before the reply leave the wire, for the server ignores them. The iterations of compactions are
+    its price (CMP-10).
+    """
+    blocks = [block for block in blocks_of(message) if isinstance(block, Mapping)]
+    found = next((block for block in reversed(blocks) if block.get("type") == "compaction"), None)
+    content = found.get("content") if found is not None else None
+    usage = reply.get("usage")
+    spent = [share for share in shares(usage if isinstance(usage, Mapping) else None) if share.kind == "compaction"]
+    cost = _dollars(spent, profile, at)
+    if not isinstance(content, str) or not content.strip() or not usable(message, _text(reply.get("stop_reason"))):
+        why = "the reply has no compaction block with content"
+        return Declined(at=at, method=armed.method, why=why, cost=cost)
+    return Compacted(
+        at=at,
+        method=armed.method,
+        first=0,
+        end=index,
+        tail=index,
+        instruction=None,
+        carried=None,
+        strip_thinking=False,
+        summary=content,
+        by=profile.id,
+        tokens=count_text(content, profile.tokenizer).tokens,
+        before=armed.before,
+        target=armed.target,
+        cost=cost,
+        names=identifiers_of(content),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def _cost(usage: Mapping[str, Any] | None, profile: ModelProfile, at: float | None) -> float:
     """Dollars of all iterations: the top level says nothing of a compaction (CMP-16). 0 where no price is known."""
-    costs = [bill(profile, share.tokens, at if at is not None else 0.0) for share in shares(usage)]
+    return _dollars(shares(usage), profile, at)
+
+
+def _dollars(spent: Sequence[Share], profile: ModelProfile, at: float | None) -> float:
+    costs = [bill(profile, share.tokens, at if at is not None else 0.0) for share in spent]
     return sum(cost for cost in costs if cost is not None)

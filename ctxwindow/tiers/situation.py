@@ -42,8 +42,6 @@ class Situation:
     policy: Policy
     limit: int
     """Tokens that the prompt may take: budget less reserved output."""
-    max_tokens: int
-    """Output that the request asks for."""
     asked: bool
     """Whether an exact count of this wire was asked for before."""
     at: float | None

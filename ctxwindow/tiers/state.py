@@ -488,7 +488,10 @@ class State:
         if event.model is None and all(before.get(key) == self.base.get(key) for key in _WEIGHS):
             self.wire.base = dict(self.base)  # nothing else bears on size or on the prefix (BIND-13)
             return
-        self.cached, self.trail = None, []  # the cache is per model (CACHE-15), and settings that are rendered invalidate it (CACHE-11)
+        self.cached, self.trail = (
+            None,
+            [],
+        )  # the cache is per model (CACHE-15), and settings that are rendered invalidate it (CACHE-11)
         if event.model is None and self.wire.refit(self.base):
             return
         self._wire = self._new_wire()

@@ -12,8 +12,10 @@ INSTRUCTION = 600
 
 
 def price_of_summary(now: Situation, budget: int) -> float | None:
-    """Dollars for a summary of at most `budget` tokens: nothing, where it is quoted offline; where the model writes it, a
-    request that rides on the prefix that is in the cache."""
+    """Dollars for a summary of at most `budget` tokens.
+
+    Nothing, where it is quoted offline; where the model writes it, a request that rides on the prefix in the cache.
+    """
     if now.policy.warm.writer == "extractive":
         return 0.0
     return prompt_dollars(now, now.total + INSTRUCTION, now.cached_tokens, output=budget)

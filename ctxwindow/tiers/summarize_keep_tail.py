@@ -20,7 +20,9 @@ __all__ = ["offer"]
 def offer(now: Situation, target: int) -> Offer:
     """The longest tail with which the window comes down to `target` tokens."""
     if now.bound and loop_thinks(now):
-        return cannot("summarize_keep_tail", "the open tool loop holds thinking, bound to what stands before it [BIND-28]")
+        return cannot(
+            "summarize_keep_tail", "the open tool loop holds thinking, bound to what stands before it [BIND-28]"
+        )
     place = next_summary(now, now.summary_budget())
     weight = now.summary_weight(place.budget)
 

@@ -17,7 +17,18 @@ def lines(table: Sequence[Offer], taken: str | None, horizon: int) -> list[str]:
         taken: the method that was taken.
         horizon: sends over which costs are summed.
     """
-    head = ("", "method", "after", "frees", "breaks", "thinking lost", "first send", "each later", f"over {horizon}", "pays back")
+    head = (
+        "",
+        "method",
+        "after",
+        "frees",
+        "breaks",
+        "thinking lost",
+        "first send",
+        "each later",
+        f"over {horizon}",
+        "pays back",
+    )
     rows = [head, *(_row(offer, taken) for offer in table)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     left = (0, 1, 4)
