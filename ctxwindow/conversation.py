@@ -557,13 +557,13 @@ class Conversation:
         while True:
             situation = self._situation(limit, now)
             verdict = judge(situation)
+            if verdict.table:
+                self._weighed = verdict
             if verdict.action == "send":
                 return self._send(max_tokens, limit, now)
             if verdict.action == "count":
                 self._counting = state.count_key
                 return count_of(state, max_tokens)
-            if verdict.table:
-                self._weighed = verdict
             if verdict.offer is not None:
                 if isinstance(verdict.offer.plan, Edited):
                     self._record(msgspec.structs.replace(verdict.offer.plan, at=now))
