@@ -12,8 +12,11 @@ import pydantic
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import PolicyError
 from ctxwindow.tiers.mistakes import mistake
+from ctxwindow.tiers.presets import PRESETS
+from ctxwindow.tiers.written import json_table, toml_table
 from ctxwindow.window import Ttl
 
 __all__ = ["Hot", "Method", "Pins", "Platform", "Policy", "Spill", "Warm"]
@@ -235,6 +238,54 @@ class Policy(_Settings):
             PolicyError: one line, with the key's path, for the first mistake.
         """
         return cls.model_validate(settings)
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """A policy from the text of a TOML file.
+
+        Raises:
+            PolicyError: as `parse`; or it is not TOML, then with line and column.
+        """
+        return cls.parse(toml_table(text))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """A policy from the text of a JSON file.
+
+        Raises:
+            PolicyError: as `parse`; or it is not JSON, then with line and column.
+        """
+        return cls.parse(json_table(text))
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """A policy for a kind of work: `chat`, `coding-agent`, `research`, `cost-first` or `fidelity-first`.
+
+        Args:
+            name: see `ctxwindow.tiers.presets` for what each sets, and why.
+            changes: keys with values of your own; a table such as `hot` is replaced as a whole.
+
+        Raises:
+            PolicyError: there is no such preset, or a change is wrong.
+        """
+        preset = PRESETS.get(name)
+        if preset is None:
+            raise PolicyError("there is no such preset.", path="preset", remedy=f"There are: {', '.join(PRESETS)}.")
+        return cls.parse({**preset.settings, **changes})
+
+    def explain(self, model: str | ModelProfile | None = None) -> str:
+        """The policy in short sentences, for people.
+
+        Args:
+            model: an id the catalog knows, or a profile; with it shares are told in tokens, and what cannot be used says why.
+
+        Raises:
+            UnknownModel: the id is not in the catalog.
+            PolicyError: the budget leaves no room in the window of this model.
+        """
+        from ctxwindow.tiers.explained import explain  # noqa: PLC0415 - it needs this class
+
+        return explain(self, resolve(model) if model is not None else None)
 
     def budget_of(self, window: int) -> int:
         """Tokens that prompt and output together may take, `reserve` included, on a model with this window.
