@@ -6,6 +6,7 @@ Every mistake in it is a `PolicyError` of one line with the key's path, wherever
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pydantic
@@ -131,7 +132,13 @@ class Pins(_Settings):
     editing_files: bool = False
     """Files that are being edited: the newest result that showed each of them, and the edits after it."""
     share: Share = 0.25
-    """The most that pinned content may take, as a share of the room; the newest is pinned first."""
+    """The most that pinned content may take, as a share of the room. Where that is too little, what is named (the first user
+    message, messages by index) goes before what is found, and the newest before the oldest."""
+
+    @cached_property
+    def patterns(self) -> tuple[re.Pattern[str], ...]:
+        """`matching`, compiled."""
+        return tuple(re.compile(pattern) for pattern in self.matching)
 
 
 class Spill(_Settings):
