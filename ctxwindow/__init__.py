@@ -24,6 +24,7 @@ from ctxwindow.errors import (
 from ctxwindow.repairs import Repair, repair
 from ctxwindow.rules import Report, ThinkingState, Violation, check
 from ctxwindow.tiers import (
+    Compact,
     Count,
     Decision,
     Edit,
@@ -45,6 +46,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BlockCost",
     "BlockCount",
+    "Compact",
     "Conversation",
     "Count",
     "CtxwindowError",

@@ -11,7 +11,7 @@ from ctxwindow.record import decode_event, encode_event
 from ctxwindow.record.events import Received
 from ctxwindow.rules import find_violations
 from ctxwindow.window import entry_for
-from tests.driver import plan, small
+from tests.driver import plan
 
 USER = {"role": "user", "content": "Fix the failing test in src/app.py."}
 BOUND = "claude-opus-5-5"
@@ -158,7 +158,7 @@ def test_a_count_of_an_unchanged_request_is_exact() -> None:
 
 def test_a_stale_answer_is_refused() -> None:
     """A summary, or a count, stands for what there was when it was asked for."""
-    conversation = Conversation.start(model=BOUND, policy=small(methods=("summarize_all",)))
+    conversation = Conversation.start(model=BOUND, policy=Policy(budget=6_000, high=0.85, methods=("summarize_all",)))
     conversation.append({"role": "user", "content": "one word " * 1_500})
     plan(conversation)
     conversation.receive({"content": "one word " * 1_000, "stop_reason": "end_turn"})

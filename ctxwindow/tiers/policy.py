@@ -115,7 +115,10 @@ class Warm(_Settings):
     tokens: Tokens = 6_000
     """... and in tokens: whichever is less."""
     levels: Tokens = 3
-    """How often what is in a summary may be summarised again before it is left to recall."""
+    """1: there is one summary, written anew each time. More: summaries stand side by side until they fill their share, and
+    are then summarised together, so many times over."""
+    writer: Literal["extractive", "claude"] = "extractive"
+    """Who writes them, for the forecast: an offline quoter at no cost, or the model itself."""
 
 
 class Pins(_Settings):

@@ -10,6 +10,9 @@ from tests.driver import plan
 LINE = "a line of text that a tool returned, number {}\n"
 
 
+METHODS = ("spill", "summarize_keep_tail", "summarize_all")
+
+
 def _filled(tokens: int, model: str = "claude-opus-4-6", **policy: Any) -> Conversation:
     """A conversation whose window holds about that many tokens, in finished turns."""
     conversation = Conversation.start(model=model, policy=Policy(methods=()))
@@ -20,7 +23,7 @@ def _filled(tokens: int, model: str = "claude-opus-4-6", **policy: Any) -> Conve
         conversation.receive({"content": LINE.format(number) * 5})
         number += 1
     conversation.append({"role": "user", "content": "Go on."})
-    conversation._state.policy = Policy(**{"high": 0.85, **policy})
+    conversation._state.policy = Policy.parse({"high": 0.85, "methods": METHODS, **policy})
     return conversation
 
 
