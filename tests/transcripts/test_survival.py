@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctxwindow import Conversation, Policy, Warm
+from ctxwindow import Conversation, Warm
 from ctxwindow.record.events import Compacted
 from ctxwindow.transcripts.survival import Survival, Tally
-from tests.driver import plan
+from tests.driver import plan, small
 from tests.transcripts.scenes import OPUS, call, lines, thinking
 
 
@@ -17,7 +17,7 @@ class Scene:
     """A conversation whose replies are judged one after another."""
 
     def __init__(self, *, budget: int = 100_000, system: str | None = None, **settings: Any) -> None:
-        self.conversation = Conversation.start(model=OPUS, system=system, policy=Policy(budget=budget, **settings))
+        self.conversation = Conversation.start(model=OPUS, system=system, policy=small(budget, **settings))
         self.survival = Survival()
 
     def user(self, content: Any) -> None:
