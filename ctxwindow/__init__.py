@@ -21,9 +21,11 @@ from ctxwindow.errors import (
     UnknownModel,
     WindowOverflow,
 )
+from ctxwindow.record.log import Branch, Place
 from ctxwindow.repairs import Repair, repair
 from ctxwindow.rules import Report, ThinkingState, Violation, check
 from ctxwindow.tiers import Count, Decision, Edit, Forecast, Policy, Recovery, Segment, Send, Spill, Summarize
+from ctxwindow.tiers.travel import Moment
 from ctxwindow.window import BlockCost, BlockCount, Effect, Expense, Spending, Window, compare, count
 
 __version__ = "0.1.0"
@@ -31,6 +33,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BlockCost",
     "BlockCount",
+    "Branch",
     "Conversation",
     "Count",
     "CtxwindowError",
@@ -43,6 +46,8 @@ __all__ = [
     "InvalidRequest",
     "MisuseError",
     "ModelProfile",
+    "Moment",
+    "Place",
     "Policy",
     "PolicyError",
     "ProtocolError",

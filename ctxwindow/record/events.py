@@ -21,6 +21,7 @@ __all__ = [
     "Event",
     "Failed",
     "Received",
+    "Rewound",
     "Sent",
     "Spilled",
     "Started",
@@ -161,11 +162,22 @@ class Failed(_Base, tag="failed", frozen=True, kw_only=True):
     """Whether all thinking of the record leaves the wire from here on (BIND-26)."""
 
 
-Event = Started | Configured | Appended | Spilled | Sent | Received | Compacted | Counted | Failed
+class Rewound(_Base, tag="rewound", frozen=True, kw_only=True):
+    """The conversation went back to how it was after an earlier event, on this branch or another. What came since stays in
+    the log: it is a branch of its own.
+    """
+
+    to: int
+    """Number of that event, from 1: the parent of this one. That of every other event is the one before it."""
+    sends: int
+    """Requests handed out so far, on all branches: no number is given twice."""
+
+
+Event = Started | Configured | Appended | Spilled | Sent | Received | Compacted | Counted | Failed | Rewound
 
 _TYPES: dict[str, type[Event]] = {
     str(kind.__struct_config__.tag): kind
-    for kind in (Started, Configured, Appended, Spilled, Sent, Received, Compacted, Counted, Failed)
+    for kind in (Started, Configured, Appended, Spilled, Sent, Received, Compacted, Counted, Failed, Rewound)
 }
 
 

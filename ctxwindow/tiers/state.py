@@ -4,7 +4,8 @@ Theory of operation. The *record* (`messages`) only grows, by `Appended` and `Re
 at most one wire *form*; a reply that cannot be sent back (cut inside thinking or inside a call, or empty) has none
 and stays as evidence. The *wire* holds the forms of the epoch: its head, then every form since. Messages since the
 last `Sent` are unsent: only they may still change form, by `Spilled`. `Compacted` starts a new epoch and a new wire.
-`Sent` freezes the wire; the reply's usage pins its size. The same events always give the same state (law 8).
+`Sent` freezes the wire; the reply's usage pins its size. `Rewound` follows the events of its path only: going back makes
+another state (`ctxwindow.tiers.travel`). The same events always give the same state (law 8).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ctxwindow.record.events import (
     Counted,
     Failed,
     Received,
+    Rewound,
     Sent,
     Spilled,
     Started,
@@ -73,6 +75,7 @@ class State:
         forms: wire form by record index; a message without one is evidence only.
         wire: what would be sent now.
         sends: requests handed out.
+        last: the last request handed out on this branch, or None.
         awaiting: the request whose reply is due, or None.
         paused: whether the last reply was paused and goes back as it is (MSG-13).
         unsent: record index of the first message that was never sent.
@@ -106,6 +109,7 @@ class State:
         self.edits: list[Compacted] = []
         self.fresh_edits: list[Edit] = []
         self.sends = 0
+        self.last: Sent | None = None
         self.awaiting: Sent | None = None
         self.unsent = 0
         self.paused = False
@@ -141,6 +145,10 @@ class State:
                 self._failed(event)
             case Configured():
                 self._configured(event)
+            case Rewound():
+                # Everything else is as the events before it on its path left it.
+                self.sends = event.sends
+                self.awaiting = None
             case Started():
                 raise AssertionError("a conversation starts once")
             case _:
@@ -341,7 +349,7 @@ class State:
         wire = self._wire
         self._unsent_before = self.unsent
         self.sends = event.send
-        self.awaiting = event
+        self.last = self.awaiting = event
         self.unsent = len(self.messages)
         wire.sent()
         self.cached = LastSend(tokens=event.tokens, messages=len(wire.messages), at=event.at or 0.0)
