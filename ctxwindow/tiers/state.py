@@ -38,6 +38,7 @@ from ctxwindow.tiers.heads import head_message, tail_messages
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.reported import Reported, dropped, reported
 from ctxwindow.tiers.spill import handle_of, preview
+from ctxwindow.tiers.switching import maker_of, switch_note, unreadable
 from ctxwindow.tiers.wire import Wire, sendable, without_thinking
 from ctxwindow.window import Billed, Learning, Suspicion, contradiction, is_open_ended
 from ctxwindow.window.block_sizes import size_block
@@ -85,6 +86,7 @@ class State:
         learning: what exact sizes have taught about the estimates, on any wire of this model.
         suspicion: the last reported size, if it was not believed.
         billed: what the usage of a reply says of its size, by record index.
+        makers: the model that made each reply, by record index.
         tightened: a window that the API named, smaller than the catalog's.
         stripped: whether all thinking so far left the wire because the API found it bound elsewhere (BIND-26).
     """
@@ -119,6 +121,7 @@ class State:
         self.stripped = False
         self.own_markers = has_markers(self.base)
         self.billed: dict[int, Billed] = {}
+        self.makers: dict[int, ModelProfile] = {}
         self._unsent_before = 0
         self._lengths: list[int] = []
         self._stale = False
@@ -218,7 +221,8 @@ class State:
         billed = self.billed.get(source) if source is not None else None
         if billed is not None and source is not None and form != self.messages[source]:
             billed = Billed(thinking=billed.thinking)  # of the rest without some blocks nothing was said
-        wire.add(form, source, billed)
+        maker = self.makers.get(source) if source is not None else None
+        wire.add(form, source, billed, unreadable(form, self.profile, maker))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -268,6 +272,7 @@ class State:
         on_wire = usable(event.message, event.stop_reason)
         if told is not None and told.billed is not None:
             self.billed[index] = told.billed
+        self.makers[index] = maker_of(self.profile, event.model)
         self._take(event.message, on_wire=on_wire)
         if told is not None and told.last is not None and self._wire.sources[-1:] == [index]:
             cut = event.stop_reason == "max_tokens"
@@ -394,6 +399,7 @@ class State:
         self._stale = False
 
     def _configured(self, event: Configured) -> None:
+        model = self.profile
         if event.model is not None:
             profile = msgspec.convert(event.profile, ModelProfile) if event.profile else None
             self.profile = profile or resolve(event.model)
@@ -415,3 +421,16 @@ class State:
             return
         self._wire = self._new_wire()
         self._stale = False
+        if self.profile.id != model.id and self.messages:
+            self.fresh_edits.append(self._switched(model))
+
+    def _switched(self, model: ModelProfile) -> Edit:
+        wire = self._wire
+        makers = (self.makers.get(source) if source is not None else None for source in wire.sources)
+        return switch_note(
+            model,
+            self.profile,
+            zip(wire.messages, makers, strict=True),
+            messages=len(self.messages),
+            freed=wire.ledger.window().not_counted.get("BIND-02", 0),
+        )
