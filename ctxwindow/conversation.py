@@ -16,17 +16,18 @@ again. `ctxwindow.stores.keep` writes new events to a store.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import HistoryError, InvalidRequest, ProtocolError
+from ctxwindow.recall import Archive, Embedder, Question, Recalled, Searcher, Standing, Vectors, recall
+from ctxwindow.recall.entries import handle_of
+from ctxwindow.recall.opening import opened
 from ctxwindow.record import Event, Outline, intake
-from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import (
     Appended,
     Compacted,
@@ -50,9 +51,7 @@ from ctxwindow.tiers.intake import (
 from ctxwindow.tiers.pressure import overflow, oversized, relief
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.requests import count_of, send_of, sent_event, summarize_of
-from ctxwindow.tiers.spill import handle_of
 from ctxwindow.tiers.state import State
-from ctxwindow.tiers.wire import sendable
 from ctxwindow.window import Book, Spending, Window, count_text
 from ctxwindow.window.memo import Memo, TextCount
 
@@ -71,6 +70,9 @@ class Conversation:
         self._due: Proposal | None = None
         self._counting: str | None = None
         self._out: tuple[int, Send] | None = None
+        self._archive: Archive | None = None
+        self._vectors: Vectors | None = None
+        self.searcher: Searcher | None = None
 
     # -- beginnings ----------------------------------------------------------------------------------------
 
@@ -195,16 +197,81 @@ class Conversation:
         return tuple(source for source in self._state.wire.sources if source is not None)
 
     def open(self, handle: str) -> dict[str, Any]:
-        """The whole tool result behind a handle, as it was recorded.
+        """The whole block behind a handle, as it was recorded: a spilled result, or any that recall has told.
 
         Raises:
-            ProtocolError: no result of this conversation has that handle.
+            ProtocolError: no block of this conversation has that handle, or it is thinking, which is never shown.
         """
-        for message, block in self._state.spills:
-            if handle_of(message, block) == handle:
-                whole: dict[str, Any] = copy.deepcopy(blocks_of(sendable(self._state.messages[message]) or {})[block])
-                return whole
-        raise ProtocolError(f"no spilled result has the handle {handle[:40]!r}.", remedy="See `spilled`.")
+        return opened(self._state.messages, handle)
+
+    def recall(
+        self,
+        query: str = "",
+        *,
+        k: int = 10,
+        around: int = 0,
+        handle: str | None = None,
+        kinds: Collection[str] | None = None,
+        tool: str | None = None,
+        first: int | None = None,
+        end: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        embedder: Embedder | Vectors | None = None,
+    ) -> list[Recalled]:
+        """What was said about something, best first; without a query, what the filters let through, newest first.
+
+        Filters combine. Thinking is never found. The first call reads the whole record; later ones what is new.
+
+        Args:
+            query: any text; it is looked for by its words, whole and in parts. A handle alone stands for what it names.
+            k: the most texts to return, up to 1,000.
+            around: messages before and after each hit to show the opening of, up to 20.
+            handle: only this message or block (`m12`, `m12.3`), or summary (`s0-12`).
+            kinds: only blocks of these types (`text`, `tool_use`, `tool_result`, ...), or `summary`.
+            tool: only calls and results of this tool.
+            first: only messages from this record index on ...
+            end: ... and before this one.
+            since: only what was said at or after this time, in seconds since the epoch ...
+            until: ... and at or before this one. What has no time is left out where either is given.
+            embedder: an embedding model of yours, to search by meaning too. Its vectors are kept while it is the one
+                that is passed; pass `Vectors` to keep them yourself.
+
+        Raises:
+            MisuseError: an argument is of the wrong type, or the embedder failed its promise. The text of a query is
+                never refused.
+            ProtocolError: nothing in this conversation has the handle.
+        """
+        ask = Question(
+            query=query,
+            k=k,
+            around=around,
+            handle=handle,
+            kinds=kinds,
+            tool=tool,
+            first=first,
+            end=end,
+            since=since,
+            until=until,
+        )
+        if embedder is not None:
+            self._vectors = Vectors.of(embedder, self._vectors)
+        return recall(*self._recallable(), ask, self._vectors if embedder is not None else None)
+
+    def _recallable(self) -> tuple[Archive, Standing]:
+        """Everything that was said, and how things stand now."""
+        if self._archive is None:
+            self._archive = Archive()
+        self._archive.follow(self._events)
+        edits = self._state.edits
+        return self._archive, Standing(
+            turns=self._state.outline.turns,
+            hot=frozenset(self.hot()),
+            spilled=self.spilled,
+            summary=f"s{edits[-1].first}-{edits[-1].end}" if edits else None,
+            searcher=self.searcher if self._kept == len(self._events) else None,
+            version=self._kept,
+        )
 
     @property
     def recorded(self) -> int:

@@ -11,16 +11,11 @@ from typing import Any
 
 from ctxwindow.record.blocks import texts_of
 
-__all__ = ["handle_of", "preview", "spillable"]
+__all__ = ["preview", "spillable"]
 
 _STAYS = ("image", "tool_reference")
 """Blocks inside a result that stay as they are: images have a size of their own cap (MEDIA-02), and tool
 references load tools (TOOL-20)."""
-
-
-def handle_of(message: int, block: int) -> str:
-    """The name under which the whole result can be opened again."""
-    return f"m{message}.{block}"
 
 
 def spillable(block: Mapping[str, Any]) -> bool:

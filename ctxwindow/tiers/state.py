@@ -15,6 +15,7 @@ from typing import Any, assert_never
 import msgspec
 
 from ctxwindow.catalog import ModelProfile, resolve
+from ctxwindow.recall.entries import handle_of
 from ctxwindow.record import Event, Outline, block_type
 from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.record.events import (
@@ -35,7 +36,7 @@ from ctxwindow.tiers.decisions import Edit
 from ctxwindow.tiers.heads import head_message, tail_messages
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.reported import Reported, dropped, reported
-from ctxwindow.tiers.spill import handle_of, preview
+from ctxwindow.tiers.spill import preview
 from ctxwindow.tiers.wire import Wire, sendable, without_thinking
 from ctxwindow.window import Billed, Learning, Suspicion, contradiction, is_open_ended
 from ctxwindow.window.block_sizes import size_block
