@@ -25,8 +25,10 @@ import msgspec
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import HistoryError, InvalidRequest, ProtocolError
 from ctxwindow.recall import Archive, Embedder, Question, Recalled, Searcher, Standing, Vectors, recall
+from ctxwindow.recall.answers import answer
 from ctxwindow.recall.entries import handle_of
-from ctxwindow.recall.opening import opened
+from ctxwindow.recall.opening import Excerpt, block_behind, lines_behind, matches_behind
+from ctxwindow.recall.tool import TOOL_NAME, with_recall_tool
 from ctxwindow.record import Event, Outline, intake
 from ctxwindow.record.events import (
     Appended,
@@ -102,15 +104,17 @@ class Conversation:
         Raises:
             UnknownModel: the id is not in the catalog.
             MisuseError: `unseen` is not a number of tokens, or `now` no time.
-            InvalidRequest: system, tools or settings are not JSON, or break a rule on their own.
+            InvalidRequest: system, tools or settings are not JSON, or break a rule on their own; or a tool has the name
+                of the one that the policy's `recall` adds.
         """
         profile = resolve(model)
+        given = intake(tools, "tools") if tools is not None else None
         started = Started(
             at=checked_time(now),
             model=profile.id,
             profile=msgspec.to_builtins(profile) if isinstance(model, ModelProfile) else None,
             system=intake(system, "system") if system is not None else None,
-            tools=intake(tools, "tools") if tools is not None else None,
+            tools=with_recall_tool(given) if getattr(policy, "recall", False) else given,
             settings=checked_settings(settings or {}),
             policy=(policy or Policy()).model_dump(mode="json"),
             unseen=checked_tokens(unseen, "unseen"),
@@ -202,7 +206,7 @@ class Conversation:
         Raises:
             ProtocolError: no block of this conversation has that handle, or it is thinking, which is never shown.
         """
-        return opened(self._state.messages, handle)
+        return block_behind(self._state.messages, handle)
 
     def recall(
         self,
@@ -258,17 +262,54 @@ class Conversation:
             self._vectors = Vectors.of(embedder, self._vectors)
         return recall(*self._recallable(), ask, self._vectors if embedder is not None else None)
 
+    def open_lines(self, handle: str, first: int, last: int) -> Excerpt:
+        """The lines from `first` to `last` (from 1, both included) of the text behind a handle, spilled or not.
+
+        Raises:
+            ProtocolError: nothing in this conversation has the handle.
+        """
+        return lines_behind(self._recallable()[0], handle, first, last)
+
+    def open_matches(self, handle: str, pattern: str, *, context: int = 2, most: int = 100) -> Excerpt:
+        """The first `most` lines of the text behind a handle that match a pattern, with `context` lines around each.
+
+        The pattern is a regular expression that can be matched in linear time (see `ctxwindow.recall.pattern`); any other
+        text is looked for as it is.
+
+        Raises:
+            ProtocolError: nothing in this conversation has the handle.
+        """
+        return matches_behind(self._recallable()[0], handle, pattern, context=context, most=most)
+
+    def answer_recall(self, call: Any) -> dict[str, Any]:
+        """The tool result that answers the model's call of the recall tool: append it in a user message.
+
+        It is bounded (see `ctxwindow.recall.answers`), and whatever the model asked for, it is an answer: a mistake comes
+        back with `is_error`.
+
+        Args:
+            call: the `tool_use` block, a dict or an SDK object.
+
+        Raises:
+            ProtocolError: the block is no call of the recall tool.
+        """
+        tokenizer = self._state.profile.tokenizer
+        archive, now = self._recallable()
+        room = self._limit(0) - self._state.wire.ledger.total.tokens
+        return answer(
+            archive, now, intake(call, "call"), room=room, count=lambda text: count_text(text, tokenizer).high
+        )
+
     def _recallable(self) -> tuple[Archive, Standing]:
         """Everything that was said, and how things stand now."""
         if self._archive is None:
-            self._archive = Archive()
+            self._archive = Archive(TOOL_NAME if getattr(self.policy, "recall", False) else None)
         self._archive.follow(self._events)
-        edits = self._state.edits
         return self._archive, Standing(
             turns=self._state.outline.turns,
             hot=frozenset(self.hot()),
             spilled=self.spilled,
-            summary=f"s{edits[-1].first}-{edits[-1].end}" if edits else None,
+            summaries=self._state.edits[-1:],
             searcher=self.searcher if self._kept == len(self._events) else None,
             version=self._kept,
         )

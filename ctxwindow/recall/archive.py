@@ -33,14 +33,15 @@ class Archive:
     """The texts of one conversation.
 
     Attributes:
+        messages: how many messages the record has.
         entries: every text, in the order of the events.
         numbers: the number of the entry at each path; of two summaries of one range, the later one.
         echoes: numbers of the entries that are calls and results of the recall tool: copies of others.
-        spills: numbers of the entries that are client tool results.
     """
 
     def __init__(self, echo: str | None = None) -> None:
         """An empty archive; `echo` is the name of the recall tool, where the conversation has it."""
+        self.messages = 0
         self.entries: list[Entry] = []
         self.numbers: dict[str, int] = {}
         self.echoes: set[int] = set()
@@ -48,7 +49,6 @@ class Archive:
         self._handles: dict[str, list[int]] = {}
         self._tools: dict[str, str] = {}
         self._events = 0
-        self._messages = 0
         self._index = Index()
         self._passages: list[Passage] = []
         self._passed = 0  # entries that are cut into passages
@@ -57,9 +57,9 @@ class Archive:
         """Take in the events since the last call; `events` are all of them."""
         for position in range(self._events, len(events)):
             event = events[position]
-            for entry in entries_of(event, self._messages, self._tools):
+            for entry in entries_of(event, self.messages, self._tools):
                 self._add(entry)
-            self._messages += isinstance(event, MESSAGES)
+            self.messages += isinstance(event, MESSAGES)
         self._events = len(events)
 
     def _add(self, entry: Entry) -> None:

@@ -17,7 +17,7 @@ from ctxwindow.record import Event, block_type
 from ctxwindow.record.blocks import blocks_of, call_id, never_sent, result_id, texts_of
 from ctxwindow.record.events import Appended, Compacted, Received
 
-__all__ = ["MESSAGES", "Entry", "block_at", "entries_of", "handle_of", "message_of"]
+__all__ = ["MESSAGES", "Entry", "block_at", "entries_of", "handle_of", "message_of", "summary_handle"]
 
 MESSAGES = (Appended, Received)
 """The events that put a message into the record."""
@@ -48,6 +48,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 def handle_of(message: int, block: int) -> str:
     """The handle of a block; `block` counts what is sent of the message."""
     return f"m{message}.{block}"
+
+
+def summary_handle(edit: Compacted) -> str:
+    """The handle of a summary."""
+    return f"s{edit.first}-{edit.end}"
 
 
 def message_of(handle: str) -> tuple[int, int | None] | None:
@@ -103,7 +108,7 @@ def entries_of(event: Event, index: int, tools: dict[str, str]) -> Iterator[Entr
 def _summary(event: Compacted) -> Entry:
     return Entry(
         path=f"summaries.{event.first}-{event.end}",
-        handle=f"s{event.first}-{event.end}",
+        handle=summary_handle(event),
         message=None,
         role=None,
         kind="summary",

@@ -26,7 +26,9 @@ _MOST_REMEMBERED = 50_000
 _REPEAT = re.compile(r"\{(?:(\d{1,3})|(\d{0,3}),(\d{0,3}))\}")
 _ESCAPE = re.compile(r"\\(?:[dDwWsSntrfva]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[^A-Za-z0-9])", re.DOTALL)
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
-_NESTED = re.compile(r"\[\^?(?:\[|.*(?:--|&&|~~|\|\|))", re.DOTALL)  # `re` warns that these may come to mean something else
+_NESTED = re.compile(
+    r"\[\^?(?:\[|.*(?:--|&&|~~|\|\|))", re.DOTALL
+)  # `re` warns that these may come to mean something else
 
 _START, _WORD, _OTHER, _END = range(4)
 """What stands before or after a place in a line."""

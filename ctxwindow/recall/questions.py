@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from ctxwindow.errors import MisuseError
+from ctxwindow.recall.entries import Entry, summary_handle
+from ctxwindow.record.events import Compacted
 
 __all__ = ["Found", "Neighbour", "Question", "Recalled", "Searcher", "Standing"]
 
@@ -79,12 +82,22 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Record indices of the messages that stand on the wire."""
     spilled: Mapping[str, int]
     """Handles of the results whose wire form is a preview, with their tokens."""
-    summary: str | None
-    """Handle of the summary on the wire."""
+    summaries: Sequence[Compacted]
+    """The summaries that stand on the wire."""
     searcher: Searcher | None = None
     """What can answer in place of the index in memory: it has every event."""
     version: int = 0
     """How many events there are."""
+
+    def turn_of(self, entry: Entry) -> int | None:
+        """The number of the turn that a text belongs to, from 1 (0: before the first); None of a summary."""
+        return bisect_right(self.turns, entry.message) if entry.message is not None else None
+
+    def on_wire(self, entry: Entry) -> bool:
+        """Whether a text stands whole in the next request."""
+        if entry.message is None:
+            return any(entry.handle == summary_handle(one) for one in self.summaries)
+        return entry.message in self.hot and entry.handle not in self.spilled
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):

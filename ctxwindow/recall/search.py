@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ from ctxwindow.recall.questions import Neighbour, Question, Recalled, Standing
 from ctxwindow.recall.ranking import snippet
 from ctxwindow.recall.vectors import Vectors, fuse
 
-__all__ = ["LONGEST_LITERAL", "MOST_AROUND", "MOST_HITS", "on_wire", "recall", "turn_of"]
+__all__ = ["LONGEST_LITERAL", "MOST_AROUND", "MOST_HITS", "recall"]
 
 MOST_HITS = 1_000
 """A larger `k` counts as this one."""
@@ -48,18 +47,6 @@ def recall(archive: Archive, now: Standing, ask: Question, vectors: Vectors | No
     if ask.handle is None and archive.knows(ask.query.strip()):
         ask = msgspec.structs.replace(ask, handle=ask.query.strip(), query="")
     return _Search(archive, now, ask, vectors).hits()
-
-
-def turn_of(entry: Entry, now: Standing) -> int | None:
-    """The number of the turn that a text belongs to, from 1; None of a summary."""
-    return bisect_right(now.turns, entry.message) if entry.message is not None else None
-
-
-def on_wire(entry: Entry, now: Standing) -> bool:
-    """Whether a text stands whole in the next request."""
-    if entry.message is None:
-        return entry.handle == now.summary
-    return entry.message in now.hot and entry.handle not in now.spilled
 
 
 class _Hit(NamedTuple):
@@ -132,14 +119,14 @@ class _Search:
             handle=entry.handle,
             path=entry.path,
             message=entry.message,
-            turn=turn_of(entry, self.now),
+            turn=self.now.turn_of(entry),
             role=entry.role,
             kind=entry.kind,
             tool=entry.tool,
             at=entry.at,
             text=hit.text,
             score=hit.score,
-            on_wire=on_wire(entry, self.now),
+            on_wire=self.now.on_wire(entry),
             around=tuple(self._neighbours(entry.message)) if entry.message is not None else (),
         )
 

@@ -325,7 +325,12 @@ class State:
         content = blocks_of(form)
         recorded = blocks_of(sendable(self.messages[event.message]) or {})[event.block]
         content[event.block] = preview(
-            recorded, handle_of(event.message, event.block), tokens=event.tokens, head=event.head, tail=event.tail
+            recorded,
+            handle_of(event.message, event.block),
+            tokens=event.tokens,
+            head=event.head,
+            tail=event.tail,
+            recall=getattr(self.policy, "recall", False),
         )
         self.forms[event.message] = {**form, "content": content}
         self._stale = True
