@@ -200,6 +200,8 @@ _SEND = {
     "survival.used": "identifiers the reply uses that appeared before",
     "survival.on_wire": "of these, present in the request",
     "survival.recallable": "of these, present in the request or found in the record",
+    "thinking.kept": "thinking blocks that the model reads, of those that it would read without management",
+    "thinking.lost": "those it does not read",
 }
 
 _TOTALS = {
@@ -207,7 +209,8 @@ _TOTALS = {
     "messages": "messages in the record",
     "sends": "requests",
     "turns": "turns",
-    "cost": "modelled dollars, or null",
+    "cost": "modelled dollars, those for summaries included, or null",
+    "summaries_cost": "the part of it that was paid for summaries and compactions, or null",
     "unmanaged_cost": "the same without management",
     "cost_ratio": "`cost` / `unmanaged_cost`, or null",
     "overflows": "1 when a request could not be made to fit, which ends the replay",
@@ -215,6 +218,12 @@ _TOTALS = {
     "epochs": "epochs",
     "compactions": "summaries",
     "spills": "results kept outside the window",
+    "edits.{method}": "edits by that method",
+    "thinking_kept": "thinking blocks that the model read, over all requests, of those that it would read without management",
+    "thinking_lost": "those it did not read",
+    "thinking_blocks": "distinct thinking blocks that some request would have read without management",
+    "thinking_blocks_lost": "of these, those that were missing from at least one such request",
+    "window_mean": "tokens of a request, on the mean",
     "peak_window": "tokens of the largest request",
     "unmanaged_peak": "the same without management",
     "cache_hit_ratio": "share of the prompt tokens read from the cache, modelled",

@@ -97,7 +97,7 @@ def test_what_was_sent_before_an_overflow_is_whole(tmp_path: Path) -> None:
 
 def test_a_broken_rule_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Violation(rule="MSG-99", path="messages.0", message="m", remedy="r", severity="error")
-    monkeypatch.setattr("ctxwindow.transcripts.replay.find_violations", lambda *_, **__: [broken])
+    monkeypatch.setattr("ctxwindow.transcripts.checks.find_violations", lambda *_, **__: [broken])
     file = write(tmp_path / "a.json", body())
     told, form = run("replay", file), run("replay", file, "--json").json
     assert told.code == 1
