@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 import msgspec
 
 from ctxwindow.transcripts.survival import Tally
 from ctxwindow.transcripts.thoughts import Losses, ThoughtTally
 
-__all__ = ["Book", "Outcome"]
+__all__ = ["Book", "Outcome", "total"]
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +74,8 @@ class Book:
         self.violations = 0
         self.edits: dict[str, int] = {}
         self._sends = self._tokens = self._read = self._peak = 0
-        self._cost: float | None = 0.0
-        self._paid: float | None = 0.0
+        self._costs: list[float | None] = []
+        self._paid: list[float | None] = []
         self._thinking = ThoughtTally()
         self._tally = Tally()
 
@@ -82,7 +85,7 @@ class Book:
         self._tokens += tokens
         self._read += read
         self._peak = max(self._peak, tokens)
-        self._cost = _plus(self._cost, dollars)
+        self._costs.append(dollars)
         self._thinking = ThoughtTally(
             kept=self._thinking.kept + thinking.kept, lost=self._thinking.lost + thinking.lost
         )
@@ -90,7 +93,7 @@ class Book:
 
     def pay(self, dollars: float | None, tokens: int) -> None:
         """A summary that was written from a prompt of so many tokens, beside the requests."""
-        self._paid = _plus(self._paid, dollars)
+        self._paid.append(dollars)
         self._peak = max(self._peak, tokens)
 
     def edit(self, method: str) -> None:
@@ -102,8 +105,8 @@ class Book:
         return Outcome(
             name=name,
             sends=self._sends,
-            cost=_plus(self._cost, self._paid),
-            summaries_cost=self._paid,
+            cost=total([*self._costs, *self._paid]),
+            summaries_cost=total(self._paid),
             overflows=self.overflows,
             violations=self.violations,
             edits=dict(sorted(self.edits.items())),
@@ -121,5 +124,7 @@ class Book:
         )
 
 
-def _plus(total: float | None, more: float | None) -> float | None:
-    return None if total is None or more is None else total + more
+def total(costs: Iterable[float | None]) -> float | None:
+    """The sum of amounts, the same on every Python; None where one of them is not known."""
+    known = list(costs)
+    return math.fsum(cost or 0.0 for cost in known) if None not in known else None

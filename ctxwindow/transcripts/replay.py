@@ -19,6 +19,7 @@ from ctxwindow.tiers import Edit, Policy, Send
 from ctxwindow.transcripts.charges import charge
 from ctxwindow.transcripts.checks import Checker, Checks
 from ctxwindow.transcripts.live import Exchange, Feed
+from ctxwindow.transcripts.outcome import total
 from ctxwindow.transcripts.session import Session, Thread
 from ctxwindow.transcripts.survival import Survival, Tally
 from ctxwindow.transcripts.thoughts import Losses, Thoughts, ThoughtTally
@@ -246,16 +247,11 @@ def _named(violations: list[Violation]) -> tuple[str, ...]:
     return tuple(f"{violation.rule} at {violation.path}" for violation in violations)
 
 
-def _sum(costs: list[float | None]) -> float | None:
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
-
-
 def _totals(feed: Feed, rows: list[SendRow], losses: Losses, *, overflowed: bool, fits: bool, refold: bool) -> Totals:
     conversation = feed.conversation
-    paid = _sum([edit.cost for edit in conversation.compactions])
-    cost = _sum([*(row.cost for row in rows), paid])
-    unmanaged = _sum([row.unmanaged_cost for row in rows])
+    paid = [edit.cost for edit in conversation.compactions]
+    cost = total([*(row.cost for row in rows), *paid])
+    unmanaged = total(row.unmanaged_cost for row in rows)
     tally = sum((row.survival for row in rows), start=Tally())
     prompts = sum(row.window for row in rows)
     violations = sum(len(row.violations) for row in rows)
@@ -266,7 +262,7 @@ def _totals(feed: Feed, rows: list[SendRow], losses: Losses, *, overflowed: bool
         sends=len(rows),
         turns=rows[-1].turn if rows else 0,
         cost=cost,
-        summaries_cost=paid,
+        summaries_cost=total(paid),
         unmanaged_cost=unmanaged,
         cost_ratio=cost / unmanaged if cost is not None and unmanaged else None,
         overflows=int(overflowed),
