@@ -23,7 +23,22 @@ from ctxwindow.errors import (
 )
 from ctxwindow.repairs import Repair, repair
 from ctxwindow.rules import Report, ThinkingState, Violation, check
-from ctxwindow.tiers import Count, Decision, Edit, Forecast, Policy, Recovery, Segment, Send, Spill, Summarize
+from ctxwindow.tiers import (
+    Compact,
+    Count,
+    Decision,
+    Edit,
+    Forecast,
+    Hot,
+    Pins,
+    Policy,
+    Recovery,
+    Segment,
+    Send,
+    Spill,
+    Summarize,
+    Warm,
+)
 from ctxwindow.window import BlockCost, BlockCount, Effect, Expense, Spending, Window, compare, count
 
 __version__ = "0.1.0"
@@ -31,6 +46,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BlockCost",
     "BlockCount",
+    "Compact",
     "Conversation",
     "Count",
     "CtxwindowError",
@@ -40,9 +56,11 @@ __all__ = [
     "Expense",
     "Forecast",
     "HistoryError",
+    "Hot",
     "InvalidRequest",
     "MisuseError",
     "ModelProfile",
+    "Pins",
     "Policy",
     "PolicyError",
     "ProtocolError",
@@ -60,6 +78,7 @@ __all__ = [
     "ThinkingState",
     "UnknownModel",
     "Violation",
+    "Warm",
     "Window",
     "WindowOverflow",
     "check",

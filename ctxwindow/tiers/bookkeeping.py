@@ -7,7 +7,7 @@ state as it is after the event and changes nothing in it.
 from __future__ import annotations
 
 from ctxwindow.record import Event
-from ctxwindow.record.events import Compacted, Failed, Received, Sent
+from ctxwindow.record.events import Compacted, Declined, Failed, Received, Sent
 from ctxwindow.tiers.state import State
 from ctxwindow.window.attribution import Sending
 from ctxwindow.window.expense import Expense
@@ -34,7 +34,10 @@ def enter(book: Book, event: Event, state: State) -> None:
             # An error that came with a status is not billed; a connection that broke tells nothing.
             book.unanswered(billed=None if event.status is None else False)
         case Compacted():
-            book.compacted(event.before, event.cost)
+            # What the server compacts inside a reply is billed with it (CMP-10).
+            book.compacted(event.before, event.cost if event.method != "compact_threshold" else 0.0)
+        case Declined() if event.method != "compact_threshold":
+            book.declined(event.cost)
         case _:
             if state.awaiting is None:
                 _give_up(book)

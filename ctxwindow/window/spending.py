@@ -256,6 +256,10 @@ class Book:
         self._summaries += paid
         self._edit = before, paid + (self._edit[1] if self._edit else 0.0)
 
+    def declined(self, paid: float) -> None:
+        """A summary was paid for, in dollars, and none came."""
+        self._summaries += paid if is_money(paid) else 0.0
+
     def spending(self) -> Spending:
         """What stands in the book now."""
         expenses, entries, record = tuple(self._expenses), tuple(self._entries), self._record
