@@ -6,17 +6,18 @@ because the extractive summariser cannot fail. `ClaudeSummarizer` is a driver of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from ctxwindow.catalog import ModelProfile
+from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import InvalidRequest
 from ctxwindow.summarize.checking import check_summary
 from ctxwindow.summarize.claude import Ask, SummaryRejected, paid, read_summary, request_for
 from ctxwindow.summarize.extractive import Extractive
 from ctxwindow.tiers import Summarize
+from ctxwindow.tiers.segment import Segment
 from ctxwindow.window import count_text
 
 __all__ = ["Chain", "ClaudeSummarizer", "Written"]
@@ -52,17 +53,30 @@ class Chain:
     conversation.summarized(step.text, by=step.by, cost=step.cost)
     """
 
-    def __init__(self, decision: Summarize, *, profile: ModelProfile, tries: int = TRIES, now: float = 0.0) -> None:
+    def __init__(
+        self,
+        segment: Segment,
+        prefix: Mapping[str, Any] | None = None,
+        *,
+        profile: ModelProfile,
+        count: Callable[[str], int] | None = None,
+        tries: int = TRIES,
+        now: float = 0.0,
+    ) -> None:
         """A chain at its first step.
 
         Args:
-            decision: what the engine wants summarised.
+            segment: what is to be summarised: of a decision, `decision.segment`.
+            prefix: `decision.prefix`; None: the segment goes as text.
             profile: the model of the conversation, which writes the summary.
+            count: tokens of a text; the model's own by default.
             tries: requests at most; 0 goes to the extractive summary at once.
             now: seconds since the epoch, for prices.
         """
-        self._decision = decision
+        self._segment = segment
+        self._prefix = prefix
         self._profile = profile
+        self._count = count or (lambda text: count_text(text, profile.tokenizer).tokens)
         self._tries = tries
         self._now = now
         self._ask: Ask | None = None
@@ -81,9 +95,10 @@ class Chain:
         if self._ask is None and self._requests < self._tries:
             share = SMALLER if self._requests else 1.0
             ask = request_for(
-                self._decision,
+                self._segment,
+                self._prefix,
                 profile=self._profile,
-                budget=max(1, int(self._decision.segment.budget * share)),
+                budget=max(1, int(self._segment.budget * share)),
                 problems=self._faults,
                 no_tools=self._called,
                 now=self._now,
@@ -95,7 +110,7 @@ class Chain:
                 self._refused.append("the request would not fit the model's window")
         if self._ask is not None:
             return self._ask
-        return self._finish(Extractive().summarize(self._decision.segment, self._count), Extractive.name)
+        return self._finish(Extractive().summarize(self._segment, self._count), Extractive.name)
 
     def answered(self, reply: Any) -> Ask | Written:
         """Hand back the reply to the request of `next_step`; gives the step after it."""
@@ -114,7 +129,7 @@ class Chain:
             self._faults = (_TOLD[text.kind],) if text.kind in _TOLD else ()
             self._refused.append(text.why)
             return self.next_step()
-        verdict = check_summary(text, self._decision.segment, self._count)
+        verdict = check_summary(text, self._segment, self._count)
         if verdict.ok:
             return self._finish(text, ClaudeSummarizer.name)
         self._faults = tuple(problem.told() for problem in verdict.problems)
@@ -139,9 +154,6 @@ class Chain:
         )
         return self._written
 
-    def _count(self, text: str) -> int:
-        return count_text(text, self._profile.tokenizer).tokens
-
 
 _TOLD = {
     "call": "It called a tool. Call none; write the summary as text.",
@@ -152,10 +164,10 @@ _TOLD = {
 
 
 class ClaudeSummarizer:
-    """Summaries by the conversation's own model, with the whole ladder inside.
+    """Summaries by a model, with the whole ladder inside. A `Summarizer`, and more where there is a decision at hand.
 
-        writer = ClaudeSummarizer(lambda request: client.beta.messages.create(**request))
-        written = writer.write(decision, profile=profile)
+        writer = ClaudeSummarizer(lambda request: client.beta.messages.create(**request), model="claude-opus-5-5")
+        written = writer.write(decision)
         conversation.summarized(written.text, by=written.by, cost=written.cost)
 
     Attributes:
@@ -165,27 +177,37 @@ class ClaudeSummarizer:
 
     name = "claude"
 
-    def __init__(self, send: Callable[[dict[str, Any]], Any], *, tries: int = TRIES) -> None:
+    def __init__(self, send: Callable[[dict[str, Any]], Any], *, model: str | ModelProfile, tries: int = TRIES) -> None:
         """A summariser.
 
         Args:
             send: sends one request and gives its reply. What it raises is a reason to fall back, and goes no further.
+            model: writes the summaries; on a prefix, it must be the model of the conversation.
             tries: requests per summary at most.
+
+        Raises:
+            UnknownModel: the model is not in the catalog.
         """
         self._send = send
+        self._profile = resolve(model)
         self._tries = tries
         self.last: Written | None = None
         self.cost = 0.0
 
-    def write(self, decision: Summarize, *, profile: ModelProfile, now: float = 0.0) -> Written:
-        """The summary that a decision asks for. It is within the budget, and may be empty.
+    def write(self, decision: Summarize, *, now: float = 0.0) -> Written:
+        """The summary that a decision asks for, on its prefix. It is within the budget, and may be empty.
 
         Args:
             decision: what the engine wants summarised.
-            profile: the model of the conversation.
             now: seconds since the epoch, for prices.
         """
-        chain = Chain(decision, profile=profile, tries=self._tries, now=now)
+        return self._run(Chain(decision.segment, decision.prefix, profile=self._profile, tries=self._tries, now=now))
+
+    def summarize(self, segment: Segment, count: Callable[[str], int]) -> str:
+        """The summary of a segment that goes as text. It has at most `segment.budget` tokens by `count`."""
+        return self._run(Chain(segment, profile=self._profile, count=count, tries=self._tries)).text
+
+    def _run(self, chain: Chain) -> Written:
         step = chain.next_step()
         while isinstance(step, Ask):
             try:

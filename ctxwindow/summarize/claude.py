@@ -18,7 +18,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import intake
 from ctxwindow.record.blocks import block_type, blocks_of
 from ctxwindow.summarize.instruction import instruction, transcript
-from ctxwindow.tiers import Summarize
+from ctxwindow.tiers.segment import Segment
 from ctxwindow.window import Bill, Ttl, bill, count, read_usage, size_message
 
 __all__ = ["Ask", "Refused", "SummaryRejected", "paid", "read_summary", "request_for"]
@@ -50,7 +50,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     """Of the prompt, as estimated."""
     fits: bool
-    """Whether prompt and answer fit the model's window by the upper bound."""
+    """Whether prompt and summary fit the model's window by the upper bound."""
     warm: float | None
     """Dollars, if the prefix is still in the cache and the answer takes its budget; None where no price is known."""
     cold: float | None
@@ -65,7 +65,8 @@ class SummaryRejected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def request_for(
-    decision: Summarize,
+    segment: Segment,
+    prefix: Mapping[str, Any] | None,
     *,
     profile: ModelProfile,
     budget: int | None = None,
@@ -76,7 +77,9 @@ def request_for(
     """The request that asks for the summary of a segment.
 
     Args:
-        decision: what is to be summarised; its `prefix` is the request as last sent, up to the segment's end.
+        segment: what is to be summarised.
+        prefix: the request as it stands, up to the segment's end, as `Summarize` carries it; None: the segment goes as text,
+            and none of it is read from the cache.
         profile: the model that the conversation is on.
         budget: tokens, instead of the segment's own.
         problems: what was wrong with the summary before, a sentence each.
@@ -84,17 +87,16 @@ def request_for(
             (CACHE-11), so it is not the first choice.
         now: seconds since the epoch, for prices.
     """
-    allowed = decision.segment.budget if budget is None else budget
-    asked = {
-        "role": "user",
-        "content": [{"type": "text", "text": instruction(allowed, problems, beside=decision.segment.first > 0)}],
-    }
-    prefix: Mapping[str, Any] | None = getattr(decision, "prefix", None)
-    body = _plain(decision, profile) if prefix is None else _riding(prefix, no_tools=no_tools)
+    allowed = segment.budget if budget is None else budget
+    text = instruction(allowed, problems, beside=segment.first > 0 and prefix is not None)
+    asked = {"role": "user", "content": [{"type": "text", "text": text}]}
+    body = _plain(segment, profile) if prefix is None else _riding(prefix, no_tools=no_tools)
     ttl = _lifetime(body)
     body["messages"].append(asked)
-    body["max_tokens"] = min(int(allowed * MARGIN) + _thinking_room(body, profile), profile.max_output)
     window = count(body, profile)
+    least, thinking = _thinking_room(body, profile)
+    room = min(profile.max_output, profile.window - window.high)
+    body["max_tokens"] = max(1, min(int(allowed * MARGIN) + thinking, room))
     held = max(0, window.tokens - size_message(asked, profile).count.tokens) if ttl else 0
     rest = window.tokens - held
     written = {"written_1h": held} if ttl == "1h" else {"written_5m": held}
@@ -102,7 +104,7 @@ def request_for(
         request=body,
         budget=allowed,
         tokens=window.tokens,
-        fits=window.high + body["max_tokens"] <= profile.window,
+        fits=allowed + least <= room,
         warm=_dollars(profile, body, Bill(read=held, uncached=rest, output=allowed), now),
         cold=_dollars(profile, body, Bill(uncached=rest, output=allowed, **written), now),
     )
@@ -196,17 +198,17 @@ def _lifetime(body: Any) -> Ttl | None:
     return found
 
 
-def _plain(decision: Summarize, profile: ModelProfile) -> dict[str, Any]:
+def _plain(segment: Segment, profile: ModelProfile) -> dict[str, Any]:
     """A request of its own, with the segment as text: nothing of it is in the cache."""
-    text = {"type": "text", "text": transcript(decision.segment)}
+    text = {"type": "text", "text": transcript(segment)}
     return {"model": profile.id, "messages": [{"role": "user", "content": [text]}]}
 
 
-def _thinking_room(body: Mapping[str, Any], profile: ModelProfile) -> int:
-    """Tokens to allow for thinking (THINK-04, THINK-05); the setting itself stays as it was (CACHE-11)."""
+def _thinking_room(body: Mapping[str, Any], profile: ModelProfile) -> tuple[int, int]:
+    """Tokens that must and that should be allowed for thinking (THINK-04, THINK-05); its setting stays (CACHE-11)."""
     setting = body.get("thinking")
     kind = setting.get("type") if isinstance(setting, Mapping) else profile.thinking.when_omitted
     if kind == "enabled" and isinstance(setting, Mapping):
         budget = setting.get("budget_tokens")
-        return budget if isinstance(budget, int) else THINKING_ROOM
-    return THINKING_ROOM if kind == "adaptive" or profile.thinking.always_on else 0
+        return (budget, budget) if isinstance(budget, int) else (0, THINKING_ROOM)
+    return 0, THINKING_ROOM if kind == "adaptive" or profile.thinking.always_on else 0

@@ -106,7 +106,12 @@ def _earlier(previous: str) -> Iterator[tuple[str, Kind | None, Work, str]]:
 _RANKS = {
     HEADINGS.index(heading): rank
     for rank, heading in enumerate(
-        dict.fromkeys((sections.INSTRUCTIONS, sections.OPEN, sections.DONE, sections.TESTS, *HEADINGS))
+        dict.fromkeys(
+            (
+                *(sections.INSTRUCTIONS, sections.OPEN, sections.DONE, sections.TESTS, sections.QUESTIONS),
+                *HEADINGS,
+            )
+        )
     )
 }
 

@@ -13,7 +13,6 @@ from ctxwindow.tiers import Compact, Segment
 __all__ = ["compaction_reply"]
 
 
-
 def compaction_reply(
     decision: Compact, conversation: Conversation, summarizer: Summarizer, count: Callable[[str], int]
 ) -> dict[str, Any]:
