@@ -161,6 +161,9 @@ def _riding(prefix: Mapping[str, Any], *, no_tools: bool) -> dict[str, Any]:
     """The request as last sent, without what would spoil the answer."""
     body = {key: value for key, value in prefix.items() if key not in _LEFT_OUT}
     body["messages"] = list(prefix["messages"])
+    while body["messages"] and body["messages"][-1].get("role") == "system":
+        # A user message may not follow (SYS-04). What it says is for the next reply, and stays on the wire.
+        body["messages"].pop()
     output = body.get("output_config")
     if isinstance(output, Mapping) and "format" in output:
         body["output_config"] = {key: value for key, value in output.items() if key != "format"}
