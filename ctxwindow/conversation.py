@@ -733,8 +733,9 @@ class Conversation:
                 self._counting = state.count_key
                 return count_of(state, max_tokens)
             if verdict.offer is not None:
-                if isinstance(verdict.offer.plan, Edited):
-                    self._record(msgspec.structs.replace(verdict.offer.plan, at=now))
+                plan = verdict.offer.plan
+                if isinstance(plan, Edited) or (plan is not None and plan.method == "drop"):
+                    self._record(msgspec.structs.replace(plan, at=now))  # nobody else is needed
                     continue
                 return self._ask(situation, verdict, verdict.offer)
             spills = relief(state, dataclasses.replace(situation, cautious=True))

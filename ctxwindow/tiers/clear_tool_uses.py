@@ -45,16 +45,18 @@ def offer(now: Situation, target: int) -> Offer:
     if why is not None:
         return cannot("clear_tool_uses", why)
     held = now.held.uses if now.held is not None else 0
-    after, cut, first, upto = now.total + SLACK, 0, None, 0
+    after, cut, first, upto, gone = now.total + SLACK, 0, None, 0, 0
     for number, use in enumerate(_uses(now), start=1):
-        if after <= target:
+        if number > held and after <= target:
             break
         source = now.wire.sources[use.message]
         if source is not None and source >= now.unsent:
             break  # what the model has not seen is never cleared
-        upto = number
-        if number > held:
-            after -= max(0, use.tokens - _PLACEHOLDER)
+        upto, freed = number, max(0, use.tokens - _PLACEHOLDER)
+        if number <= held:
+            gone += freed
+        else:
+            after -= freed
             first = use.message if first is None else first
             cut = source if source is not None else 0
     if after > target or first is None:
@@ -76,7 +78,7 @@ def offer(now: Situation, target: int) -> Offer:
             target=target,
         ),
         breaks="cache",
-        kept=min(now.fixed + sums, now.cached_tokens),
+        kept=min(now.fixed + sums - gone, now.cached_tokens),
         hot=cut < now.hot_cut,
     )
 

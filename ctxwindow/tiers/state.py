@@ -448,7 +448,8 @@ class State:
         self.held = event
         place = next((place for place, source in enumerate(sources) if (source or 0) >= event.first), len(sources))
         if event.trigger is None and self.cached is not None:
-            kept = before.fixed.count.tokens + sum(entry.size.count.tokens for entry in before.entries[:place])
+            whole = sum(entry.size.count.tokens for entry in before.entries[:place])
+            kept = before.fixed.count.tokens + max(0, whole - sum(edit.tally.freed.tokens for edit in before.cleared))
             self.cached = LastSend(tokens=min(kept, self.cached.tokens), messages=place, at=self.cached.at)
             self.trail = [last for last in self.trail if last.messages <= place]
         was = before.total.tokens
