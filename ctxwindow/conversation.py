@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -662,7 +663,7 @@ class Conversation:
             at=now,
             correction=(state.learned or 0) - state.wire.learned,
             may_cut=lambda index: may_cut(view, index),
-            pins=lambda: sorted(state.pinned),
+            pins=functools.cache(lambda: state.pins(limit)),
             warm=state.warm,
             held=state.held,
             cached=state.cached,

@@ -15,6 +15,7 @@ import msgspec
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.offers import Offer, cannot, offered
+from ctxwindow.tiers.repeats import pinned_blocks
 from ctxwindow.tiers.situation import MIN_SUMMARY, SLACK, Situation
 from ctxwindow.tiers.summaries import price_of_summary, thinking_in
 from ctxwindow.tiers.warm import Place, next_summary
@@ -64,8 +65,9 @@ def repeated(now: Situation) -> dict[int, Mapping[str, Any]]:
     edit = _edit(now, 0, Place(0, MIN_SUMMARY, 1))
     if edit is None:
         return {}
-    kept = [*edit.pinned, *(range(*edit.carried) if edit.carried is not None else ())]
+    kept = range(*edit.carried) if edit.carried is not None else ()
     forms = {index: now.forms[index] for index in kept if index in now.forms}
+    forms |= {index: {"role": "user", "content": pinned_blocks(index, now.forms)} for index in edit.pinned}
     if edit.instruction is not None:
         form = now.forms[edit.instruction]
         # As in the head: results that came with it belong to a round that is summarised.
