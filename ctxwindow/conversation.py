@@ -20,7 +20,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -39,8 +39,10 @@ from ctxwindow.record.events import (
     Failed,
     Pinned,
     Received,
+    Rewound,
     Started,
 )
+from ctxwindow.record.log import Branch, Log, Place
 from ctxwindow.rules import View, check_end, check_message, may_cut
 from ctxwindow.tiers import Compact, Decision, Offer, Policy, Recovery, Send, Situation, Summarize, Verdict, judge
 from ctxwindow.tiers.bookkeeping import enter
@@ -59,6 +61,7 @@ from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.requests import compact_of, count_of, send_of, sent_event, summarize_of
 from ctxwindow.tiers.spill import handle_of
 from ctxwindow.tiers.state import State
+from ctxwindow.tiers.travel import Moment, moment, rewound, state_of
 from ctxwindow.tiers.wire import sendable
 from ctxwindow.window import Book, Spending, Window, count_text
 from ctxwindow.window.memo import Memo, TextCount
@@ -72,8 +75,7 @@ class Conversation:
     def __init__(self, started: Started, counts: Iterable[TextCount] = ()) -> None:
         """Use `start` or `fold`."""
         self._memo = Memo(counts)
-        self._events: list[Event] = [started]
-        self._replay()
+        self._replay([started])
         self._kept = 0
         self._due: Compacted | None = None
         self._aside: Compacted | None = None
@@ -146,20 +148,20 @@ class Conversation:
         conversation = cls(first, counts)
         for event in stream:
             conversation._record(event)
-        conversation._kept = len(conversation._events)
+        conversation._kept = len(conversation._log)
         return conversation
 
     # -- what there is -------------------------------------------------------------------------------------
 
     @property
     def messages(self) -> tuple[dict[str, Any], ...]:
-        """The record: every message that was ever appended or received, as it came. Do not mutate."""
+        """The record: every message of the current branch that was appended or received, as it came. Do not mutate."""
         return tuple(self._state.messages)
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """Everything that happened, in order."""
-        return tuple(self._events)
+        """Everything that happened, on all branches, in order."""
+        return tuple(self._log.events)
 
     @property
     def window(self) -> Window:
@@ -195,7 +197,7 @@ class Conversation:
     @property
     def spending(self) -> Spending:
         """What it has cost so far: every send with its forecast and its bill, by turn, tool, kind of block, and block."""
-        return self._book.spending()
+        return self._book.spending(self._log.names())
 
     @property
     def wire(self) -> tuple[dict[str, Any], ...]:
@@ -226,7 +228,7 @@ class Conversation:
     @property
     def unkept(self) -> tuple[Event, ...]:
         """The events that no store has yet."""
-        return tuple(self._events[self._kept :])
+        return tuple(self._log.events[self._kept :])
 
     @property
     def kept(self) -> int:
@@ -238,10 +240,63 @@ class Conversation:
         """Exact counts of its texts that no store has yet."""
         return self._memo.new
 
+    # -- time travel ---------------------------------------------------------------------------------------
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """Every branch: the current one, and those that `rewind` has left."""
+        return self._log.branches
+
+    def everything(self) -> Iterator[dict[str, Any]]:
+        """Every message that ever came, on all branches, in the order in which they came. Do not mutate."""
+        return iter(tuple(self._log.messages))
+
+    def at(self, *, send: int) -> Moment:
+        """The conversation as it was when request `send` was handed out, on whatever branch. Costs the length of its history.
+
+        Raises:
+            MisuseError: there is no such send.
+        """
+        with self._memo.using():
+            return moment(self._log, send)
+
+    def rewind(self, to: int | Branch | None = None, *, send: int | None = None, now: float | None = None) -> None:
+        """Go back, or over to another branch. What is left stays in the log as a branch; what it cost stays in `spending`.
+
+        A request that is out counts as given up. Costs the length of the history, once.
+
+        Args:
+            to: how many messages of the record stay: all is as it was just before the next one came, compactions and settings
+                included. Or one of `branches`: its last message is the last one again.
+            send: instead, as it was when this request had been handed out.
+            now: the caller's clock.
+
+        Raises:
+            MisuseError: there is no such place; nothing was changed.
+        """
+        self._record(rewound(self._log, to, send, checked_time(now)))
+
+    def branch_of(self, seq: int) -> Place:
+        """The branch, and the record index there, of event `seq`, such as that of a hit of a search.
+
+        Raises:
+            MisuseError: there is no such event.
+        """
+        place = self._log.place(seq)
+        if place is None:
+            raise MisuseError(
+                f"there is no event {seq!r:.40}.", path="seq", remedy=f"Events are numbered 1 to {len(self._log)}."
+            )
+        return place
+
+    def recorded_at(self, seq: int) -> int:
+        """How many messages the record had just after event `seq`."""
+        return self._log.recorded(seq)
+
     def mark_kept(self, events: int) -> None:
         """A store has the first `events` events, and where these are all, the counts too."""
         self._kept = events
-        if events == len(self._events):
+        if events == len(self._log):
             self._memo.mark_kept()
 
     # -- what happens --------------------------------------------------------------------------------------
@@ -558,13 +613,13 @@ class Conversation:
         while True:
             situation = self._situation(limit, now)
             verdict = judge(situation)
+            if verdict.table:
+                self._weighed = verdict
             if verdict.action == "send":
                 return self._send(max_tokens, limit, now)
             if verdict.action == "count":
                 self._counting = state.count_key
                 return count_of(state, max_tokens)
-            if verdict.table:
-                self._weighed = verdict
             if verdict.offer is not None:
                 if isinstance(verdict.offer.plan, Edited):
                     self._record(msgspec.structs.replace(verdict.offer.plan, at=now))
@@ -673,28 +728,35 @@ class Conversation:
             own_edits=bool(state.base.get("context_management")),
         )
 
-    def _replay(self) -> None:
-        """Make state and book from the events."""
-        started, *events = self._events
+    def _replay(self, events: Sequence[Event]) -> None:
+        """Make state, book and log from the events."""
+        started, *rest = events
         assert isinstance(started, Started)  # noqa: S101 - the first event, by both constructors
+        self._log = Log(started)
         with self._memo.using():
-            state = State(started)
-            book = Book(state.messages, state.policy.cache)
-            for event in events:
-                state.apply(event)
-                enter(book, event, state)
-        self._state, self._book = state, book
+            self._state = State(started)
+            self._book = Book(self._log.messages, self._state.policy.cache)
+            for event in rest:
+                self._apply(event)
+
+    def _apply(self, event: Event) -> None:
+        """Take one more event into state, book and log."""
+        if isinstance(event, Rewound):
+            self._log.check(event)
+            self._state = state_of(self._log.path(event.to))
+        self._state.apply(event)
+        enter(self._book, event, self._state, self._log)
+        self._log.add(event)
 
     def _record(self, event: Event) -> None:
         """Apply first: an event that cannot be applied is not kept, nor is what it has changed by then (law 8)."""
+        length = len(self._log)
         try:
             with self._memo.using():
-                self._state.apply(event)
-                enter(self._book, event, self._state)
+                self._apply(event)
         except BaseException:
-            self._replay()
+            self._replay(self._log.events[:length])
             raise
-        self._events.append(event)
         self._out = None
         if not isinstance(event, Appended | Pinned):
             # A summary that is being written, and a count, are of what came before.

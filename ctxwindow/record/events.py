@@ -24,6 +24,7 @@ __all__ = [
     "Failed",
     "Pinned",
     "Received",
+    "Rewound",
     "Sent",
     "Spilled",
     "Started",
@@ -212,6 +213,17 @@ class Failed(_Base, tag="failed", frozen=True, kw_only=True):
     """Whether all thinking of the record leaves the wire from here on (BIND-26)."""
 
 
+class Rewound(_Base, tag="rewound", frozen=True, kw_only=True):
+    """The conversation went back to how it was after an earlier event, on this branch or another. What came since stays in
+    the log: it is a branch of its own.
+    """
+
+    to: int
+    """Number of that event, from 1: the parent of this one. That of every other event is the one before it."""
+    sends: int
+    """Requests handed out so far, on all branches: no number is given twice."""
+
+
 Event = (
     Started
     | Configured
@@ -225,6 +237,7 @@ Event = (
     | Pinned
     | Counted
     | Failed
+    | Rewound
 )
 
 _TYPES: dict[str, type[Event]] = {
@@ -242,6 +255,7 @@ _TYPES: dict[str, type[Event]] = {
         Pinned,
         Counted,
         Failed,
+        Rewound,
     )  # fmt: skip
 }
 

@@ -11,6 +11,7 @@ be reached, because the newest messages are large, the target moves up to what c
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -140,9 +141,11 @@ def _is_worth(now: Situation, offer: Offer, alone: Offer) -> bool:
 
 
 def _rank(now: Situation, offer: Offer) -> tuple[bool, bool, float, int]:
-    """What goes before what: what keeps the hot minimum, what gives an account, the cheaper one, the policy's order."""
+    """What goes before what: the policy's order; or what keeps the hot minimum, what gives an account, the cheaper one."""
     place = [*now.policy.methods, offer.method].index(offer.method)
-    price = offer.costs if now.policy.prefer == "cost" and offer.costs is not None else 0.0
+    if now.policy.prefer == "order":
+        return False, False, 0.0, place
+    price = offer.costs if offer.costs is not None else math.inf
     return not offer.hot, offer.method == "drop", price, place
 
 

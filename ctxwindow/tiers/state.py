@@ -4,7 +4,8 @@ Theory of operation. The *record* (`messages`) only grows, by `Appended` and `Re
 at most one wire *form*; a reply that cannot be sent back (cut inside thinking or inside a call, or empty) has none
 and stays as evidence. The *wire* holds the forms of the epoch: its head, then every form since. Messages since the
 last `Sent` are unsent: only they may still change form, by `Spilled`. `Compacted` starts a new epoch and a new wire.
-`Sent` freezes the wire; the reply's usage pins its size. The same events always give the same state (law 8).
+`Sent` freezes the wire; the reply's usage pins its size. `Rewound` follows the events of its path only: going back makes
+another state (`ctxwindow.tiers.travel`). The same events always give the same state (law 8).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ctxwindow.record.events import (
     Failed,
     Pinned,
     Received,
+    Rewound,
     Sent,
     Spilled,
     Started,
@@ -40,6 +42,7 @@ from ctxwindow.tiers.pins import PinTracker
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.reported import Reported, dropped, reported
 from ctxwindow.tiers.spill import handle_of, preview
+from ctxwindow.tiers.switching import maker_of, switch_note, unreadable
 from ctxwindow.tiers.warm import stands_for
 from ctxwindow.tiers.wire import Wire, sendable, without_thinking
 from ctxwindow.window import Billed, Held, Learning, Suspicion, contradiction, is_open_ended, size_message
@@ -81,6 +84,7 @@ class State:
         forms: wire form by record index; a message without one is evidence only.
         wire: what would be sent now.
         sends: requests handed out.
+        last: the last request handed out on this branch, or None.
         awaiting: the request whose reply is due, or None.
         paused: whether the last reply was paused and goes back as it is (MSG-13).
         unsent: record index of the first message that was never sent.
@@ -96,6 +100,7 @@ class State:
         learning: what exact sizes have taught about the estimates, on any wire of this model.
         suspicion: the last reported size, if it was not believed.
         billed: what the usage of a reply says of its size, by record index.
+        makers: the model that made each reply, by record index.
         tightened: a window that the API named, smaller than the catalog's.
         stripped: whether all thinking so far left the wire because the API found it bound elsewhere (BIND-26).
     """
@@ -126,6 +131,7 @@ class State:
         self.pin_tracker = PinTracker(self.policy.pins)
         self.declined: dict[str, tuple[int, int]] = {}
         self.sends = 0
+        self.last: Sent | None = None
         self.awaiting: Sent | None = None
         self.unsent = 0
         self.paused = False
@@ -135,6 +141,7 @@ class State:
         self.stripped = False
         self.own_markers = has_markers(self.base)
         self.billed: dict[int, Billed] = {}
+        self.makers: dict[int, ModelProfile] = {}
         self._unsent_before = 0
         self._lengths: list[int] = []
         self._stale = False
@@ -171,6 +178,10 @@ class State:
                 self._failed(event)
             case Configured():
                 self._configured(event)
+            case Rewound():
+                # Everything else is as the events before it on its path left it.
+                self.sends = event.sends
+                self.awaiting = None
             case Started():
                 raise AssertionError("a conversation starts once")
             case _:
@@ -262,7 +273,8 @@ class State:
         billed = self.billed.get(source) if source is not None else None
         if billed is not None and source is not None and form != self.messages[source]:
             billed = Billed(thinking=billed.thinking)  # of the rest without some blocks nothing was said
-        wire.add(form, source, billed)
+        maker = self.makers.get(source) if source is not None else None
+        wire.add(form, source, billed, unreadable(form, self.profile, maker))
 
     @property
     def _held(self) -> Held | None:
@@ -331,6 +343,7 @@ class State:
         on_wire = usable(event.message, event.stop_reason)
         if told is not None and told.billed is not None:
             self.billed[index] = told.billed
+        self.makers[index] = maker_of(self.profile, event.model)
         self._take(event.message, on_wire=on_wire)
         if told is not None and told.last is not None and self._wire.sources[-1:] == [index]:
             cut = event.stop_reason == "max_tokens"
@@ -412,7 +425,7 @@ class State:
         wire = self._wire
         self._unsent_before = self.unsent
         self.sends = event.send
-        self.awaiting = event
+        self.last = self.awaiting = event
         self.unsent = len(self.messages)
         wire.sent()
         self.cached = LastSend(tokens=event.tokens, messages=len(wire.messages), at=event.at or 0.0)
@@ -485,6 +498,7 @@ class State:
         self._stale = False
 
     def _configured(self, event: Configured) -> None:
+        model = self.profile
         if event.model is not None:
             profile = msgspec.convert(event.profile, ModelProfile) if event.profile else None
             self.profile = profile or resolve(event.model)
@@ -511,3 +525,16 @@ class State:
             return
         self._wire = self._new_wire()
         self._stale = False
+        if self.profile.id != model.id and self.messages:
+            self.fresh_edits.append(self._switched(model))
+
+    def _switched(self, model: ModelProfile) -> Edit:
+        wire = self._wire
+        makers = (self.makers.get(source) if source is not None else None for source in wire.sources)
+        return switch_note(
+            model,
+            self.profile,
+            zip(wire.messages, makers, strict=True),
+            messages=len(self.messages),
+            freed=wire.ledger.window().not_counted.get("BIND-02", 0),
+        )

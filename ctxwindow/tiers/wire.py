@@ -111,19 +111,26 @@ class Wire:
         self.outline = Outline()
         self._sent: tuple[Mark, OutlineMark] | None = None
 
-    def add(self, form: dict[str, Any], source: int | None, billed: Billed | None = None) -> None:
+    def add(
+        self,
+        form: dict[str, Any],
+        source: int | None,
+        billed: Billed | None = None,
+        out: Mapping[int, str] | None = None,
+    ) -> None:
         """Put one message, already in its wire form, at the end.
 
         Args:
             form: the message as it will be sent.
             source: its record index, None for a head.
             billed: of a reply, what its usage said of it.
+            out: place -> rule of blocks that the server is known to leave out.
         """
         self.messages.append(form)
         self.sources.append(source)
         self.prefix.add(form)
         self.outline.add(form)
-        self.ledger.add(entry_for(form, self.profile, before=self.ledger.before, billed=billed))
+        self.ledger.add(entry_for(form, self.profile, before=self.ledger.before, billed=billed, out=out or {}))
 
     def refit(self, base: Mapping[str, Any]) -> bool:
         """Take other settings in, without forgetting what is known of the size; system and tools stay.

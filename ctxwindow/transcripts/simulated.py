@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,6 @@ from ctxwindow.summarize import Summarizer
 from ctxwindow.tiers import Compact, Segment
 
 __all__ = ["compaction_reply"]
-
-_SIGNATURE = "simulated"
-"""Not one of the server's: such a block is for models of requests, never for the API."""
 
 
 def compaction_reply(
@@ -30,5 +28,7 @@ def compaction_reply(
         budget=int(decision.request["max_tokens"]) // 2,
     )
     text = summarizer.summarize(segment, count)
-    blocks = [{"type": "compaction", "content": text, "signature": _SIGNATURE}] if text.strip() else []
+    # Not a signature of the server's: such a block is for models of requests, never for the API.
+    signature = f"simulated-{hashlib.blake2b(text.encode(errors='surrogatepass'), digest_size=16).hexdigest()}"
+    blocks = [{"type": "compaction", "content": text, "signature": signature}] if text.strip() else []
     return {"content": blocks, "stop_reason": "compaction" if blocks else "end_turn", "usage": None}

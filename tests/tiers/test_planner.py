@@ -13,7 +13,7 @@ LINE = "a line of text that a tool returned, number {}\n"
 METHODS = ("spill", "summarize_keep_tail", "summarize_all")
 
 
-def _filled(tokens: int, model: str = "claude-opus-4-6", **policy: Any) -> Conversation:
+def _filled(tokens: int, model: str = "claude-opus-5", **policy: Any) -> Conversation:
     """A conversation whose window holds about that many tokens, in finished turns."""
     conversation = Conversation.start(model=model, policy=Policy(methods=()))
     number = 0
@@ -63,7 +63,7 @@ def test_a_cut_at_the_start_of_a_turn_is_preferred() -> None:
     "methods", [("summarize_keep_tail",), ("summarize_all",), ("summarize_all", "summarize_keep_tail")]
 )
 def test_only_the_policys_methods_in_its_order(methods: tuple[str, ...]) -> None:
-    decision = _filled(6_200, budget=8_000, methods=methods).plan(max_tokens=1_000)
+    decision = _filled(6_200, budget=8_000, methods=methods, prefer="order").plan(max_tokens=1_000)
     assert isinstance(decision, Summarize)
     assert decision.method == methods[0]
 
