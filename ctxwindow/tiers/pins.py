@@ -74,6 +74,7 @@ class PinTracker:
         extra: Collection[int],
         *,
         most: int,
+        spare: int,
         size: Callable[[Mapping[str, Any]], int],
     ) -> tuple[int, ...]:
         """Record indices of what is pinned, rising. Nothing of an open round is, for that is never compacted (law 6).
@@ -83,6 +84,7 @@ class PinTracker:
             outline: of the record.
             extra: indices that the caller pinned.
             most: tokens that all of it may take, as it will be repeated.
+            spare: tokens beyond which nothing is added that was only found.
             size: tokens of a message.
         """
         end = min(outline.open_calls.values(), default=outline.length)
@@ -93,11 +95,11 @@ class PinTracker:
             if not blocks:
                 continue
             tokens = size({"role": "user", "content": blocks})
+            if not must and most - left + tokens > min(most, spare):
+                break  # of what was found there may be much: it ends where the share does
             if tokens <= left:
                 chosen.append(index)
                 left -= tokens
-            elif not must:
-                break  # of what was found there may be much: it ends where the share does
         return tuple(sorted(chosen))
 
     def _in_order(self, named: Collection[int]) -> list[tuple[int, bool]]:

@@ -204,13 +204,21 @@ class State:
     def pins(self, limit: int) -> tuple[int, ...]:
         """Record indices of all that is pinned and has a share, where the prompt may take `limit` tokens; rising."""
         self.pin_tracker.follow(self.messages)
+
+        def size(message: Mapping[str, Any]) -> int:
+            return size_message(message, self.profile).count.tokens
+
         room = limit - self.wire.ledger.fixed.count.tokens
+        # What the model has not seen yet must be sent whatever it takes: what is only found gives way to it.
+        unseen = sum(size(self.forms[index]) for index in range(self.unsent, len(self.messages)) if index in self.forms)
+        share = self.policy.pins.share
         return self.pin_tracker.pinned(
             self.forms,
             self.outline,
             self.pinned,
-            most=int(room * self.policy.pins.share),
-            size=lambda message: size_message(message, self.profile).count.tokens,
+            most=int(room * share),
+            spare=int((room - unseen) * share),
+            size=size,
         )
 
     def tool_of(self, result: Mapping[str, Any]) -> str | None:

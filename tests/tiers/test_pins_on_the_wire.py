@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ctxwindow import Conversation, Pins, Policy, check
+from ctxwindow import Conversation, Pins, Policy, WindowOverflow, check
 from ctxwindow.record.blocks import blocks_of, texts_of
 from tests.driver import plan
 
@@ -99,3 +99,24 @@ def test_pins_larger_than_their_share_leave_the_oldest_out() -> None:
     assert 0 < len(edit.pinned) <= 0.2 * 14_000 / 400
     assert edit.pinned == tuple(range(edit.pinned[0], edit.pinned[-1] + 1, 2))
     assert edit.pinned[-1] >= edit.end - 2
+
+
+def test_what_was_found_gives_way_to_a_message_that_must_be_sent() -> None:
+    """Law 3: what is new goes out whatever it takes; a found pin is not a reason to refuse it, a named one is."""
+    big = "".join(f"line {number} of a long text that somebody pasted\n" for number in range(770))
+
+    def grown(pins: Pins) -> Conversation:
+        conversation = _started("summarize_all", pins)
+        for number in range(5):
+            conversation.append({"role": "user", "content": f"old {number} " + "word " * 300}, now=float(number))
+            _sent(conversation, number)
+            conversation.receive({"content": "Yes.", "stop_reason": "end_turn"}, now=float(number))
+        conversation.append({"role": "user", "content": big}, now=9.0)
+        return conversation
+
+    found = grown(Pins(matching=("^old",)))
+    assert big in _texts(_sent(found, 9))
+    assert len(found.compactions[-1].pinned) < 5
+    with pytest.raises(WindowOverflow) as caught:
+        _sent(grown(Pins(messages=(0, 2, 4, 6, 8), share=0.5)), 9)
+    assert {"messages.0", "messages.8"} <= set(caught.value.floor)
