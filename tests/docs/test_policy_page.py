@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import get_args
 
@@ -41,8 +42,9 @@ def test_every_preset_is_told_in_its_own_words() -> None:
 
 def test_the_errors_are_those_that_are_raised() -> None:
     block = PAGE.split("for written in (")[1].split("):\n")[0]
+    examples = ast.literal_eval(f"({block})")
     shown = PAGE.split("```text\n")[1].split("\n```")[0].splitlines()
-    for written, line in zip(block.strip("'").split("', '"), shown, strict=True):
+    for written, line in zip(examples, shown, strict=True):
         with pytest.raises(PolicyError) as caught:
             Policy.from_json(written)
         assert str(caught.value) == line

@@ -120,3 +120,21 @@ def test_what_was_found_gives_way_to_a_message_that_must_be_sent() -> None:
     with pytest.raises(WindowOverflow) as caught:
         _sent(grown(Pins(messages=(0, 2, 4, 6, 8), share=0.5)), 9)
     assert {"messages.0", "messages.8"} <= set(caught.value.floor)
+
+
+def test_another_branch_has_pins_of_its_own() -> None:
+    """After a rewind nothing of the branch that was left is pinned, at the same places of the record or elsewhere."""
+    conversation = _started("summarize_all", Pins(matching=("^keep",)))
+    for number, text in enumerate(["keep this", "keep that"]):
+        conversation.append({"role": "user", "content": text}, now=float(number))
+        _sent(conversation, number)
+        conversation.receive({"content": "Yes.", "stop_reason": "end_turn"}, now=float(number))
+    conversation.rewind(to=2)
+    texts: list[str] = []
+    for number in range(2, 30):
+        conversation.append({"role": "user", "content": f"word {number} " * 400}, now=float(number))
+        texts = _texts(_sent(conversation, number))
+        conversation.receive({"content": "Yes.", "stop_reason": "end_turn"}, now=float(number))
+    assert conversation.compactions[-1].pinned == (0,)
+    assert "keep this" in texts
+    assert "keep that" not in texts
