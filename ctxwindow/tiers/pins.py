@@ -16,11 +16,14 @@ from ctxwindow.record.blocks import block_type, blocks_of, call_id, result_id, t
 from ctxwindow.tiers.policy import Pins
 from ctxwindow.tiers.repeats import pinned_blocks
 
-__all__ = ["RECENT_ROUNDS", "PinTracker"]
+__all__ = ["MOST_FOUND", "RECENT_ROUNDS", "PinTracker"]
 
 RECENT_ROUNDS = 16
 """A file is being edited for so many rounds after its last edit: in 20 recorded coding sessions 360 of the 399 edits of a
 file that had been edited before came within 16 rounds of the edit before."""
+
+MOST_FOUND = 100
+"""Messages that are only found, at most: each is sized anew whenever an edit is weighed, by every method."""
 
 _PATHS = ("file_path", "path", "filename", "notebook_path")
 """Arguments of a call that name a file."""
@@ -60,10 +63,11 @@ class PinTracker:
         self._matching: list[int] = []
         self._calls: dict[str, _Call] = {}
         self._files: dict[str, _File] = {}
+        self._looks = bool(pins.first_user_message or pins.matching or pins.editing_files)
 
     def follow(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Look at the messages of the record that are new."""
-        for index in range(self._length, len(messages)):
+        for index in range(self._length, len(messages)) if self._looks else ():
             self._add(index, messages[index])
         self._length = len(messages)
 
@@ -106,7 +110,7 @@ class PinTracker:
         """Candidates, and whether each was named; the first is the last to be left out."""
         found = {*self._matching, *self._being_edited()}.difference(named)
         ordered = [(index, True) for index in sorted(named, reverse=True)]
-        return ordered + [(index, False) for index in sorted(found, reverse=True)]
+        return ordered + [(index, False) for index in sorted(found, reverse=True)[:MOST_FOUND]]
 
     def _being_edited(self) -> list[int]:
         since = self._rounds - RECENT_ROUNDS

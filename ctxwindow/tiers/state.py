@@ -193,6 +193,7 @@ class State:
     def _take(self, message: dict[str, Any], *, on_wire: bool = True) -> None:
         index = len(self.messages)
         self.messages.append(message)
+        self.pin_tracker.follow(self.messages)
         form = sendable(message) if on_wire else None
         self.outline.add(message if form is not None else {"role": message.get("role"), "content": []})
         if form is None:
@@ -204,7 +205,6 @@ class State:
 
     def pins(self, limit: int) -> tuple[int, ...]:
         """Record indices of all that is pinned and has a share, where the prompt may take `limit` tokens; rising."""
-        self.pin_tracker.follow(self.messages)
 
         def size(message: Mapping[str, Any]) -> int:
             return size_message(message, self.profile).count.tokens

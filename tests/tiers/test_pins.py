@@ -11,7 +11,7 @@ from ctxwindow import Pins
 from ctxwindow.record import Outline
 from ctxwindow.testing import conversations
 from ctxwindow.testing.strategies import Step
-from ctxwindow.tiers.pins import RECENT_ROUNDS, PinTracker
+from ctxwindow.tiers.pins import MOST_FOUND, RECENT_ROUNDS, PinTracker
 from ctxwindow.tiers.repeats import pinned_blocks
 
 Message = dict[str, Any]
@@ -180,3 +180,8 @@ def test_what_was_found_gives_way_where_there_is_little_to_spare() -> None:
     pins = Pins(messages=(1,), matching=("x",))
     assert pinned(messages, pins, spare=3 * one) == (1, 4, 5)
     assert pinned(messages, pins, spare=-1) == (1,)
+
+
+def test_no_more_than_so_many_are_found() -> None:
+    messages = [user("x") for _ in range(MOST_FOUND + 5)]
+    assert pinned(messages, Pins(first_user_message=True, matching=("x",))) == (0, *range(5, MOST_FOUND + 5))
