@@ -78,7 +78,8 @@ def _written_out(now: Situation, edit: Compacted, room: int) -> tuple[Compacted,
         if total > room:
             break
         if start < edit.carried[0] and now.messages[start].get("role") == "assistant":
-            best = msgspec.structs.replace(edit, end=start, carried=(start, len(now)))
+            pinned = tuple(pin for pin in edit.pinned if pin < start)
+            best = msgspec.structs.replace(edit, end=start, carried=(start, len(now)), pinned=pinned)
             taken = total
         place -= 1
     return best, taken
