@@ -58,14 +58,13 @@ from ctxwindow.tiers.intake import (
     checked_tokens,
     raise_errors,
 )
-from ctxwindow.tiers.pins import PinTracker
 from ctxwindow.tiers.planner import in_background
 from ctxwindow.tiers.pressure import overflow, oversized, relief
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.requests import compact_of, count_of, send_of, sent_event, summarize_of
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.travel import Moment, moment, rewound, state_of
-from ctxwindow.window import Book, Spending, Window, count_text, size_message
+from ctxwindow.window import Book, Spending, Window, count_text
 from ctxwindow.window.memo import Memo, TextCount
 
 __all__ = ["Conversation"]
@@ -86,7 +85,6 @@ class Conversation:
         self._out: tuple[int, Send] | None = None
         self._archive: Archive | None = None
         self._vectors: Vectors | None = None
-        self._pins: PinTracker | None = None
         self.searcher: Searcher | None = None
 
     # -- beginnings ----------------------------------------------------------------------------------------
@@ -831,7 +829,7 @@ class Conversation:
             at=now,
             correction=(state.learned or 0) - state.wire.learned,
             may_cut=lambda index: may_cut(view, index),
-            pins=functools.cache(lambda: self._pinned(limit)),
+            pins=functools.cache(lambda: state.pins(limit)),
             warm=state.warm,
             held=state.held,
             cached=state.cached,
@@ -839,20 +837,6 @@ class Conversation:
             unsent=state.unsent,
             declined=state.failing,
             own_edits=bool(state.base.get("context_management")),
-        )
-
-    def _pinned(self, limit: int) -> tuple[int, ...]:
-        """Record indices of the messages that no method takes off the wire."""
-        state, room = self._state, max(0, limit - self._state.wire.ledger.fixed.count.tokens)
-        if self._pins is None:
-            self._pins = PinTracker(state.policy.pins)
-        self._pins.follow(state.messages)
-        return self._pins.pinned(
-            state.forms,
-            state.outline,
-            state.pinned,
-            most=int(room * state.policy.pins.share),
-            size=lambda form: size_message(form, state.profile).count.tokens,
         )
 
     def _replay(self, events: Sequence[Event]) -> None:
@@ -891,7 +875,7 @@ class Conversation:
         if isinstance(event, Compacted | Configured | Failed | Edited):
             self._aside = None  # the range that it is of is not sent any more as it was then
         if isinstance(event, Rewound):
-            self._archive = self._aside = self._weighed = self._pins = None
+            self._archive = self._aside = self._weighed = None
 
 
 _REPLY_FIELDS = frozenset({"role", "content", "usage", "stop_reason", "model", "id", "type"})

@@ -13,6 +13,7 @@ import msgspec
 
 from ctxwindow.record.blocks import block_type, blocks_of, call_id, result_id
 from ctxwindow.record.events import Edited
+from ctxwindow.tiers.available import lacking
 from ctxwindow.tiers.offers import Offer, cannot, offered
 from ctxwindow.tiers.situation import SLACK, Situation
 
@@ -30,8 +31,9 @@ class _Use(msgspec.Struct, frozen=True):
 
 def unable(now: Situation) -> str | None:
     """Why context editing cannot be had on this model or with these settings; None when it can."""
-    if not now.profile.features.context_editing:
-        return f"{now.profile.id} has no context editing [EDIT-01]"
+    why = lacking("clear_tool_uses", now.profile, now.policy.platform)
+    if why is not None:
+        return why
     if now.own_edits:
         return "the settings hold context edits of the caller's own"
     if any(str(tool.get("type", "")).startswith("advisor_") for tool in now.wire.base.get("tools") or ()):
