@@ -24,7 +24,22 @@ from ctxwindow.errors import (
 from ctxwindow.record.log import Branch, Place
 from ctxwindow.repairs import Repair, repair
 from ctxwindow.rules import Report, ThinkingState, Violation, check
-from ctxwindow.tiers import Count, Decision, Edit, Forecast, Policy, Recovery, Segment, Send, Spill, Summarize
+from ctxwindow.tiers import (
+    Compact,
+    Count,
+    Decision,
+    Edit,
+    Forecast,
+    Hot,
+    Pins,
+    Policy,
+    Recovery,
+    Segment,
+    Send,
+    Spill,
+    Summarize,
+    Warm,
+)
 from ctxwindow.tiers.travel import Moment
 from ctxwindow.window import BlockCost, BlockCount, Effect, Expense, Spending, Window, compare, count
 
@@ -34,6 +49,7 @@ __all__ = [
     "BlockCost",
     "BlockCount",
     "Branch",
+    "Compact",
     "Conversation",
     "Count",
     "CtxwindowError",
@@ -43,10 +59,12 @@ __all__ = [
     "Expense",
     "Forecast",
     "HistoryError",
+    "Hot",
     "InvalidRequest",
     "MisuseError",
     "ModelProfile",
     "Moment",
+    "Pins",
     "Place",
     "Policy",
     "PolicyError",
@@ -65,6 +83,7 @@ __all__ = [
     "ThinkingState",
     "UnknownModel",
     "Violation",
+    "Warm",
     "Window",
     "WindowOverflow",
     "check",

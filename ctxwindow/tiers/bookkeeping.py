@@ -7,7 +7,7 @@ state as it is after the event and changes nothing in it.
 from __future__ import annotations
 
 from ctxwindow.record import Event
-from ctxwindow.record.events import Compacted, Failed, Received, Rewound, Sent
+from ctxwindow.record.events import Compacted, Declined, Failed, Received, Rewound, Sent
 from ctxwindow.record.log import Log
 from ctxwindow.tiers.state import State
 from ctxwindow.window.attribution import Sending
@@ -35,16 +35,23 @@ def enter(book: Book, event: Event, state: State, log: Log) -> None:
             # An error that came with a status is not billed; a connection that broke tells nothing.
             book.unanswered(billed=None if event.status is None else False)
         case Compacted():
-            book.compacted(event.before, event.cost)
+            book.compacted(event.before, _paid(event))
+        case Declined() if event.method != "compact_threshold":
+            book.declined(event.cost)
         case Rewound():
             if book.waiting:
                 _give_up(book)
             last = state.last
             unsent = state.edits[last.epoch if last else 0 :]
-            book.rewound(last.send if last else None, [(edit.before, edit.cost) for edit in unsent])
+            book.rewound(last.send if last else None, [(edit.before, _paid(edit)) for edit in unsent])
         case _:
             if state.awaiting is None:
                 _give_up(book)
+
+
+def _paid(edit: Compacted) -> float:
+    """Dollars for a summary; what the server compacts inside a reply is billed with that (CMP-10)."""
+    return edit.cost if edit.method != "compact_threshold" else 0.0
 
 
 def _give_up(book: Book) -> None:

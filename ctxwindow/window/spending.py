@@ -261,6 +261,10 @@ class Book:
         """
         self._summaries += self._await_send(before, paid)
 
+    def declined(self, paid: float) -> None:
+        """A summary was paid for, in dollars, and none came."""
+        self._summaries += paid if is_money(paid) else 0.0
+
     def rewound(self, send: int | None, edits: Iterable[tuple[int, float]]) -> None:
         """The conversation went back. What was spent stays spent.
 

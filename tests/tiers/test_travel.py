@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxwindow import Branch, Conversation, Policy
+from ctxwindow import Branch, Conversation, Policy, Send, Summarize
 from ctxwindow.errors import HistoryError, MisuseError, ProtocolError
 from ctxwindow.record import decode_event, encode_event
 from ctxwindow.record.events import Rewound
@@ -287,10 +287,11 @@ def test_a_summary_that_was_left_is_paid_and_pays_nothing_back() -> None:
     while not chat.compactions:
         chat.append({"role": "user", "content": f"{number}: " + "some words to fill the window with " * 30})
         decision = chat.plan(max_tokens=500, now=NOVEMBER)
-        if not hasattr(decision, "segment"):
+        if isinstance(decision, Send):
             chat.receive(reply("Yes.", tokens=decision.window.tokens), now=NOVEMBER)
             number += 1
             continue
+        assert isinstance(decision, Summarize)
         chat.summarized("A summary.", by="a model", cost=0.5, now=NOVEMBER)
     chat.rewind(to=2)
     assert (chat.epoch, chat.compactions) == (0, ())
