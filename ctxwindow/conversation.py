@@ -760,7 +760,7 @@ class Conversation:
         if not isinstance(event, Appended | Pinned):
             # A summary that is being written, and a count, are of what came before.
             self._due = self._counting = None
-        if isinstance(event, Compacted | Configured | Failed | Edited):
+        if isinstance(event, Compacted | Configured | Failed | Edited | Rewound):
             self._aside = None  # the range that it is of is not sent any more as it was then
 
 
