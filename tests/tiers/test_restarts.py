@@ -87,7 +87,7 @@ def test_a_block_that_cannot_go_to_bedrock_is_replaced_by_its_text() -> None:
         send.edits[0].why
         == "claude_api to bedrock; thinking goes with it (THINK-15); the cache starts empty (CACHE-15)"
     )
-    assert send.edits[1].why.endswith("whose block cannot go to claude-opus-5-5 on bedrock (CMP-16)")
+    assert send.edits[1].why.endswith("whose block cannot go to claude-opus-5-5 on bedrock (CMP-01, CMP-16)")
     assert thinking(send) == 0
     assert thinking(talk.say()) == 1, "what is thought from here on stays"
     again = Conversation.fold(decode_event(encode_event(event)) for event in chat.events)
@@ -104,6 +104,25 @@ def test_a_model_without_compaction_takes_the_text_too() -> None:
     for _ in range(3):  # and the way back is open: nothing of before is bound to what is gone (BIND-05)
         talk.say()
     assert not has_block(chat) or chat.compactions[-1].method == "compact"
+
+
+def test_a_block_inside_a_reply_is_replaced_too() -> None:
+    """CMP-01, CMP-02: a reply that compacted at a threshold opens with its block."""
+    talk = Talk(methods=("compact_threshold",), budget=120_000, high=0.7)
+    chat = talk.chat
+    while not chat.compactions:
+        talk.say("And what of the lexer? " * 700)
+    assert [edit.method for edit in chat.compactions] == ["compact_threshold"]
+    assert has_block(chat)
+    chat.configure(model=OLDER)
+    assert not has_block(chat)
+    assert [message["role"] for message in chat.wire] == ["user", "assistant"]
+    assert chat.compactions[0].summary in chat.wire[0]["content"][0]["text"]
+    assert "compaction" in str(chat.messages[-1]), "the record keeps it"
+    talk.say()
+    chat.configure(model=OPUS)
+    talk.say()
+    assert not has_block(chat)
 
 
 def test_a_model_that_takes_the_block_keeps_it() -> None:
