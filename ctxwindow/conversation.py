@@ -62,6 +62,7 @@ from ctxwindow.tiers.planner import in_background
 from ctxwindow.tiers.pressure import overflow, oversized, relief
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.requests import compact_of, count_of, send_of, sent_event, summarize_of
+from ctxwindow.tiers.restarts import messages_after, restart
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.travel import Moment, moment, rewound, state_of
 from ctxwindow.window import Book, Spending, Window, count_text
@@ -496,34 +497,45 @@ class Conversation:
         *,
         model: str | ModelProfile | None = None,
         settings: Mapping[str, Any] | None = None,
+        platform: str | None = None,
         now: float | None = None,
     ) -> None:
-        """Switch the model, or replace the settings that every send carries. System and tools stay (BIND-12).
+        """Switch the model or the platform, or replace the settings that every send carries. System and tools stay (BIND-12).
 
-        All thinking stays in the history across switches: the API drops what the next model cannot read (BIND-21).
+        All thinking stays in the history across switches: the API drops what the next model cannot read (BIND-21). A
+        compaction block of the server that the next model or platform does not take is replaced by its text: a new epoch.
+        The next `Send` says so among its edits.
 
         Raises:
             UnknownModel: the id is not in the catalog.
+            PolicyError: there is no such platform, or the budget leaves no room in the window of the model.
             InvalidRequest: the settings, or the history on that model, break a rule; nothing was changed.
         """
-        state = self._state
+        state, at = self._state, checked_time(now)
         profile = resolve(model) if model is not None else None
         given = checked_settings(settings) if settings is not None else None
+        policy = state.policy if platform is None else state.policy.on(platform)
+        following = profile or state.profile
+        policy.budget_of(following.window)
+        edit = restart(state, following, policy.platform, at)
         check_fixed(
-            profile or state.profile,
+            following,
             state.settings if given is None else given,
             system=state.base.get("system"),
             tools=state.base.get("tools"),
-            messages=state.wire.messages if profile is not None else (),
+            messages=messages_after(state, edit) if profile is not None else (),
         )
         self._record(
             Configured(
-                at=checked_time(now),
+                at=at,
                 model=profile.id if profile else None,
                 profile=msgspec.to_builtins(profile) if isinstance(model, ModelProfile) else None,
                 settings=given,
+                platform=policy.platform if platform is not None else None,
             )
         )
+        if edit is not None:
+            self._record(edit)
 
     def summarized(self, text: str, *, by: str, cost: float = 0.0, now: float | None = None) -> None:
         """Hand back the summary that `Summarize` asked for, at once or in the background. A new epoch starts.
@@ -825,6 +837,7 @@ class Conversation:
             profile=state.profile,
             policy=state.policy,
             limit=limit,
+            bound=state.bound,
             asked=state.count_key in state.counts,
             at=now,
             correction=(state.learned or 0) - state.wire.learned,
@@ -872,7 +885,7 @@ class Conversation:
         if not isinstance(event, Appended | Pinned):
             # A summary that is being written, and a count, are of what came before.
             self._due = self._counting = None
-        if isinstance(event, Compacted | Configured | Failed | Edited):
+        if isinstance(event, Compacted | Configured | Failed | Edited | Rewound):
             self._aside = None  # the range that it is of is not sent any more as it was then
         if isinstance(event, Rewound):
             self._archive = self._aside = self._weighed = None

@@ -297,6 +297,14 @@ class Policy(_Settings):
 
         return explain(self, resolve(model) if model is not None else None)
 
+    def on(self, platform: str) -> Policy:
+        """The same policy on another platform.
+
+        Raises:
+            PolicyError: there is no such platform.
+        """
+        return Policy.parse({**self.model_dump(mode="json"), "platform": platform})
+
     def budget_of(self, window: int) -> int:
         """Tokens that prompt and output together may take, `reserve` included, on a model with this window.
 

@@ -42,6 +42,8 @@ class Situation:
     policy: Policy
     limit: int
     """Tokens that the prompt may take: budget less reserved output."""
+    bound: bool
+    """Whether thinking on the wire must be taken as bound to its prefix (BIND-03, BIND-04)."""
     asked: bool
     """Whether an exact count of this wire was asked for before."""
     at: float | None
@@ -94,11 +96,6 @@ class Situation:
     def mark(self, share: float) -> int:
         """A mark in tokens of the whole prompt."""
         return self.fixed + int(self.room * share)
-
-    @property
-    def bound(self) -> bool:
-        """Whether thinking must be taken as bound to its prefix (BIND-03, BIND-04)."""
-        return self.profile.bound and self.policy.assume_binding
 
     @property
     def turn_start(self) -> int:

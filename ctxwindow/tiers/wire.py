@@ -21,7 +21,7 @@ from ctxwindow.window import Billed, Held, Learning, Ledger, entry_for, open_led
 from ctxwindow.window.before import forces
 from ctxwindow.window.ledger import Mark
 
-__all__ = ["ON_DEMAND_BETA", "Wire", "is_block", "sendable", "with_betas", "without_thinking"]
+__all__ = ["ON_DEMAND_BETA", "Wire", "is_block", "sendable", "with_betas", "without_block", "without_thinking"]
 
 CLEARING_BETA = "context-management-2025-06-27"
 """EDIT-01."""
@@ -48,6 +48,15 @@ def without_thinking(message: Mapping[str, Any]) -> dict[str, Any] | None:
     """A message without its thinking blocks; None when nothing remains."""
     blocks = blocks_of(message)
     kept = [block for block in blocks if not (isinstance(block, Mapping) and is_thinking(block))]
+    if len(kept) == len(blocks):
+        return dict(message)
+    return {**message, "content": kept} if kept else None
+
+
+def without_block(message: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A message without compaction blocks of the server; None when nothing remains."""
+    blocks = blocks_of(message)
+    kept = [block for block in blocks if not (isinstance(block, Mapping) and block.get("type") == "compaction")]
     if len(kept) == len(blocks):
         return dict(message)
     return {**message, "content": kept} if kept else None
