@@ -23,7 +23,21 @@ from ctxwindow.errors import (
 )
 from ctxwindow.repairs import Repair, repair
 from ctxwindow.rules import Report, ThinkingState, Violation, check
-from ctxwindow.tiers import Count, Decision, Edit, Forecast, Policy, Recovery, Segment, Send, Spill, Summarize
+from ctxwindow.tiers import (
+    Count,
+    Decision,
+    Edit,
+    Forecast,
+    Hot,
+    Pins,
+    Policy,
+    Recovery,
+    Segment,
+    Send,
+    Spill,
+    Summarize,
+    Warm,
+)
 from ctxwindow.window import BlockCost, BlockCount, Effect, Expense, Spending, Window, compare, count
 
 __version__ = "0.1.0"
@@ -40,9 +54,11 @@ __all__ = [
     "Expense",
     "Forecast",
     "HistoryError",
+    "Hot",
     "InvalidRequest",
     "MisuseError",
     "ModelProfile",
+    "Pins",
     "Policy",
     "PolicyError",
     "ProtocolError",
@@ -60,6 +76,7 @@ __all__ = [
     "ThinkingState",
     "UnknownModel",
     "Violation",
+    "Warm",
     "Window",
     "WindowOverflow",
     "check",

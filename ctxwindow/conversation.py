@@ -103,20 +103,23 @@ class Conversation:
 
         Raises:
             UnknownModel: the id is not in the catalog.
+            PolicyError: its budget leaves no room in the window of this model.
             MisuseError: `unseen` is not a number of tokens, or `now` no time.
             InvalidRequest: system, tools or settings are not JSON, or break a rule on their own; or a tool has the name
                 of the one that the policy's `recall` adds.
         """
         profile = resolve(model)
         given = intake(tools, "tools") if tools is not None else None
+        policy = policy or Policy()
+        policy.budget_of(profile.window)
         started = Started(
             at=checked_time(now),
             model=profile.id,
             profile=msgspec.to_builtins(profile) if isinstance(model, ModelProfile) else None,
             system=intake(system, "system") if system is not None else None,
-            tools=with_recall_tool(given) if getattr(policy, "recall", False) else given,
+            tools=with_recall_tool(given) if policy.recall else given,
             settings=checked_settings(settings or {}),
-            policy=(policy or Policy()).model_dump(mode="json"),
+            policy=policy.model_dump(mode="json"),
             unseen=checked_tokens(unseen, "unseen"),
         )
         check_fixed(profile, started.settings, system=started.system, tools=started.tools)
@@ -303,7 +306,7 @@ class Conversation:
     def _recallable(self) -> tuple[Archive, Standing]:
         """Everything that was said, and how things stand now."""
         if self._archive is None:
-            self._archive = Archive(TOOL_NAME if getattr(self.policy, "recall", False) else None)
+            self._archive = Archive(TOOL_NAME if self.policy.recall else None)
         self._archive.follow(self._events)
         return self._archive, Standing(
             turns=self._state.outline.turns,
@@ -611,8 +614,10 @@ class Conversation:
     def _limit(self, max_tokens: int) -> int:
         """Tokens the prompt may take. The window is never passed, whatever the budget (CTX-08)."""
         state = self._state
-        budgets = (state.profile.window, state.policy.budget, state.tightened)
-        return min(budget for budget in budgets if budget is not None) - max_tokens
+        budget = state.policy.budget_of(state.profile.window)
+        if state.tightened is not None:
+            budget = min(budget, state.tightened)
+        return budget - state.policy.reserve - max_tokens
 
     def _situation(self, limit: int, now: float | None) -> Situation:
         state = self._state

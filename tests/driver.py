@@ -30,7 +30,8 @@ TOOLS: list[dict[str, Any]] = [
 
 
 def small(budget: int = 6_000, **settings: Any) -> Policy:
-    return Policy(budget=budget, **settings)
+    """A policy that shrinks early, so that short conversations are shrunk."""
+    return Policy(budget=budget, **{"high": 0.85, **settings})
 
 
 @dataclass

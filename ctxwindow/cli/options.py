@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
-import msgspec
 
 from ctxwindow.cli.output import few
 from ctxwindow.errors import HistoryError, InvalidRequest, MisuseError, PolicyError, ProtocolError, UnknownModel
 from ctxwindow.rules import find_violations
-from ctxwindow.tiers import Policy, Spill
+from ctxwindow.tiers import Policy
 from ctxwindow.transcripts import read
 from ctxwindow.transcripts.live import session_model
 from ctxwindow.transcripts.session import Session, Thread
-
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
 
 __all__ = [
     "file_argument",
@@ -152,12 +147,8 @@ def read_policy(path: Path | None, window: int | None) -> Policy:
     try:
         return Policy.parse(settings)
     except PolicyError as error:
-        unknown = error.reason.startswith("Extra inputs")
-        raise PolicyError(
-            "there is no such key." if unknown else error.reason,
-            path=f"{path}: {error.path}",
-            remedy=_keys_near(error.path) if unknown else _default(error.path),
-        ) from None
+        error.path = f"{path or '--window'}: {error.path}"
+        raise
 
 
 _WRITE = 'Write TOML such as `high = 0.8`, or JSON such as {"high": 0.8}.'
@@ -179,23 +170,3 @@ def _settings(path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise PolicyError("a policy is a table of keys.", path=str(path), remedy=_WRITE)
     return settings
-
-
-def _fields(key: str | None) -> tuple[str, dict[str, FieldInfo]]:
-    """The last part of a key's path, and what may be written where it stands."""
-    *above, name = (key or "").split(".")
-    return name, (Spill if above[:1] == ["spill"] else Policy).model_fields
-
-
-def _keys_near(key: str | None) -> str:
-    name, known = _fields(key)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"Did you mean {near[0]}?" if near else f"The keys here: {', '.join(known)}."
-
-
-def _default(key: str | None) -> str:
-    name, known = _fields(key)
-    if name not in known or name == "spill":
-        return "Change it, or leave it out for its default."
-    value = msgspec.json.encode(known[name].default).decode()
-    return f"Change it, or leave it out: the default is {value if value != 'null' else 'none'}."

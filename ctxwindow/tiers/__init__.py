@@ -3,7 +3,7 @@
 from ctxwindow.tiers.caching import LastSend, forecast, prompt_bill
 from ctxwindow.tiers.decisions import Count, Decision, Edit, Forecast, Send, Summarize
 from ctxwindow.tiers.planner import Verdict, judge
-from ctxwindow.tiers.policy import Method, Policy, Spill
+from ctxwindow.tiers.policy import Hot, Method, Pins, Platform, Policy, Spill, Warm
 from ctxwindow.tiers.recovery import Recovery
 from ctxwindow.tiers.segment import Segment
 from ctxwindow.tiers.situation import Proposal, Situation
@@ -14,8 +14,11 @@ __all__ = [
     "Decision",
     "Edit",
     "Forecast",
+    "Hot",
     "LastSend",
     "Method",
+    "Pins",
+    "Platform",
     "Policy",
     "Proposal",
     "Recovery",
@@ -25,6 +28,7 @@ __all__ = [
     "Spill",
     "Summarize",
     "Verdict",
+    "Warm",
     "Wire",
     "forecast",
     "judge",

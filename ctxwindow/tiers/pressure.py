@@ -103,20 +103,22 @@ def overflow(state: State, now: Situation, max_tokens: int) -> WindowOverflow:
     whole = smallest is None or smallest >= now.total
     need = now.total if smallest is None else min(now.total, smallest)
     fixed = state.wire.ledger.fixed
+    apart = max_tokens + state.policy.reserve
     parts = {
         "max_tokens": max_tokens,
+        "reserve": state.policy.reserve,
         "system": sum(count.tokens for count in fixed.system),
         # A new head names no deferred tool, so there only the others stand (TOOL-20).
         "tools": state.wire.ledger.window().by["tools"] if whole else sum(count.tokens for count in fixed.tools),
         **{name: count.tokens for name, count in fixed.overheads},
         **(_on_wire(state) if whole else _repeated(now)),
     }
-    rest = need + max_tokens - sum(parts.values())
+    rest = need + apart - sum(parts.values())
     # What stands around the repeated messages; or what exact sizes have shown beyond the parts, or below them.
     parts["unexplained" if whole else "summary"] = rest
     return WindowOverflow(
-        need=need + max_tokens,
-        limit=now.limit + max_tokens,
+        need=need + apart,
+        limit=now.limit + apart,
         floor={name: tokens for name, tokens in parts.items() if tokens},
     )
 

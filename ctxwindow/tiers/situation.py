@@ -104,7 +104,7 @@ class Situation:
 
     def summary_budget(self) -> int:
         """Tokens a summary may take."""
-        return max(MIN_SUMMARY, min(self.policy.summary_tokens, int(self.room * self.policy.summary)))
+        return max(MIN_SUMMARY, min(self.policy.warm.tokens, int(self.room * self.policy.warm.share)))
 
     def summary_weight(self, budget: int) -> int:
         """What a summary of `budget` tokens may weigh: estimates of text err by up to 30 % (`estimator.json`)."""

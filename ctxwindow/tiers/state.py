@@ -330,7 +330,7 @@ class State:
             tokens=event.tokens,
             head=event.head,
             tail=event.tail,
-            recall=getattr(self.policy, "recall", False),
+            recall=self.policy.recall,
         )
         self.forms[event.message] = {**form, "content": content}
         self._stale = True

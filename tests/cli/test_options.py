@@ -77,15 +77,15 @@ def test_a_policy_is_toml_or_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "path", "told"),
     [
-        ('{"high": 2}', "high", "the default is 0.85"),
+        ('{"high": 2}', "high", "the default is 1.0"),
         ('{"hihg": 0.5}', "hihg", "there is no such key. Did you mean high?"),
-        ('{"zzz": 1}', "zzz", "The keys here: budget, high"),
+        ('{"zzz": 1}', "zzz", "The keys here: budget, reserve, high"),
         ('{"spill": {"tokens": -1}}', "spill.tokens", "the default is none"),
         ('{"spill": {"head": 1}}', "spill.head", "Did you mean head_chars?"),
         ('{"methods": ["x"]}', "methods.0", "leave it out for its default"),
-        ('{"budget": "much"}', "budget", "valid integer"),
-        ('{"low": 0.9, "high": 0.5}', "policy", "must be below high"),
-        ('{"spill": 5}', "spill", "leave it out for its default"),
+        ('{"budget": "much"}', "budget", "a whole number of tokens, or a share"),
+        ('{"low": 0.9, "high": 0.5}', "low", "must be below the high one, 0.5"),
+        ('{"spill": 5}', "spill", "The keys here: share, tokens"),
     ],
 )
 def test_a_wrong_key_of_a_policy_is_named(tmp_path: Path, written: str, path: str, told: str) -> None:

@@ -20,7 +20,7 @@ def _filled(tokens: int, model: str = "claude-opus-4-6", **policy: Any) -> Conve
         conversation.receive({"content": LINE.format(number) * 5})
         number += 1
     conversation.append({"role": "user", "content": "Go on."})
-    conversation._state.policy = Policy(**policy)
+    conversation._state.policy = Policy(**{"high": 0.85, **policy})
     return conversation
 
 
