@@ -310,8 +310,8 @@ class Conversation:
         self._archive.follow(self._events)
         return self._archive, Standing(
             turns=self._state.outline.turns,
-            hot=frozenset(self.hot()),
-            spilled=self.spilled,
+            hot=self._state.wire.hot,
+            spills=self._state.spills,
             summaries=self._state.edits[-1:],
             searcher=self.searcher if self._kept == len(self._events) else None,
             version=self._kept,

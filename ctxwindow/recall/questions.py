@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import msgspec
 
 from ctxwindow.errors import MisuseError
-from ctxwindow.recall.entries import Entry, summary_handle
-from ctxwindow.record.events import Compacted
+from ctxwindow.recall.entries import Entry, message_of, summary_handle
+from ctxwindow.record.events import Compacted, Spilled
 
 __all__ = ["Found", "Neighbour", "Question", "Recalled", "Searcher", "Standing"]
 
@@ -80,8 +80,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Record index of the first message of each turn."""
     hot: Collection[int]
     """Record indices of the messages that stand on the wire."""
-    spilled: Mapping[str, int]
-    """Handles of the results whose wire form is a preview, with their tokens."""
+    spills: Mapping[tuple[int, int], Spilled]
+    """The results whose wire form is a preview, by message and block."""
     summaries: Sequence[Compacted]
     """The summaries that stand on the wire."""
     searcher: Searcher | None = None
@@ -97,7 +97,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a text stands whole in the next request."""
         if entry.message is None:
             return any(entry.handle == summary_handle(one) for one in self.summaries)
-        return entry.message in self.hot and entry.handle not in self.spilled
+        return entry.message in self.hot and message_of(entry.handle) not in self.spills
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):

@@ -123,6 +123,13 @@ def test_what_no_word_tells_is_found_by_its_letters() -> None:
     assert conversation.recall("needle_78") == []
 
 
+def test_what_holds_the_query_letter_for_letter_shows_it() -> None:
+    """Even where another part of the text has more of its words."""
+    conversation = opened(f"{'src app config py ' * 200} {'filler ' * 400} src/app/config.py {'filler ' * 400}")
+    (hit, *_) = conversation.recall("src/app/config.py")
+    assert "src/app/config.py" in hit.text
+
+
 def test_thinking_is_never_found() -> None:
     conversation = working(**SPILLED)
     assert conversation.recall("hidden_thought") == []
