@@ -15,7 +15,7 @@ from collections.abc import Collection
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import HistoryError, MisuseError, StoreError
 from ctxwindow.recall import Found
-from ctxwindow.recall.entries import MESSAGES, entries_of
+from ctxwindow.recall.entries import entries_of
 from ctxwindow.record import decode_event, encode_event
 from ctxwindow.record.events import kind_of
 from ctxwindow.stores.protocol import Row, Store, Text
@@ -44,12 +44,10 @@ def keep(store: Store, name: str, conversation: Conversation) -> int:
     """
     expect = conversation.kept
     events = conversation.unkept
-    # Record index of the first new message, counted from the end: the work is that for what is new.
-    index = conversation.recorded - sum(isinstance(event, MESSAGES) for event in events)
     rows = []
     for seq, event in enumerate(events, start=expect + 1):
+        index = conversation.recorded_at(seq) - 1
         texts = tuple(Text(path=text.path, kind=text.kind, text=text.text) for text in entries_of(event, index, {}))
-        index += isinstance(event, MESSAGES)
         rows.append(Row(seq=seq, kind=kind_of(event), payload=encode_event(event), at=event.at or 0.0, texts=texts))
     version = store.append(name, rows, expect=expect, counts=conversation.unkept_counts)
     conversation.mark_kept(version)

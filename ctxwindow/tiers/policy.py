@@ -6,14 +6,18 @@ Every mistake in it is a `PolicyError` of one line with the key's path, wherever
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pydantic
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import PolicyError
 from ctxwindow.tiers.mistakes import mistake
+from ctxwindow.tiers.presets import PRESETS
+from ctxwindow.tiers.written import json_table, toml_table
 from ctxwindow.window import Ttl
 
 __all__ = ["Hot", "Method", "Pins", "Platform", "Policy", "Spill", "Warm"]
@@ -111,7 +115,10 @@ class Warm(_Settings):
     tokens: Tokens = 6_000
     """... and in tokens: whichever is less."""
     levels: Tokens = 3
-    """How often what is in a summary may be summarised again before it is left to recall."""
+    """1: there is one summary, written anew each time. More: summaries stand side by side until they fill their share, and
+    are then summarised together, so many times over."""
+    writer: Literal["extractive", "claude"] = "extractive"
+    """Who writes them, for the forecast: an offline quoter at no cost, or the model itself."""
 
 
 class Pins(_Settings):
@@ -128,7 +135,13 @@ class Pins(_Settings):
     editing_files: bool = False
     """Files that are being edited: the newest result that showed each of them, and the edits after it."""
     share: Share = 0.25
-    """The most that pinned content may take, as a share of the room; the newest is pinned first."""
+    """The most that pinned content may take, as a share of the room. Where that is too little, what is named (the first user
+    message, messages by index) goes before what is found, and the newest before the oldest."""
+
+    @cached_property
+    def patterns(self) -> tuple[re.Pattern[str], ...]:
+        """`matching`, compiled."""
+        return tuple(re.compile(pattern) for pattern in self.matching)
 
 
 class Spill(_Settings):
@@ -235,6 +248,54 @@ class Policy(_Settings):
             PolicyError: one line, with the key's path, for the first mistake.
         """
         return cls.model_validate(settings)
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """A policy from the text of a TOML file.
+
+        Raises:
+            PolicyError: as `parse`; or it is not TOML, then with line and column.
+        """
+        return cls.parse(toml_table(text))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """A policy from the text of a JSON file.
+
+        Raises:
+            PolicyError: as `parse`; or it is not JSON, then with line and column.
+        """
+        return cls.parse(json_table(text))
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """A policy for a kind of work: `chat`, `coding-agent`, `research`, `cost-first` or `fidelity-first`.
+
+        Args:
+            name: see `ctxwindow.tiers.presets` for what each sets, and why.
+            changes: keys with values of your own; a table such as `hot` is replaced as a whole.
+
+        Raises:
+            PolicyError: there is no such preset, or a change is wrong.
+        """
+        preset = PRESETS.get(name)
+        if preset is None:
+            raise PolicyError("there is no such preset.", path="preset", remedy=f"There are: {', '.join(PRESETS)}.")
+        return cls.parse({**preset.settings, **changes})
+
+    def explain(self, model: str | ModelProfile | None = None) -> str:
+        """The policy in short sentences, for people.
+
+        Args:
+            model: an id the catalog knows, or a profile; with it shares are told in tokens, and what cannot be used says why.
+
+        Raises:
+            UnknownModel: the id is not in the catalog.
+            PolicyError: the budget leaves no room in the window of this model.
+        """
+        from ctxwindow.tiers.explained import explain  # noqa: PLC0415 - it needs this class
+
+        return explain(self, resolve(model) if model is not None else None)
 
     def budget_of(self, window: int) -> int:
         """Tokens that prompt and output together may take, `reserve` included, on a model with this window.

@@ -123,3 +123,12 @@ def test_the_reserve_is_kept_free() -> None:
     assert caught.value.limit == 2_000
     assert caught.value.floor["reserve"] == 1_200
     assert sum(caught.value.floor.values()) == caught.value.need > 2_000
+
+
+def test_expressions_are_compiled_once_and_change_nothing() -> None:
+    pins = Pins(matching=("a+", "b"))
+    assert pins.patterns is pins.patterns
+    assert [pattern.pattern for pattern in pins.patterns] == ["a+", "b"]
+    assert pins == Pins(matching=("a+", "b"))
+    assert hash(pins) == hash(Pins(matching=("a+", "b")))
+    assert "patterns" not in Policy(pins=pins).model_dump(mode="json")["pins"]
