@@ -63,6 +63,7 @@ from ctxwindow.tiers.planner import in_background
 from ctxwindow.tiers.pressure import overflow, oversized, relief
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.requests import compact_of, count_of, send_of, sent_event, summarize_of
+from ctxwindow.tiers.standing import standing
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.travel import Moment, moment, rewound, state_of
 from ctxwindow.window import Book, Spending, Window, count_text, size_message
@@ -325,15 +326,9 @@ class Conversation:
         else:  # since it was made, all is on one branch
             self._archive.follow(self._log.events[self._archived :])
         self._archived = len(self._log)
-        return self._archive, Standing(
-            turns=self._state.outline.turns,
-            hot=self._state.wire.hot,
-            spills=self._state.spills,
-            summaries=self._state.warm,
-            # A store's index holds every branch, and what was said on another was not said here.
-            searcher=self.searcher if self._log.straight and self._kept == len(self._log) else None,
-            version=self._kept,
-        )
+        # A store's index holds every branch, and what was said on another was not said here.
+        whole = self._log.straight and self._kept == len(self._log)
+        return self._archive, standing(self._state, searcher=self.searcher if whole else None, version=self._kept)
 
     @property
     def recorded(self) -> int:
