@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ctxwindow.errors import MisuseError, ProtocolError
-from ctxwindow.recall import opening
+from ctxwindow.recall import opening, pattern
 from ctxwindow.record.blocks import blocks_of
 from tests.recall.scenes import opened, working
 
@@ -76,6 +76,12 @@ def test_only_so_much_of_a_text_is_matched(monkeypatch: pytest.MonkeyPatch) -> N
     assert excerpt.matching == excerpt.read < excerpt.total
     assert working(**SPILLED).open_matches("m4.0", "value_29[").matching == 0  # plain text is looked for in all of it
     assert working(**SPILLED).open_matches("m4.0", "(value_29").literal
+
+
+def test_what_a_pattern_that_gave_up_has_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pattern, "MOST_WORK", 20)
+    excerpt = working(**SPILLED).open_matches("m4.0", "value_[0-9]+$")
+    assert excerpt.read == excerpt.matching == 0
 
 
 @pytest.mark.parametrize("wrong", [{"pattern": 3}, {"pattern": "x", "context": "1"}, {"pattern": "x", "most": 1.5}])

@@ -3,12 +3,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ctxwindow import Conversation, Policy
 from ctxwindow.errors import InvalidRequest
 from ctxwindow.recall import RECALL_TOOL
 from ctxwindow.rules import find_violations
-from tests.driver import plan
+from ctxwindow.testing import Step, conversations
+from tests.driver import FAMILIES, TOOLS, drive, plan, small
 from tests.recall.scenes import MODEL, talk
 
 OWN = {"name": "read", "input_schema": {"type": "object"}}
@@ -72,3 +75,11 @@ def test_a_spilled_result_says_how_to_open_it_where_there_is_the_tool() -> None:
         shown = request["messages"][-1]["content"][0]["content"][0]["text"]
         assert ("handle: m4.0; open it with the recall tool]" in shown) is recall
         assert Conversation.fold(conversation.events).wire == conversation.wire  # law 8
+
+
+@given(conversations(max_turns=4, max_rounds=3), st.sampled_from(FAMILIES), st.sampled_from([4_000, 1_000_000]))
+def test_the_tools_never_change_and_every_request_is_valid(steps: list[Step], model: str, budget: int) -> None:
+    conversation = Conversation.start(model=model, tools=TOOLS, policy=small(budget, recall=True), now=0.0)
+    for send in drive(conversation, steps):
+        assert send.request["tools"] == [*TOOLS, RECALL_TOOL]
+        assert [found for found in find_violations(send.request) if found.severity == "error"] == []
