@@ -30,7 +30,7 @@ def listing(archive: Archive, now: Standing) -> Iterator[str]:
             place = "in your window" if now.on_wire(entry) else "no longer in your window"
             yield f"- {entry.handle}: {where(entry, now)}, {len(entry.text):,} characters, {place}"
     if now.spills:
-        yield "Results of which your window shows a part at most:"
+        yield "Results and texts of which your window shows a part at most:"
         for (message, block), spill in now.spills.items():
             for entry in _entries(archive, handle_of(message, block)):
                 lines = entry.text.count("\n") + 1
