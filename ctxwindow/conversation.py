@@ -63,6 +63,7 @@ from ctxwindow.tiers.pressure import overflow, oversized, relief
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.requests import compact_of, count_of, send_of, sent_event, summarize_of
 from ctxwindow.tiers.restarts import messages_after, restart
+from ctxwindow.tiers.standing import standing
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.travel import Moment, moment, rewound, state_of
 from ctxwindow.window import Book, Spending, Window, count_text
@@ -85,6 +86,7 @@ class Conversation:
         self._counting: str | None = None
         self._out: tuple[int, Send] | None = None
         self._archive: Archive | None = None
+        self._archived = 0
         self._vectors: Vectors | None = None
         self.searcher: Searcher | None = None
 
@@ -319,17 +321,13 @@ class Conversation:
         """Everything that was said, and how things stand now."""
         if self._archive is None:
             self._archive = Archive(TOOL_NAME if self.policy.recall else None)
+            self._archive.follow(self._log.path(len(self._log)))
+        else:  # since it was made, all is on one branch
+            self._archive.follow(self._log.events[self._archived :])
+        self._archived = len(self._log)
         # A store's index holds every branch, and what was said on another was not said here.
-        alone = self._log.straight
-        self._archive.follow(self._log.events if alone else list(self._log.path(len(self._log))))
-        return self._archive, Standing(
-            turns=self._state.outline.turns,
-            hot=frozenset(self.hot()),
-            spilled=self.spilled,
-            summaries=self._state.warm,
-            searcher=self.searcher if alone and self._kept == len(self._log) else None,
-            version=self._kept,
-        )
+        whole = self._log.straight and self._kept == len(self._log)
+        return self._archive, standing(self._state, searcher=self.searcher if whole else None, version=self._kept)
 
     @property
     def recorded(self) -> int:
