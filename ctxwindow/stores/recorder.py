@@ -45,12 +45,9 @@ def keep(store: Store, name: str, conversation: Conversation) -> int:
     """
     expect = conversation.kept
     events = conversation.unkept
-    # Record index of the first new message, counted from the end: the work is that for what is new.
-    index = conversation.recorded - sum(isinstance(event, _MESSAGES) for event in events)
     rows = []
     for seq, event in enumerate(events, start=expect + 1):
-        texts = tuple(_texts(event, index))
-        index += isinstance(event, _MESSAGES)
+        texts = tuple(_texts(event, conversation.recorded_at(seq) - 1))
         rows.append(Row(seq=seq, kind=kind_of(event), payload=encode_event(event), at=event.at or 0.0, texts=texts))
     version = store.append(name, rows, expect=expect, counts=conversation.unkept_counts)
     conversation.mark_kept(version)
@@ -70,7 +67,11 @@ def load(store: Store, name: str) -> Conversation:
 
 
 def _texts(event: Event, index: int) -> Iterator[Text]:
-    """The readable texts of an event, by block; thinking is left out: it is no content to be quoted."""
+    """The readable texts of an event, by block; thinking is left out: it is no content to be quoted.
+
+    `index`: where its message stands in the record. On two branches two messages may stand there: `seq` tells them apart
+    (`Conversation.branch_of`).
+    """
     if isinstance(event, Compacted):
         yield Text(path=f"summaries.{event.first}-{event.end}", kind="summary", text=event.summary)
         return
