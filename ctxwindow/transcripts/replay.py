@@ -14,6 +14,7 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import WindowOverflow
+from ctxwindow.record.events import Compacted, Declined
 from ctxwindow.rules import Violation
 from ctxwindow.tiers import Edit, Policy, Send
 from ctxwindow.transcripts.charges import charge
@@ -210,8 +211,10 @@ class _Watch:
         profile, conversation = feed.current, feed.conversation
         violations = self._checker.check(send, profile)
         ttl = conversation.policy.cache
-        cached = send.forecast.cached if send.forecast.lives else 0
-        cost = charge(profile, send.window.tokens, cached=cached, output=theirs.output, at=ours.at, ttl=ttl)
+        tokens, cached = send.window.tokens, send.forecast.cached if send.forecast.lives else 0
+        if ours.resumed is not None:  # the reply went on from less; what was read before is the price of the compaction
+            tokens, cached = ours.resumed.tokens, ours.resumed.fixed
+        cost = charge(profile, tokens, cached=cached, output=theirs.output, at=ours.at, ttl=ttl)
         counted = self._thoughts.take(send.window, conversation.hot(), len(send.request["messages"]))
         return SendRow(
             number=send.number,
@@ -229,7 +232,7 @@ class _Watch:
             valid=not violations,
             violations=_named(violations),
             actual=ours.actual,
-            survival=self._survival.judge(conversation, send, ours.reply.message),
+            survival=self._survival.judge(conversation, send, ours.reply.message, resumed=ours.resumed),
             thinking=self.losses.compare(theirs.thinking, counted),
         )
 
@@ -249,7 +252,7 @@ def _named(violations: list[Violation]) -> tuple[str, ...]:
 
 def _totals(feed: Feed, rows: list[SendRow], losses: Losses, *, overflowed: bool, fits: bool, refold: bool) -> Totals:
     conversation = feed.conversation
-    paid = [edit.cost for edit in conversation.compactions]
+    paid = [event.cost for event in conversation.events if isinstance(event, (Compacted, Declined))]
     cost = total([*(row.cost for row in rows), *paid])
     unmanaged = total(row.unmanaged_cost for row in rows)
     tally = sum((row.survival for row in rows), start=Tally())
