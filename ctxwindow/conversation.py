@@ -17,17 +17,21 @@ again. `ctxwindow.stores.keep` writes new events to a store.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import HistoryError, InvalidRequest, MisuseError, ProtocolError
+from ctxwindow.recall import Archive, Embedder, Question, Recalled, Searcher, Standing, Vectors, recall
+from ctxwindow.recall.answers import answer
+from ctxwindow.recall.entries import handle_of
+from ctxwindow.recall.opening import Excerpt, block_behind, lines_behind, matches_behind
+from ctxwindow.recall.tool import TOOL_NAME, with_recall_tool
 from ctxwindow.record import Event, Outline, identifiers_of, intake
-from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import (
     Appended,
     Compacted,
@@ -54,15 +58,14 @@ from ctxwindow.tiers.intake import (
     checked_tokens,
     raise_errors,
 )
+from ctxwindow.tiers.pins import PinTracker
 from ctxwindow.tiers.planner import in_background
 from ctxwindow.tiers.pressure import overflow, oversized, relief
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.requests import compact_of, count_of, send_of, sent_event, summarize_of
-from ctxwindow.tiers.spill import handle_of
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.travel import Moment, moment, rewound, state_of
-from ctxwindow.tiers.wire import sendable
-from ctxwindow.window import Book, Spending, Window, count_text
+from ctxwindow.window import Book, Spending, Window, count_text, size_message
 from ctxwindow.window.memo import Memo, TextCount
 
 __all__ = ["Conversation"]
@@ -81,6 +84,10 @@ class Conversation:
         self._weighed: Verdict | None = None
         self._counting: str | None = None
         self._out: tuple[int, Send] | None = None
+        self._archive: Archive | None = None
+        self._vectors: Vectors | None = None
+        self._pins: PinTracker | None = None
+        self.searcher: Searcher | None = None
 
     # -- beginnings ----------------------------------------------------------------------------------------
 
@@ -111,17 +118,19 @@ class Conversation:
             UnknownModel: the id is not in the catalog.
             PolicyError: its budget leaves no room in the window of this model.
             MisuseError: `unseen` is not a number of tokens, or `now` no time.
-            InvalidRequest: system, tools or settings are not JSON, or break a rule on their own.
+            InvalidRequest: system, tools or settings are not JSON, or break a rule on their own; or a tool has the name
+                of the one that the policy's `recall` adds.
         """
         profile = resolve(model)
         policy = policy or Policy()
         policy.budget_of(profile.window)
+        given = intake(tools, "tools") if tools is not None else None
         started = Started(
             at=checked_time(now),
             model=profile.id,
             profile=msgspec.to_builtins(profile) if isinstance(model, ModelProfile) else None,
             system=intake(system, "system") if system is not None else None,
-            tools=intake(tools, "tools") if tools is not None else None,
+            tools=with_recall_tool(given) if policy.recall else given,
             settings=checked_settings(settings or {}),
             policy=policy.model_dump(mode="json"),
             unseen=checked_tokens(unseen, "unseen"),
@@ -208,16 +217,120 @@ class Conversation:
         return tuple(source for source in self._state.wire.sources if source is not None)
 
     def open(self, handle: str) -> dict[str, Any]:
-        """The whole tool result behind a handle, as it was recorded.
+        """The whole block behind a handle, as it was recorded: a spilled result, or any that recall has told.
 
         Raises:
-            ProtocolError: no result of this conversation has that handle.
+            ProtocolError: no block of this conversation has that handle, or it is thinking, which is never shown.
         """
-        for message, block in self._state.spills:
-            if handle_of(message, block) == handle:
-                whole: dict[str, Any] = copy.deepcopy(blocks_of(sendable(self._state.messages[message]) or {})[block])
-                return whole
-        raise ProtocolError(f"no spilled result has the handle {handle[:40]!r}.", remedy="See `spilled`.")
+        return block_behind(self._state.messages, handle)
+
+    def recall(
+        self,
+        query: str = "",
+        *,
+        k: int = 10,
+        around: int = 0,
+        handle: str | None = None,
+        kinds: Collection[str] | None = None,
+        tool: str | None = None,
+        first: int | None = None,
+        end: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        embedder: Embedder | Vectors | None = None,
+    ) -> list[Recalled]:
+        """What was said about something, best first; without a query, what the filters let through, newest first.
+
+        Filters combine. Thinking is never found. The first call reads the whole record; later ones what is new.
+
+        Args:
+            query: any text; it is looked for by its words, whole and in parts. A handle alone stands for what it names.
+            k: the most texts to return, up to 1,000.
+            around: messages before and after each hit to show the opening of, up to 20.
+            handle: only this message or block (`m12`, `m12.3`), or summary (`s0-12`).
+            kinds: only blocks of these types (`text`, `tool_use`, `tool_result`, ...), or `summary`.
+            tool: only calls and results of this tool.
+            first: only messages from this record index on ...
+            end: ... and before this one.
+            since: only what was said at or after this time, in seconds since the epoch ...
+            until: ... and at or before this one. What has no time is left out where either is given.
+            embedder: an embedding model of yours, to search by meaning too. Its vectors are kept while it is the one
+                that is passed; pass `Vectors` to keep them yourself.
+
+        Raises:
+            MisuseError: an argument is of the wrong type, or the embedder failed its promise. The text of a query is
+                never refused.
+            ProtocolError: nothing in this conversation has the handle.
+        """
+        ask = Question(
+            query=query,
+            k=k,
+            around=around,
+            handle=handle,
+            kinds=kinds,
+            tool=tool,
+            first=first,
+            end=end,
+            since=since,
+            until=until,
+        )
+        if embedder is not None:
+            self._vectors = Vectors.of(embedder, self._vectors)
+        return recall(*self._recallable(), ask, self._vectors if embedder is not None else None)
+
+    def open_lines(self, handle: str, first: int, last: int) -> Excerpt:
+        """The lines from `first` to `last` (from 1, both included) of the text behind a handle, spilled or not.
+
+        Raises:
+            ProtocolError: nothing in this conversation has the handle.
+        """
+        return lines_behind(self._recallable()[0], handle, first, last)
+
+    def open_matches(self, handle: str, pattern: str, *, context: int = 2, most: int = 100) -> Excerpt:
+        """The first `most` lines of the text behind a handle that match a pattern, with `context` lines around each.
+
+        The pattern is a regular expression that can be matched in linear time (see `ctxwindow.recall.pattern`); any other
+        text is looked for as it is.
+
+        Raises:
+            ProtocolError: nothing in this conversation has the handle.
+        """
+        return matches_behind(self._recallable()[0], handle, pattern, context=context, most=most)
+
+    def answer_recall(self, call: Any) -> dict[str, Any]:
+        """The tool result that answers the model's call of the recall tool: append it in a user message.
+
+        It is bounded (see `ctxwindow.recall.answers`), and whatever the model asked for, it is an answer: a mistake comes
+        back with `is_error`.
+
+        Args:
+            call: the `tool_use` block, a dict or an SDK object.
+
+        Raises:
+            ProtocolError: the block is no call of the recall tool.
+        """
+        tokenizer = self._state.profile.tokenizer
+        archive, now = self._recallable()
+        room = self._limit(0) - self._state.wire.ledger.total.tokens
+        return answer(
+            archive, now, intake(call, "call"), room=room, count=lambda text: count_text(text, tokenizer).high
+        )
+
+    def _recallable(self) -> tuple[Archive, Standing]:
+        """Everything that was said, and how things stand now."""
+        if self._archive is None:
+            self._archive = Archive(TOOL_NAME if self.policy.recall else None)
+        # A store's index holds every branch, and what was said on another was not said here.
+        alone = self._log.straight
+        self._archive.follow(self._log.events if alone else list(self._log.path(len(self._log))))
+        return self._archive, Standing(
+            turns=self._state.outline.turns,
+            hot=frozenset(self.hot()),
+            spilled=self.spilled,
+            summaries=self._state.warm,
+            searcher=self.searcher if alone and self._kept == len(self._log) else None,
+            version=self._kept,
+        )
 
     @property
     def recorded(self) -> int:
@@ -377,7 +490,7 @@ class Conversation:
         )
         index = len(state.messages) - 1
         if armed is not None and armed.trigger is not None:
-            self._record(server_compaction(armed, state.messages[index], index, state.profile, taken, at))
+            self._record(server_compaction(armed, taken, index, state.profile, at))
         return index
 
     def configure(
@@ -717,7 +830,7 @@ class Conversation:
             at=now,
             correction=(state.learned or 0) - state.wire.learned,
             may_cut=lambda index: may_cut(view, index),
-            pins=lambda: sorted(state.pinned),
+            pins=functools.cache(lambda: self._pinned(limit)),
             warm=state.warm,
             held=state.held,
             cached=state.cached,
@@ -725,6 +838,20 @@ class Conversation:
             unsent=state.unsent,
             declined=state.failing,
             own_edits=bool(state.base.get("context_management")),
+        )
+
+    def _pinned(self, limit: int) -> tuple[int, ...]:
+        """Record indices of the messages that no method takes off the wire."""
+        state, room = self._state, max(0, limit - self._state.wire.ledger.fixed.count.tokens)
+        if self._pins is None:
+            self._pins = PinTracker(state.policy.pins)
+        self._pins.follow(state.messages)
+        return self._pins.pinned(
+            state.forms,
+            state.outline,
+            state.pinned,
+            most=int(room * state.policy.pins.share),
+            size=lambda form: size_message(form, state.profile).count.tokens,
         )
 
     def _replay(self, events: Sequence[Event]) -> None:
@@ -762,6 +889,8 @@ class Conversation:
             self._due = self._counting = None
         if isinstance(event, Compacted | Configured | Failed | Edited):
             self._aside = None  # the range that it is of is not sent any more as it was then
+        if isinstance(event, Rewound):
+            self._archive = self._aside = self._weighed = self._pins = None
 
 
 _REPLY_FIELDS = frozenset({"role", "content", "usage", "stop_reason", "model", "id", "type"})

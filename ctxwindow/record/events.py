@@ -256,7 +256,7 @@ _TYPES: dict[str, type[Event]] = {
         Counted,
         Failed,
         Rewound,
-    )  # fmt: skip
+    )
 }
 
 

@@ -67,6 +67,11 @@ class Log:
     def __len__(self) -> int:
         return len(self.events)
 
+    @property
+    def straight(self) -> bool:
+        """Whether it never went back: then every event is on the current branch."""
+        return len(self._starts) == 1
+
     def check(self, event: Event) -> None:
         """Whether an event can come next.
 

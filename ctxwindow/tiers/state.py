@@ -16,6 +16,7 @@ from typing import Any, assert_never
 import msgspec
 
 from ctxwindow.catalog import ModelProfile, resolve
+from ctxwindow.recall.entries import handle_of
 from ctxwindow.record import Event, Outline, block_type
 from ctxwindow.record.blocks import blocks_of, call_id, is_thinking, result_id
 from ctxwindow.record.events import (
@@ -40,7 +41,7 @@ from ctxwindow.tiers.decisions import Edit
 from ctxwindow.tiers.heads import epoch_messages
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.reported import Reported, dropped, reported
-from ctxwindow.tiers.spill import handle_of, preview
+from ctxwindow.tiers.spill import preview
 from ctxwindow.tiers.switching import maker_of, switch_note, unreadable
 from ctxwindow.tiers.warm import stands_for
 from ctxwindow.tiers.wire import Wire, sendable, without_thinking
@@ -144,7 +145,7 @@ class State:
         self._stale = False
         self._wire = self._new_wire()
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: Event) -> None:  # noqa: C901 - a case an event
         """Move to the state after one more event."""
         match event:
             case Appended():
@@ -393,7 +394,12 @@ class State:
         content = blocks_of(form)
         recorded = blocks_of(sendable(self.messages[event.message]) or {})[event.block]
         content[event.block] = preview(
-            recorded, handle_of(event.message, event.block), tokens=event.tokens, head=event.head, tail=event.tail
+            recorded,
+            handle_of(event.message, event.block),
+            tokens=event.tokens,
+            head=event.head,
+            tail=event.tail,
+            recall=self.policy.recall,
         )
         self.forms[event.message] = {**form, "content": content}
         self._stale = True

@@ -14,7 +14,7 @@ from typing import Any
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Outline, Prefix
-from ctxwindow.record.blocks import blocks_of, is_blank_text, is_thinking, seal
+from ctxwindow.record.blocks import blocks_of, is_thinking, never_sent
 from ctxwindow.record.turns import OutlineMark
 from ctxwindow.rules.editing import COMPACT
 from ctxwindow.window import Billed, Held, Learning, Ledger, entry_for, open_ledger
@@ -37,11 +37,7 @@ def sendable(message: Mapping[str, Any]) -> dict[str, Any] | None:
     if isinstance(content, str):
         return dict(message) if content.strip() else None
     blocks = blocks_of(message)
-    kept = [
-        block
-        for block in blocks
-        if not (isinstance(block, Mapping) and (is_blank_text(block) or (is_thinking(block) and not seal(block))))
-    ]
+    kept = [block for block in blocks if not never_sent(block)]
     if not kept:
         # An effort-only system message has no content at all (SYS-06).
         return dict(message) if message.get("output_config") and not blocks else None

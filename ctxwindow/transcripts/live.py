@@ -47,7 +47,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     turn: int
     """Number of the turn, from 1."""
     at: float
-    """Seconds since the epoch; 0 where the recording has no times."""
+    """Seconds since the epoch, moved to the first day with a price where the recording is older or has no times."""
     actual: int | None
     """Prompt tokens the API reported, if this request went out as recorded."""
     unmanaged: bool
