@@ -8,6 +8,7 @@ server's summaries.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -26,9 +27,6 @@ __all__ = ["SUMMARY_TOKENS", "Resumed", "Server", "compaction_reply"]
 SUMMARY_TOKENS = 3_500
 """Tokens of a summary that the server writes, assumed: the documentation's example has 3,500 (V-TOK-2), and 12 summaries
 of some 167,000 tokens that a client had written by Claude have a median of 3,400 (vocabulary v3) or 4,750 (v4.8)."""
-
-_SIGNATURE = "simulated"
-"""Not one of the server's: such a block is for models of requests, never for the API."""
 
 
 class Resumed(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +83,7 @@ class Server:
         fixed = send.window.tokens - sum(send.window.by[name] for name in messages)
         cached = send.forecast.cached if send.forecast.lives else 0
         return Resumed(
-            block={"type": "compaction", "content": text or None, "encrypted_content": _SIGNATURE},
+            block={"type": "compaction", "content": text or None, "encrypted_content": _signed(text)},
             usage=_usage(conversation, profile, send.window.tokens, cached, SUMMARY_TOKENS),
             tokens=fixed + SUMMARY_TOKENS,
             fixed=fixed,
@@ -106,8 +104,13 @@ def compaction_reply(
 ) -> dict[str, Any]:
     """The reply that a `Compact` request would get, without its usage: one block, or none where there is nothing to say."""
     text = summarizer.summarize(_segment(conversation, decision.end, _budget(decision)), tokens_of)
-    blocks = [{"type": "compaction", "content": text, "signature": _SIGNATURE}] if text.strip() else []
+    blocks = [{"type": "compaction", "content": text, "signature": _signed(text)}] if text.strip() else []
     return {"content": blocks, "stop_reason": "compaction" if blocks else "end_turn", "usage": None}
+
+
+def _signed(text: str) -> str:
+    """In place of the server's signature: of this text alone (CMP-23). Such a block is for models of requests, never for the API."""
+    return f"simulated-{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
 
 
 def _budget(decision: Compact) -> int:
