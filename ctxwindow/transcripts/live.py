@@ -57,6 +57,12 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     resumed: Resumed | None = None
     """The compaction in front of the reply, where the request asked the server for one."""
 
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The reply's message, as it goes into the record."""
+        message = self.reply.message
+        return message if self.resumed is None else {**message, "content": [self.resumed.block, *blocks_of(message)]}
+
 
 class Feed:
     """A thread on its way through the engine: iterate over its exchanges, once.
@@ -92,6 +98,7 @@ class Feed:
         unseen: bool = False,
         unlimited: bool = False,
         reserve: int | None = None,
+        priced: bool = False,
     ) -> None:
         """Open the thread; nothing is fed yet.
 
@@ -105,6 +112,7 @@ class Feed:
             unseen: count system prompt and tools in, as far as the first request's usage tells their size.
             unlimited: as if the model's window had no end.
             reserve: output to reserve per send, in tokens.
+            priced: summaries cost what they would if the model had written them; else they are free, as by quoting.
 
         Raises:
             HistoryError: no model is named in the session, and none is given.
@@ -118,6 +126,7 @@ class Feed:
         self._request = session.request or {}
         self._policy = policy
         self._unlimited = unlimited
+        self._priced = priced
         self.profile = session_model(session, thread, model)
         asked = reserve if reserve is not None else self._request.get("max_tokens")
         self.reserve = min(asked if isinstance(asked, int) and asked > 0 else RESERVE, self.profile.max_output)
@@ -176,7 +185,7 @@ class Feed:
             usage = self._usage(step) if self._intact and self.counts_unseen and self._describes(step) else None
             read = read_usage(usage)
             resumed = self._server.resume(send, self.conversation, self.current)
-            yield Exchange(
+            exchange = Exchange(
                 send=send,
                 reply=step,
                 step=number,
@@ -187,8 +196,9 @@ class Feed:
                 new=(since, len(self.conversation.messages)),
                 resumed=resumed,
             )
+            yield exchange
             since = len(self.conversation.messages)
-            self._receive(number, step, usage if resumed is None else resumed.usage, at, resumed)
+            self._receive(number, step, exchange.answer, usage if resumed is None else resumed.usage, at)
             if send.aside is not None:  # what a driver does while it waits
                 self._carry_out(send.aside, at)
 
@@ -264,7 +274,10 @@ class Feed:
             self.conversation.compacted(reply, now=at)
         else:
             text = self._summarizer.summarize(decision.segment, self._count)
-            self.conversation.summarized(text, by=self._summarizer.name, now=at)
+            cost = 0.0
+            if self._priced:
+                cost = self._server.price(decision.prefix, text, self.conversation, self.current, at)
+            self.conversation.summarized(text, by=self._summarizer.name, cost=cost, now=at)
 
     def _count(self, text: str) -> int:
         return count_text(text, self.current.tokenizer).tokens
@@ -276,11 +289,8 @@ class Feed:
         return {key: value for key, value in step.usage.items() if key != "output_tokens"}
 
     def _receive(
-        self, number: int, step: Reply, usage: dict[str, Any] | None, at: float, resumed: Resumed | None
+        self, number: int, step: Reply, message: dict[str, Any], usage: dict[str, Any] | None, at: float
     ) -> None:
-        message = step.message
-        if resumed is not None:
-            message = {**message, "content": [resumed.block, *blocks_of(message)]}
         self.conversation.receive(
             {
                 "content": message["content"],

@@ -121,6 +121,7 @@ def replay(
     on_send: Callable[[SendRow, Send, Feed], None] | None = None,
     beside: Unmanaged | None = None,
     checks: Checks = "full",
+    priced: bool = False,
 ) -> Replay:
     """Feed a thread of a session to the engine, step by step, as if live.
 
@@ -136,6 +137,8 @@ def replay(
         beside: the same thread on the same model without management, where that was run before.
         checks: `cheap` looks at what is new in each request, see `ctxwindow.transcripts.checks`, and does not fold the
             events again at the end.
+        priced: let summaries cost what they would if the model had written them; else they are free, as by quoting.
+            What the server compacts always costs.
 
     Raises:
         HistoryError: no model is named in the session, and none is given.
@@ -143,7 +146,7 @@ def replay(
         InvalidRequest: the model refuses the system prompt, tools or settings of a request body.
     """
     chosen, rules = thread or session.main, policy or Policy()
-    feed = Feed(session, chosen, policy=rules, model=model, unseen=unseen)
+    feed = Feed(session, chosen, policy=rules, model=model, unseen=unseen, priced=priced)
     plain = beside or run_unmanaged(session, chosen, model=model, unseen=unseen)
     watch = _Watch(feed, plain, checks)
     rows: list[SendRow] = []
@@ -209,7 +212,7 @@ class _Watch:
         """One send, beside what it would be without management."""
         send, feed = ours.send, self._feed
         profile, conversation = feed.current, feed.conversation
-        violations = self._checker.check(send, profile)
+        violations = self._checker.check(send, profile, ours.answer)
         ttl = conversation.policy.cache
         tokens, cached = send.window.tokens, send.forecast.cached if send.forecast.lives else 0
         if ours.resumed is not None:  # the reply went on from less; what was read before is the price of the compaction

@@ -19,7 +19,7 @@ from ctxwindow.rules.editing import COMPACT
 from ctxwindow.rules.view import plain
 from ctxwindow.summarize import Summarizer
 from ctxwindow.tiers import Compact, Segment, Send, prompt_bill
-from ctxwindow.transcripts.charges import is_alive
+from ctxwindow.transcripts.charges import charge, is_alive
 from ctxwindow.window import count, count_text
 
 __all__ = ["SUMMARY_TOKENS", "Resumed", "Server", "compaction_reply"]
@@ -72,6 +72,17 @@ class Server:
         tokens = count(decision.request, profile).tokens + self._unseen
         cached = self._cached(len(decision.request["messages"]), conversation, at)
         return {**reply, "usage": _usage(conversation, profile, tokens, cached, _budget(decision))}
+
+    def price(
+        self, prefix: Mapping[str, Any], text: str, conversation: Conversation, profile: ModelProfile, at: float
+    ) -> float:
+        """Dollars for a summary as if the model had written it, in a request that rides on the conversation's own prefix."""
+        tokens = count(prefix, profile).tokens + self._unseen
+        cached = self._cached(len(prefix["messages"]), conversation, at)
+        output = count_text(text, profile.tokenizer).tokens
+        return (
+            charge(profile, tokens, cached=cached, output=output, at=at, ttl=conversation.policy.cache).dollars or 0.0
+        )
 
     def resume(self, send: Send, conversation: Conversation, profile: ModelProfile) -> Resumed | None:
         """What the server would put in front of the reply to a request, if that asks it to compact and is large enough."""
