@@ -48,11 +48,11 @@ def head_message(warm: Sequence[Compacted], wire_forms: Mapping[int, Message]) -
     content: list[Any] = [{"type": "text", "text": text} for text in texts]
     content += _restated(edit, wire_forms)
     if edit.carried is not None:
-        names = names_before(wire_forms, edit.carried[0])
         for index in range(*edit.carried):
             form = wire_forms.get(index)
-            if form is not None and form.get("role") == "user":
-                content += repeated(form, names)
+            if form is None or form.get("role") == "system":
+                continue
+            content += repeated(form, names_before(wire_forms, index))
         if any("tool_use_id" in block for index in range(*edit.carried) for block in _blocks(wire_forms.get(index))):
             content.append({"type": "text", "text": "[Continue from here.]"})
     return {"role": "user", "content": content}
