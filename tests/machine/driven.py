@@ -17,6 +17,7 @@ from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Sent, Spilled
 from ctxwindow.rules.frame import Frame
 from ctxwindow.stores import Store, keep, load
+from ctxwindow.testing.content import server_result
 from tests.driver import summary
 from tests.machine.known import JSON, Known
 from tests.machine.laws import Laws, again
@@ -252,9 +253,11 @@ class Driven:
         request = self.known.due.request
         frame = Frame(profile=resolve(request["model"]), settings=request, tools=request.get("tools"))
         off = (request.get("tool_choice") or {}).get("type") == "none"
-        return content(
-            shape, self.number, thinks=thinks(frame), tools=set() if off else _tools(request)
-        )
+        said = content(shape, self.number, thinks=thinks(frame), tools=set() if off else _tools(request))
+        last = request["messages"][-1]
+        waiting = blocks_of(last)[-1] if last["role"] == "assistant" else {}
+        # A turn that was paused in a call of the server's goes on with its result (MSG-13).
+        return [server_result(waiting["id"]), *said] if waiting.get("type") == "server_tool_use" else said
 
     def send(self, says: Any) -> None:
         """Send the request that is due; what comes back is what the model says, or what goes wrong."""

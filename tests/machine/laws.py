@@ -42,6 +42,13 @@ def chain_of(request: JSON) -> list[str]:
     return prefix.chain
 
 
+def pairs_of(messages: Iterable[JSON]) -> tuple[set[str], set[str]]:
+    """Ids of the calls in messages, and of the calls that are answered in them."""
+    blocks = [block for message in messages for block in blocks_of(message)]
+    calls = {block["id"] for block in blocks if block["type"] in ("tool_use", "server_tool_use")}
+    return calls, {block["tool_use_id"] for block in blocks if block["type"].endswith("tool_result")}
+
+
 class Laws:
     """The checks. Each counts what it was put to, so that none can pass for want of a case."""
 
@@ -93,7 +100,8 @@ class Laws:
     def law_2_the_wire_is_valid(self, request: JSON, previous: JSON | None) -> None:
         """A planned request breaks no rule that the API answers with an error."""
         found = find_violations(request, previous=previous)
-        assert not [violation for violation in found if violation.severity == "error"]
+        errors = [f"{one.rule}: {one.message}" for one in found if one.severity == "error"]
+        assert not errors, errors
         self.tally["law 2"] += 1
 
     def law_2_refusals_are_injected(self, error: Refused, *, injected: bool, narrow: bool) -> None:
@@ -174,18 +182,10 @@ class Laws:
 
     def law_6_rounds_are_whole(self, request: JSON) -> None:
         """Every call on the wire has its result there, and every result its call."""
-        calls, answered, ends = [], [], ""
-        for message in request["messages"]:
-            for block in blocks_of(message):
-                kind = block["type"]
-                if kind in ("tool_use", "server_tool_use"):
-                    calls.append(block["id"])
-                elif kind.endswith("tool_result"):
-                    answered.append(block["tool_use_id"])
-                ends = kind
-        if ends == "server_tool_use":
-            calls.pop()  # a turn that the server paused inside its call goes back as it is (MSG-13)
-        assert sorted(calls) == sorted(answered)
+        calls, answered = pairs_of(request["messages"])
+        # A user's turn gives up on a call of the server's that waits, and a paused one goes back as it is (MSG-13).
+        assert {call for call in calls if not call.startswith("srv")} <= answered
+        assert answered <= calls
         self.tally["law 6"] += bool(calls)
 
     # -- at every edit ------------------------------------------------------------------------------------------
@@ -193,10 +193,13 @@ class Laws:
     def law_6_no_round_is_split(self, edit: Compacted, known: Known) -> None:
         """What a summary stands for holds whole rounds; so does what is kept."""
         assert edit.end <= edit.tail <= len(known.record)
-        live = [message for index, message in enumerate(known.record[: edit.end]) if index not in known.dead]
-        blocks = [block for message in live for block in blocks_of(message)]
-        calls = {block["id"] for block in blocks if block["type"] in ("tool_use", "server_tool_use")}
-        assert calls == {block["tool_use_id"] for block in blocks if block["type"].endswith("tool_result")}
+        live = {index: message for index, message in enumerate(known.record) if index not in known.dead}
+        gone, kept = (
+            pairs_of(message for index, message in live.items() if (index < edit.end) is before)
+            for before in (True, False)
+        )
+        assert not gone[0] & kept[1], "a call was cut off from its result"
+        assert {call for call in gone[0] if not call.startswith("srv")} <= gone[1]
         assert not known.calls, "an open round was compacted"
 
     def law_7_progress(

@@ -40,13 +40,16 @@ SHOWN: JSON = {"type": "adaptive", "display": "summarized"}
 SPOKEN = {"betas": [CHANGES, EFFORT, SCOPED]}
 """For the models that take system messages inside the conversation."""
 
+PLAIN: JSON = {"betas": []}
+"""No beta at all: left out it would mean that nobody knows."""
+
 SCENES = (
-    Scene("claude-haiku-4-5"),
-    Scene("claude-haiku-4-5", MANUAL, max_tokens=1_100),
-    Scene("claude-opus-4-6", {"thinking": ADAPTIVE}),
+    Scene("claude-haiku-4-5", PLAIN),
+    Scene("claude-haiku-4-5", {**MANUAL, **PLAIN}, max_tokens=1_100),
+    Scene("claude-opus-4-6", {"thinking": ADAPTIVE, **PLAIN}),
     Scene("claude-opus-5", {"thinking": SHOWN, **SPOKEN}),
     Scene("claude-opus-5-5", SPOKEN),
-    Scene("claude-opus-5-5", {"thinking": SHOWN}),
+    Scene("claude-opus-5-5", {"thinking": SHOWN, **PLAIN}),
     Scene("claude-opus-5-5", SPOKEN, new_account=False),
     Scene("claude-sonnet-5-5", {"thinking": {"type": "between_tools"}, **SPOKEN}),
     Scene("claude-haiku-5-5", {"thinking": SHOWN, **SPOKEN}),
@@ -58,8 +61,8 @@ NEXT: tuple[tuple[str, JSON | None], ...] = (
     ("claude-opus-5-5", None),
     ("claude-opus-5", None),
     ("claude-sonnet-5-5", {"thinking": ADAPTIVE, **SPOKEN}),
-    ("claude-opus-4-6", {"thinking": ADAPTIVE}),
-    ("claude-haiku-4-5", {}),
+    ("claude-opus-4-6", {"thinking": ADAPTIVE, **PLAIN}),
+    ("claude-haiku-4-5", PLAIN),
     ("claude-fable-5-1", SPOKEN),
 )
 """Models to switch to; None: with the settings as they are."""
