@@ -21,9 +21,26 @@ from ctxwindow.errors import (
     UnknownModel,
     WindowOverflow,
 )
+from ctxwindow.record.log import Branch, Place
 from ctxwindow.repairs import Repair, repair
 from ctxwindow.rules import Report, ThinkingState, Violation, check
-from ctxwindow.tiers import Count, Decision, Edit, Forecast, Policy, Recovery, Segment, Send, Spill, Summarize
+from ctxwindow.tiers import (
+    Compact,
+    Count,
+    Decision,
+    Edit,
+    Forecast,
+    Hot,
+    Pins,
+    Policy,
+    Recovery,
+    Segment,
+    Send,
+    Spill,
+    Summarize,
+    Warm,
+)
+from ctxwindow.tiers.travel import Moment
 from ctxwindow.window import BlockCost, BlockCount, Effect, Expense, Spending, Window, compare, count
 
 __version__ = "0.1.0"
@@ -31,6 +48,8 @@ __version__ = "0.1.0"
 __all__ = [
     "BlockCost",
     "BlockCount",
+    "Branch",
+    "Compact",
     "Conversation",
     "Count",
     "CtxwindowError",
@@ -40,9 +59,13 @@ __all__ = [
     "Expense",
     "Forecast",
     "HistoryError",
+    "Hot",
     "InvalidRequest",
     "MisuseError",
     "ModelProfile",
+    "Moment",
+    "Pins",
+    "Place",
     "Policy",
     "PolicyError",
     "ProtocolError",
@@ -60,6 +83,7 @@ __all__ = [
     "ThinkingState",
     "UnknownModel",
     "Violation",
+    "Warm",
     "Window",
     "WindowOverflow",
     "check",

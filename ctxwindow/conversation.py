@@ -8,6 +8,7 @@ A driver carries out what `plan` decides and hands the result back:
 
     Send       -> send `decision.request`, then `receive(reply)`, or `fail(error)`
     Summarize  -> summarise `decision.segment`, then `summarized(text, by=...)`, and plan again
+    Compact    -> send `decision.request`, then `compacted(reply)`, or `compaction_failed(error)`, and plan again
     Count      -> count `decision.request`, then `counted(tokens)`, and plan again
 
 Every call that changes anything is recorded as an event; `Conversation.fold(events)` gives the same conversation
@@ -16,29 +17,38 @@ again. `ctxwindow.stores.keep` writes new events to a store.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ctxwindow.catalog import ModelProfile, resolve
-from ctxwindow.errors import HistoryError, InvalidRequest, ProtocolError
-from ctxwindow.record import Event, Outline, intake
-from ctxwindow.record.blocks import blocks_of
+from ctxwindow.errors import HistoryError, InvalidRequest, MisuseError, ProtocolError
+from ctxwindow.recall import Archive, Embedder, Question, Recalled, Searcher, Standing, Vectors, recall
+from ctxwindow.recall.answers import answer
+from ctxwindow.recall.entries import handle_of
+from ctxwindow.recall.opening import Excerpt, block_behind, lines_behind, matches_behind
+from ctxwindow.recall.tool import TOOL_NAME, with_recall_tool
+from ctxwindow.record import Event, Outline, identifiers_of, intake
 from ctxwindow.record.events import (
     Appended,
     Compacted,
     Configured,
     Counted,
+    Declined,
+    Edited,
     Failed,
+    Pinned,
     Received,
+    Rewound,
     Started,
 )
+from ctxwindow.record.log import Branch, Log, Place
 from ctxwindow.rules import View, check_end, check_message, may_cut
-from ctxwindow.tiers import Decision, Policy, Proposal, Recovery, Send, Situation, judge
+from ctxwindow.tiers import Compact, Decision, Offer, Policy, Recovery, Send, Situation, Summarize, Verdict, judge
 from ctxwindow.tiers.bookkeeping import enter
+from ctxwindow.tiers.compaction import Adopted, read_compaction, server_compaction
 from ctxwindow.tiers.intake import (
     check_fixed,
     checked_settings,
@@ -47,12 +57,12 @@ from ctxwindow.tiers.intake import (
     checked_tokens,
     raise_errors,
 )
+from ctxwindow.tiers.planner import in_background
 from ctxwindow.tiers.pressure import overflow, oversized, relief
 from ctxwindow.tiers.recovery import recover
-from ctxwindow.tiers.requests import count_of, send_of, sent_event, summarize_of
-from ctxwindow.tiers.spill import handle_of
+from ctxwindow.tiers.requests import compact_of, count_of, send_of, sent_event, summarize_of
 from ctxwindow.tiers.state import State
-from ctxwindow.tiers.wire import sendable
+from ctxwindow.tiers.travel import Moment, moment, rewound, state_of
 from ctxwindow.window import Book, Spending, Window, count_text
 from ctxwindow.window.memo import Memo, TextCount
 
@@ -65,12 +75,16 @@ class Conversation:
     def __init__(self, started: Started, counts: Iterable[TextCount] = ()) -> None:
         """Use `start` or `fold`."""
         self._memo = Memo(counts)
-        self._events: list[Event] = [started]
-        self._replay()
+        self._replay([started])
         self._kept = 0
-        self._due: Proposal | None = None
+        self._due: Compacted | None = None
+        self._aside: Compacted | None = None
+        self._weighed: Verdict | None = None
         self._counting: str | None = None
         self._out: tuple[int, Send] | None = None
+        self._archive: Archive | None = None
+        self._vectors: Vectors | None = None
+        self.searcher: Searcher | None = None
 
     # -- beginnings ----------------------------------------------------------------------------------------
 
@@ -99,18 +113,23 @@ class Conversation:
 
         Raises:
             UnknownModel: the id is not in the catalog.
+            PolicyError: its budget leaves no room in the window of this model.
             MisuseError: `unseen` is not a number of tokens, or `now` no time.
-            InvalidRequest: system, tools or settings are not JSON, or break a rule on their own.
+            InvalidRequest: system, tools or settings are not JSON, or break a rule on their own; or a tool has the name
+                of the one that the policy's `recall` adds.
         """
         profile = resolve(model)
+        policy = policy or Policy()
+        policy.budget_of(profile.window)
+        given = intake(tools, "tools") if tools is not None else None
         started = Started(
             at=checked_time(now),
             model=profile.id,
             profile=msgspec.to_builtins(profile) if isinstance(model, ModelProfile) else None,
             system=intake(system, "system") if system is not None else None,
-            tools=intake(tools, "tools") if tools is not None else None,
+            tools=with_recall_tool(given) if policy.recall else given,
             settings=checked_settings(settings or {}),
-            policy=(policy or Policy()).model_dump(mode="json"),
+            policy=policy.model_dump(mode="json"),
             unseen=checked_tokens(unseen, "unseen"),
         )
         check_fixed(profile, started.settings, system=started.system, tools=started.tools)
@@ -134,20 +153,20 @@ class Conversation:
         conversation = cls(first, counts)
         for event in stream:
             conversation._record(event)
-        conversation._kept = len(conversation._events)
+        conversation._kept = len(conversation._log)
         return conversation
 
     # -- what there is -------------------------------------------------------------------------------------
 
     @property
     def messages(self) -> tuple[dict[str, Any], ...]:
-        """The record: every message that was ever appended or received, as it came. Do not mutate."""
+        """The record: every message of the current branch that was appended or received, as it came. Do not mutate."""
         return tuple(self._state.messages)
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """Everything that happened, in order."""
-        return tuple(self._events)
+        """Everything that happened, on all branches, in order."""
+        return tuple(self._log.events)
 
     @property
     def window(self) -> Window:
@@ -183,7 +202,7 @@ class Conversation:
     @property
     def spending(self) -> Spending:
         """What it has cost so far: every send with its forecast and its bill, by turn, tool, kind of block, and block."""
-        return self._book.spending()
+        return self._book.spending(self._log.names())
 
     @property
     def wire(self) -> tuple[dict[str, Any], ...]:
@@ -195,16 +214,120 @@ class Conversation:
         return tuple(source for source in self._state.wire.sources if source is not None)
 
     def open(self, handle: str) -> dict[str, Any]:
-        """The whole tool result behind a handle, as it was recorded.
+        """The whole block behind a handle, as it was recorded: a spilled result, or any that recall has told.
 
         Raises:
-            ProtocolError: no result of this conversation has that handle.
+            ProtocolError: no block of this conversation has that handle, or it is thinking, which is never shown.
         """
-        for message, block in self._state.spills:
-            if handle_of(message, block) == handle:
-                whole: dict[str, Any] = copy.deepcopy(blocks_of(sendable(self._state.messages[message]) or {})[block])
-                return whole
-        raise ProtocolError(f"no spilled result has the handle {handle[:40]!r}.", remedy="See `spilled`.")
+        return block_behind(self._state.messages, handle)
+
+    def recall(
+        self,
+        query: str = "",
+        *,
+        k: int = 10,
+        around: int = 0,
+        handle: str | None = None,
+        kinds: Collection[str] | None = None,
+        tool: str | None = None,
+        first: int | None = None,
+        end: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        embedder: Embedder | Vectors | None = None,
+    ) -> list[Recalled]:
+        """What was said about something, best first; without a query, what the filters let through, newest first.
+
+        Filters combine. Thinking is never found. The first call reads the whole record; later ones what is new.
+
+        Args:
+            query: any text; it is looked for by its words, whole and in parts. A handle alone stands for what it names.
+            k: the most texts to return, up to 1,000.
+            around: messages before and after each hit to show the opening of, up to 20.
+            handle: only this message or block (`m12`, `m12.3`), or summary (`s0-12`).
+            kinds: only blocks of these types (`text`, `tool_use`, `tool_result`, ...), or `summary`.
+            tool: only calls and results of this tool.
+            first: only messages from this record index on ...
+            end: ... and before this one.
+            since: only what was said at or after this time, in seconds since the epoch ...
+            until: ... and at or before this one. What has no time is left out where either is given.
+            embedder: an embedding model of yours, to search by meaning too. Its vectors are kept while it is the one
+                that is passed; pass `Vectors` to keep them yourself.
+
+        Raises:
+            MisuseError: an argument is of the wrong type, or the embedder failed its promise. The text of a query is
+                never refused.
+            ProtocolError: nothing in this conversation has the handle.
+        """
+        ask = Question(
+            query=query,
+            k=k,
+            around=around,
+            handle=handle,
+            kinds=kinds,
+            tool=tool,
+            first=first,
+            end=end,
+            since=since,
+            until=until,
+        )
+        if embedder is not None:
+            self._vectors = Vectors.of(embedder, self._vectors)
+        return recall(*self._recallable(), ask, self._vectors if embedder is not None else None)
+
+    def open_lines(self, handle: str, first: int, last: int) -> Excerpt:
+        """The lines from `first` to `last` (from 1, both included) of the text behind a handle, spilled or not.
+
+        Raises:
+            ProtocolError: nothing in this conversation has the handle.
+        """
+        return lines_behind(self._recallable()[0], handle, first, last)
+
+    def open_matches(self, handle: str, pattern: str, *, context: int = 2, most: int = 100) -> Excerpt:
+        """The first `most` lines of the text behind a handle that match a pattern, with `context` lines around each.
+
+        The pattern is a regular expression that can be matched in linear time (see `ctxwindow.recall.pattern`); any other
+        text is looked for as it is.
+
+        Raises:
+            ProtocolError: nothing in this conversation has the handle.
+        """
+        return matches_behind(self._recallable()[0], handle, pattern, context=context, most=most)
+
+    def answer_recall(self, call: Any) -> dict[str, Any]:
+        """The tool result that answers the model's call of the recall tool: append it in a user message.
+
+        It is bounded (see `ctxwindow.recall.answers`), and whatever the model asked for, it is an answer: a mistake comes
+        back with `is_error`.
+
+        Args:
+            call: the `tool_use` block, a dict or an SDK object.
+
+        Raises:
+            ProtocolError: the block is no call of the recall tool.
+        """
+        tokenizer = self._state.profile.tokenizer
+        archive, now = self._recallable()
+        room = self._limit(0) - self._state.wire.ledger.total.tokens
+        return answer(
+            archive, now, intake(call, "call"), room=room, count=lambda text: count_text(text, tokenizer).high
+        )
+
+    def _recallable(self) -> tuple[Archive, Standing]:
+        """Everything that was said, and how things stand now."""
+        if self._archive is None:
+            self._archive = Archive(TOOL_NAME if self.policy.recall else None)
+        # A store's index holds every branch, and what was said on another was not said here.
+        alone = self._log.straight
+        self._archive.follow(self._log.events if alone else list(self._log.path(len(self._log))))
+        return self._archive, Standing(
+            turns=self._state.outline.turns,
+            hot=frozenset(self.hot()),
+            spilled=self.spilled,
+            summaries=self._state.warm,
+            searcher=self.searcher if alone and self._kept == len(self._log) else None,
+            version=self._kept,
+        )
 
     @property
     def recorded(self) -> int:
@@ -214,7 +337,7 @@ class Conversation:
     @property
     def unkept(self) -> tuple[Event, ...]:
         """The events that no store has yet."""
-        return tuple(self._events[self._kept :])
+        return tuple(self._log.events[self._kept :])
 
     @property
     def kept(self) -> int:
@@ -226,10 +349,63 @@ class Conversation:
         """Exact counts of its texts that no store has yet."""
         return self._memo.new
 
+    # -- time travel ---------------------------------------------------------------------------------------
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """Every branch: the current one, and those that `rewind` has left."""
+        return self._log.branches
+
+    def everything(self) -> Iterator[dict[str, Any]]:
+        """Every message that ever came, on all branches, in the order in which they came. Do not mutate."""
+        return iter(tuple(self._log.messages))
+
+    def at(self, *, send: int) -> Moment:
+        """The conversation as it was when request `send` was handed out, on whatever branch. Costs the length of its history.
+
+        Raises:
+            MisuseError: there is no such send.
+        """
+        with self._memo.using():
+            return moment(self._log, send)
+
+    def rewind(self, to: int | Branch | None = None, *, send: int | None = None, now: float | None = None) -> None:
+        """Go back, or over to another branch. What is left stays in the log as a branch; what it cost stays in `spending`.
+
+        A request that is out counts as given up. Costs the length of the history, once.
+
+        Args:
+            to: how many messages of the record stay: all is as it was just before the next one came, compactions and settings
+                included. Or one of `branches`: its last message is the last one again.
+            send: instead, as it was when this request had been handed out.
+            now: the caller's clock.
+
+        Raises:
+            MisuseError: there is no such place; nothing was changed.
+        """
+        self._record(rewound(self._log, to, send, checked_time(now)))
+
+    def branch_of(self, seq: int) -> Place:
+        """The branch, and the record index there, of event `seq`, such as that of a hit of a search.
+
+        Raises:
+            MisuseError: there is no such event.
+        """
+        place = self._log.place(seq)
+        if place is None:
+            raise MisuseError(
+                f"there is no event {seq!r:.40}.", path="seq", remedy=f"Events are numbered 1 to {len(self._log)}."
+            )
+        return place
+
+    def recorded_at(self, seq: int) -> int:
+        """How many messages the record had just after event `seq`."""
+        return self._log.recorded(seq)
+
     def mark_kept(self, events: int) -> None:
         """A store has the first `events` events, and where these are all, the counts too."""
         self._kept = events
-        if events == len(self._events):
+        if events == len(self._log):
             self._memo.mark_kept()
 
     # -- what happens --------------------------------------------------------------------------------------
@@ -296,9 +472,10 @@ class Conversation:
         if not isinstance(content, (list, str)):
             raise InvalidRequest("a reply needs content.", path="reply.content", remedy="Pass the message as it came.")
         usage = taken.get("usage")
+        at, armed = checked_time(now), state.held
         self._record(
             Received(
-                at=checked_time(now),
+                at=at,
                 send=state.awaiting.send,
                 message={"role": "assistant", "content": content},
                 usage=usage if isinstance(usage, dict) else None,
@@ -308,7 +485,10 @@ class Conversation:
                 rest={key: value for key, value in taken.items() if key not in _REPLY_FIELDS},
             )
         )
-        return len(state.messages) - 1
+        index = len(state.messages) - 1
+        if armed is not None and armed.trigger is not None:
+            self._record(server_compaction(armed, state.messages[index], index, state.profile, taken, at))
+        return index
 
     def configure(
         self,
@@ -345,7 +525,7 @@ class Conversation:
         )
 
     def summarized(self, text: str, *, by: str, cost: float = 0.0, now: float | None = None) -> None:
-        """Hand back the summary that `Summarize` asked for. A new epoch starts.
+        """Hand back the summary that `Summarize` asked for, at once or in the background. A new epoch starts.
 
         Messages may be appended in the meantime: they stay after the summary, word for word.
 
@@ -360,9 +540,7 @@ class Conversation:
         """
         state = self._state
         checked_summary(text, by, cost)
-        if self._due is None:
-            raise ProtocolError("no summary is due.", remedy="Call `plan` first.")
-        edit = self._due.edit
+        edit = self._asked_for("summary", server=False)
         tokens = count_text(text, state.profile.tokenizer).tokens
         if tokens > edit.tokens:
             raise ProtocolError(
@@ -370,8 +548,104 @@ class Conversation:
                 rule="law 7",
                 remedy="Shorten it, or summarise with `ctxwindow.summarize.Extractive`.",
             )
+        at, names = checked_time(now), identifiers_of(text)
+        self._adopt(edit, at=at, summary=text, by=by, tokens=tokens, cost=float(cost), names=names)
+
+    def summary_failed(self, why: str, *, cost: float = 0.0, now: float | None = None) -> None:
+        """Say that the summary which is due will not come. The planner takes another method for a while.
+
+        Args:
+            why: in a few words, without content of the conversation.
+            cost: what was paid for it all the same, in dollars.
+            now: the caller's clock.
+
+        Raises:
+            ProtocolError: no summary is due.
+        """
+        checked_summary(why, "", cost)
+        self._decline(self._asked_for("summary", server=False), why, cost, now)
+
+    def compacted(self, reply: Any, *, now: float | None = None) -> bool:
+        """Hand back the reply to a `Compact` request, at once or in the background. With a block in it a new epoch starts.
+
+        Messages may be appended, sent and received in the meantime: they stay behind the block (CMP-28, CMP-34).
+
+        Args:
+            reply: the SDK's message object, or a dict with `content`, `stop_reason` and `usage`.
+            now: the caller's clock.
+
+        Returns:
+            Whether it brought a summary. One without (CMP-27) is recorded with what it cost; the history stays as it is,
+            and the planner takes another method for a while.
+
+        Raises:
+            ProtocolError: no compaction is due.
+        """
+        edit = self._asked_for("compaction", server=True)
         at = checked_time(now)
-        self._record(msgspec.structs.replace(edit, at=at, summary=text, by=by, tokens=tokens, cost=float(cost)))
+        found = read_compaction(intake(reply, "reply"), self._state.profile, at)
+        if not isinstance(found, Adopted):
+            self._decline(edit, found.why, found.cost, now)
+            return False
+        self._adopt(
+            edit,
+            at=at,
+            summary=found.summary,
+            block=found.block,
+            by=found.by or self.model,
+            tokens=count_text(found.summary, self._state.profile.tokenizer).tokens,
+            cost=found.cost,
+            names=identifiers_of(found.summary),
+        )
+        return True
+
+    def compaction_failed(self, error: Any, *, now: float | None = None) -> Recovery:
+        """What an error in answer to a `Compact` request means. The planner takes another method for a while.
+
+        Raises:
+            ProtocolError: no compaction is due.
+        """
+        edit = self._asked_for("compaction", server=True)
+        recovery = recover(error)
+        self._decline(edit, f"{recovery.status or 'no status'}, {recovery.kind}", 0.0, now)
+        return recovery
+
+    def _asked_for(self, what: str, *, server: bool) -> Compacted:
+        """The edit that is due, or is prepared in the background."""
+        for edit in (self._due, self._aside):
+            if edit is not None and (edit.method == "compact") == server:
+                return edit
+        raise ProtocolError(f"no {what} is due.", remedy="Call `plan` first.")
+
+    def _adopt(self, edit: Compacted, **found: Any) -> None:
+        """Take a summary in. What came after its range since it was asked for stays as it is."""
+        self._record(msgspec.structs.replace(edit, **found))
+
+    def _decline(self, edit: Compacted, why: str, cost: float, now: float | None) -> None:
+        if edit is self._aside:
+            self._aside = None
+        self._record(Declined(at=checked_time(now), method=edit.method, why=why, cost=float(cost)))
+
+    def pin(self, message: int, *, now: float | None = None) -> None:
+        """Pin a message: whatever is summarised, its content stays on the wire, word for word.
+
+        Raises:
+            MisuseError: there is no such message.
+        """
+        self._pin(message, pinned=True, now=now)
+
+    def unpin(self, message: int, *, now: float | None = None) -> None:
+        """Take a pin off that `pin` has set; those of the policy stay.
+
+        Raises:
+            MisuseError: there is no such message.
+        """
+        self._pin(message, pinned=False, now=now)
+
+    def _pin(self, message: int, *, pinned: bool, now: float | None) -> None:
+        if type(message) is not int or not 0 <= message < self.recorded:
+            raise MisuseError(f"the record has the messages 0 to {self.recorded - 1}.", path="message")
+        self._record(Pinned(at=checked_time(now), message=message, pinned=pinned))
 
     def counted(self, tokens: int | None, *, now: float | None = None) -> None:
         """Hand back the exact count that `Count` asked for; None where no count could be had.
@@ -448,14 +722,18 @@ class Conversation:
         while True:
             situation = self._situation(limit, now)
             verdict = judge(situation)
+            if verdict.table:
+                self._weighed = verdict
             if verdict.action == "send":
                 return self._send(max_tokens, limit, now)
             if verdict.action == "count":
                 self._counting = state.count_key
                 return count_of(state, max_tokens)
-            if verdict.proposal is not None:
-                self._due = verdict.proposal
-                return summarize_of(state, verdict.proposal, verdict.why)
+            if verdict.offer is not None:
+                if isinstance(verdict.offer.plan, Edited):
+                    self._record(msgspec.structs.replace(verdict.offer.plan, at=now))
+                    continue
+                return self._ask(situation, verdict, verdict.offer)
             spills = relief(state, dataclasses.replace(situation, cautious=True))
             if not spills and state.wire.ledger.total.tokens > limit:
                 raise overflow(state, situation, max_tokens)
@@ -466,9 +744,35 @@ class Conversation:
 
     def _send(self, max_tokens: int, limit: int, now: float | None) -> Send:
         send = send_of(self._state, max_tokens, now, limit=limit)
+        weighed, self._weighed = self._weighed, None
+        if weighed is not None:
+            taken = weighed.offer.method if weighed.offer is not None else None
+            send = dataclasses.replace(send, table=weighed.table, taken=taken)
         self._record(sent_event(self._state, send, max_tokens, now))
+        if self._state.policy.background is not None and self._aside is None:
+            send = dataclasses.replace(send, aside=self._prepare(limit, now))
         self._out = max_tokens, send
         return send
+
+    def _ask(self, now: Situation, verdict: Verdict, offer: Offer, *, aside: bool = False) -> Summarize | Compact:
+        """The decision that an offer needs somebody else for."""
+        assert isinstance(offer.plan, Compacted)  # noqa: S101 - server-side edits need nobody
+        if aside:
+            self._aside = offer.plan
+        else:
+            self._due = offer.plan
+        if offer.method == "compact":
+            return compact_of(self._state, now, offer, verdict.why, verdict.table, background=aside)
+        return summarize_of(self._state, now, offer, verdict.why, verdict.table)
+
+    def _prepare(self, limit: int, now: float | None) -> Summarize | Compact | None:
+        """What may be done while the reply is awaited (CMP-34)."""
+        situation = self._situation(limit, now)
+        offer = in_background(situation)
+        if offer is None:
+            return None
+        verdict = Verdict(action="shrink", why="in the background, while the reply is awaited")
+        return self._ask(situation, verdict, offer, aside=True)
 
     def _check_ready(self, max_tokens: int) -> None:
         """Whether there is something to answer and nothing is open, by the rules about the end of a request."""
@@ -503,8 +807,10 @@ class Conversation:
     def _limit(self, max_tokens: int) -> int:
         """Tokens the prompt may take. The window is never passed, whatever the budget (CTX-08)."""
         state = self._state
-        budgets = (state.profile.window, state.policy.budget, state.tightened)
-        return min(budget for budget in budgets if budget is not None) - max_tokens
+        budget = state.policy.budget_of(state.profile.window)
+        if state.tightened is not None:
+            budget = min(budget, state.tightened)
+        return budget - state.policy.reserve - max_tokens
 
     def _situation(self, limit: int, now: float | None) -> Situation:
         state = self._state
@@ -517,39 +823,57 @@ class Conversation:
             profile=state.profile,
             policy=state.policy,
             limit=limit,
-            summarized_to=state.edits[-1].end if state.edits else 0,
             asked=state.count_key in state.counts,
             at=now,
             correction=(state.learned or 0) - state.wire.learned,
             may_cut=lambda index: may_cut(view, index),
+            pins=lambda: sorted(state.pinned),
+            warm=state.warm,
+            held=state.held,
+            cached=state.cached,
+            trail=state.trail,
+            unsent=state.unsent,
+            declined=state.failing,
+            own_edits=bool(state.base.get("context_management")),
         )
 
-    def _replay(self) -> None:
-        """Make state and book from the events."""
-        started, *events = self._events
+    def _replay(self, events: Sequence[Event]) -> None:
+        """Make state, book and log from the events."""
+        started, *rest = events
         assert isinstance(started, Started)  # noqa: S101 - the first event, by both constructors
+        self._log = Log(started)
         with self._memo.using():
-            state = State(started)
-            book = Book(state.messages, state.policy.cache)
-            for event in events:
-                state.apply(event)
-                enter(book, event, state)
-        self._state, self._book = state, book
+            self._state = State(started)
+            self._book = Book(self._log.messages, self._state.policy.cache)
+            for event in rest:
+                self._apply(event)
+
+    def _apply(self, event: Event) -> None:
+        """Take one more event into state, book and log."""
+        if isinstance(event, Rewound):
+            self._log.check(event)
+            self._state = state_of(self._log.path(event.to))
+        self._state.apply(event)
+        enter(self._book, event, self._state, self._log)
+        self._log.add(event)
 
     def _record(self, event: Event) -> None:
         """Apply first: an event that cannot be applied is not kept, nor is what it has changed by then (law 8)."""
+        length = len(self._log)
         try:
             with self._memo.using():
-                self._state.apply(event)
-                enter(self._book, event, self._state)
+                self._apply(event)
         except BaseException:
-            self._replay()
+            self._replay(self._log.events[:length])
             raise
-        self._events.append(event)
         self._out = None
-        if not isinstance(event, Appended):
+        if not isinstance(event, Appended | Pinned):
             # A summary that is being written, and a count, are of what came before.
             self._due = self._counting = None
+        if isinstance(event, Compacted | Configured | Failed | Edited):
+            self._aside = None  # the range that it is of is not sent any more as it was then
+        if isinstance(event, Rewound):
+            self._archive = self._aside = self._weighed = None
 
 
 _REPLY_FIELDS = frozenset({"role", "content", "usage", "stop_reason", "model", "id", "type"})

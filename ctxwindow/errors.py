@@ -113,8 +113,8 @@ class WindowOverflow(CtxwindowError):
     Attributes:
         need: tokens of the smallest request that could be sent, reserved output included.
         limit: tokens of the budget.
-        floor: tokens per part that cannot shrink, largest first: `max_tokens`, paths of messages, names of overheads.
-            They sum up to `need`; `unexplained` may be negative, where exact sizes were below the estimates.
+        floor: tokens per part that cannot shrink, largest first: `max_tokens`, `reserve`, paths of messages, names of
+            overheads. They sum up to `need`; `unexplained` may be negative, where exact sizes were below the estimates.
     """
 
     def __init__(self, *, need: int, limit: int, floor: Mapping[str, int]) -> None:

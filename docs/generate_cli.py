@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from ctxwindow.cli.app import COMMANDS, cli
 from ctxwindow.cli.contracts import ERROR, JSON
-from ctxwindow.tiers import Policy, Spill
+from ctxwindow.tiers import Policy
 
 PAGE = Path(__file__).with_name("cli.md")
 
@@ -66,8 +66,7 @@ def page() -> str:
                 raise LookupError(name)
             with click.Context(command, info_name=name, parent=top) as context:
                 parts.append(_section(name, command, context))
-    keys = (*_policy_keys(Policy), *_policy_keys(Spill, "spill."))
-    parts += [POLICY, _table(("key", "default", "meaning"), keys)]
+    parts += [POLICY, _table(("key", "default", "meaning"), _policy_keys(Policy))]
     return "\n".join(parts)
 
 
@@ -112,11 +111,14 @@ def _policy_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str
     for field, after in zip(body, [*body[1:], None], strict=True):
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
             continue
+        if field.target.id not in model.model_fields:
+            continue
         name, meaning = field.target.id, ""
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             meaning = " ".join(str(after.value.value).split())
         default = model.model_fields[name].default
         if isinstance(default, BaseModel):
+            yield from _policy_keys(type(default), f"{prefix}{name}.")
             continue
         yield f"`{prefix}{name}`", f"`{json.dumps(default)}`" if default is not None else "", meaning
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
 
-from ctxwindow import Conversation, Count, Policy, Send, Summarize
+from ctxwindow import Compact, Conversation, Count, Policy, Send, Summarize
 from ctxwindow.catalog import resolve
 from ctxwindow.errors import WindowOverflow
 from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.record.events import Compacted
 from ctxwindow.summarize import Extractive
 from ctxwindow.testing import SERVER_TOOLS, Step, conversations
+from ctxwindow.transcripts.simulated import compaction_reply
 from ctxwindow.window import Window, count_text
 
 MAX_TOKENS = 500
@@ -30,7 +31,8 @@ TOOLS: list[dict[str, Any]] = [
 
 
 def small(budget: int = 6_000, **settings: Any) -> Policy:
-    return Policy(budget=budget, **settings)
+    """A policy that shrinks early, so that short conversations are shrunk."""
+    return Policy(budget=budget, **{"high": 0.85, **settings})
 
 
 @dataclass
@@ -63,13 +65,24 @@ def plan(
                 edit, record = conversation.compactions[-1], len(conversation.messages)
                 if watch is not None:
                     watch.append(Shrunk(edit, before, conversation.window, record))
+            case Compact():
+                before = conversation.window
+                reply = compaction_reply(decision, conversation, Extractive(), counter(conversation))
+                assert conversation.compacted(reply, now=now)
+                if watch is not None:
+                    edit = conversation.compactions[-1]
+                    watch.append(Shrunk(edit, before, conversation.window, len(conversation.messages)))
             case Count():
                 conversation.counted(None, now=now)
 
 
 def summary(conversation: Conversation, decision: Summarize) -> str:
+    return Extractive().summarize(decision.segment, counter(conversation))
+
+
+def counter(conversation: Conversation) -> Callable[[str], int]:
     tokenizer = resolve(conversation.model).tokenizer
-    return Extractive().summarize(decision.segment, lambda text: count_text(text, tokenizer).tokens)
+    return lambda text: count_text(text, tokenizer).tokens
 
 
 def drive(conversation: Conversation, steps: Sequence[Step]) -> Iterator[Send]:
@@ -253,12 +266,17 @@ def run(case: Case, start: float = 0.0) -> Run:
         model=case.model, system="Be brief.", tools=case.tools, settings=case.settings, policy=case.policy
     )
     result = Run(case, conversation, conversation.window.high)
+    carry_on(result, case.steps, start)
+    return result
+
+
+def carry_on(result: Run, steps: Sequence[Step], start: float) -> None:
+    """Carry steps out, a second for each from `start` on, up to the last or to the first overflow."""
     try:
-        for number, step in enumerate(case.steps):
+        for number, step in enumerate(steps):
             _step(result, step, start + number)
     except WindowOverflow as overflow:
         result.overflow = overflow
-    return result
 
 
 def _step(result: Run, step: Step, now: float) -> None:

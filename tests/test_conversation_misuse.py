@@ -158,7 +158,7 @@ def test_a_count_of_an_unchanged_request_is_exact() -> None:
 
 def test_a_stale_answer_is_refused() -> None:
     """A summary, or a count, stands for what there was when it was asked for."""
-    conversation = Conversation.start(model=BOUND, policy=Policy(budget=6_000, methods=("summarize_all",)))
+    conversation = Conversation.start(model=BOUND, policy=Policy(budget=6_000, high=0.85, methods=("summarize_all",)))
     conversation.append({"role": "user", "content": "one word " * 1_500})
     plan(conversation)
     conversation.receive({"content": "one word " * 1_000, "stop_reason": "end_turn"})

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import os
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
-import msgspec
 
 from ctxwindow.cli.output import few
 from ctxwindow.errors import HistoryError, InvalidRequest, MisuseError, PolicyError, ProtocolError, UnknownModel
 from ctxwindow.rules import find_violations
-from ctxwindow.tiers import Policy, Spill
+from ctxwindow.tiers import Policy
+from ctxwindow.tiers.presets import PRESETS
+from ctxwindow.tiers.written import json_table, toml_table
 from ctxwindow.transcripts import read
 from ctxwindow.transcripts.live import session_model
 from ctxwindow.transcripts.session import Session, Thread
-
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
 
 __all__ = [
     "file_argument",
@@ -140,62 +135,37 @@ def pick_thread(session: Session, thread_id: str | None) -> Thread:
     raise HistoryError(f"no thread {few(thread_id, 80)!r} in it.", path=session.path, remedy=f"It has: {known}{more}.")
 
 
-def read_policy(path: Path | None, window: int | None) -> Policy:
-    """The policy in a TOML or JSON file, with `--window` as its budget.
+def read_policy(named: Path | None, window: int | None) -> Policy:
+    """The policy in a TOML or JSON file, or the preset of that name, with `--window` as its budget.
 
     Raises:
         PolicyError: the file cannot be read, or a key in it is wrong; `path` names the file and the key.
     """
-    settings = _settings(path) if path is not None else {}
-    if window is not None:
-        settings = {**settings, "budget": window}
+    budget = {"budget": window} if window is not None else {}
     try:
-        return Policy.parse(settings)
+        if named is None:
+            return Policy.parse(budget)
+        if str(named) in PRESETS and not named.exists():
+            return Policy.preset(str(named), **budget)
+        return Policy.parse({**_policy_table(named), **budget})
     except PolicyError as error:
-        unknown = error.reason.startswith("Extra inputs")
-        raise PolicyError(
-            "there is no such key." if unknown else error.reason,
-            path=f"{path}: {error.path}",
-            remedy=_keys_near(error.path) if unknown else _default(error.path),
-        ) from None
+        if window is not None and error.path == "budget":
+            error.path = "--window"
+        elif named is not None:
+            error.path = f"{named}: {error.path}" if error.path != "policy" else str(named)
+        raise
 
 
-_WRITE = 'Write TOML such as `high = 0.8`, or JSON such as {"high": 0.8}.'
-
-
-def _settings(path: Path) -> dict[str, Any]:
+def _policy_table(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
-        # No TOML begins with a brace.
-        settings = json.loads(text) if path.suffix == ".json" or text[:1] == "{" else tomllib.loads(text)
     except OSError as error:
         reason = (error.strerror or "it is no file").lower()
-        raise PolicyError(f"the policy cannot be read: {reason}.", path=str(path), remedy="Check the path.") from None
+        remedy = f"Check the path, or name a preset: {', '.join(PRESETS)}."
+        raise PolicyError(f"the policy cannot be read: {reason}.", path="policy", remedy=remedy) from None
     except UnicodeDecodeError:
-        raise PolicyError("a policy is UTF-8 text, this is not.", path=str(path), remedy=_WRITE) from None
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else few(str(error), 160)
-        raise PolicyError(f"neither TOML nor JSON: {reason}.", path=str(path), remedy=_WRITE) from None
-    if not isinstance(settings, dict):
-        raise PolicyError("a policy is a table of keys.", path=str(path), remedy=_WRITE)
-    return settings
-
-
-def _fields(key: str | None) -> tuple[str, dict[str, FieldInfo]]:
-    """The last part of a key's path, and what may be written where it stands."""
-    *above, name = (key or "").split(".")
-    return name, (Spill if above[:1] == ["spill"] else Policy).model_fields
-
-
-def _keys_near(key: str | None) -> str:
-    name, known = _fields(key)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"Did you mean {near[0]}?" if near else f"The keys here: {', '.join(known)}."
-
-
-def _default(key: str | None) -> str:
-    name, known = _fields(key)
-    if name not in known or name == "spill":
-        return "Change it, or leave it out for its default."
-    value = msgspec.json.encode(known[name].default).decode()
-    return f"Change it, or leave it out: the default is {value if value != 'null' else 'none'}."
+        raise PolicyError(
+            "a policy is UTF-8 text, this is not.", path="policy", remedy="Write TOML such as `high = 0.8`."
+        ) from None
+    # No TOML begins with a brace.
+    return json_table(text) if path.suffix == ".json" or text[:1] == "{" else toml_table(text)

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from ctxwindow.conversation import Conversation
+from ctxwindow.record import identifier_set
 from ctxwindow.record.blocks import blocks_of, is_thinking, texts_of
 from ctxwindow.stores import Store
-from ctxwindow.summarize import identifier_set
 
 __all__ = ["Found", "Missed", "missed", "recall"]
 

@@ -18,9 +18,13 @@ __all__ = [
     "Compacted",
     "Configured",
     "Counted",
+    "Declined",
+    "Edited",
     "Event",
     "Failed",
+    "Pinned",
     "Received",
+    "Rewound",
     "Sent",
     "Spilled",
     "Started",
@@ -112,10 +116,11 @@ class Received(_Base, tag="received", frozen=True, kw_only=True):
 
 
 class Compacted(_Base, tag="compacted", frozen=True, kw_only=True):
-    """A range of the record was replaced on the wire by a summary: a new epoch."""
+    """A range of the record was replaced on the wire by a summary, or left it: a new epoch."""
 
     method: str
     first: int
+    """Where it begins: 0, or where the summaries end that stay beside it."""
     end: int
     """The summary stands for `[first, end)` of the record."""
     tail: int
@@ -135,6 +140,53 @@ class Compacted(_Base, tag="compacted", frozen=True, kw_only=True):
     """Tokens that the window had to come down to."""
     cost: float = 0.0
     """Dollars paid for the summary."""
+    level: int = 1
+    """1: a summary of messages; one more than the highest of the summaries that went into it."""
+    names: tuple[str, ...] = ()
+    """Identifiers of the range that it keeps."""
+    pinned: tuple[int, ...] = ()
+    """Record indices of messages whose content is repeated word for word, for they are pinned."""
+    block: JSON | None = None
+    """The compaction block that the server returned, signed: it goes first on the wire (CMP-21)."""
+
+
+class Edited(_Base, tag="edited", frozen=True, kw_only=True):
+    """From here on every request asks the server to edit its copy (EDIT-01), or to compact (CMP-01).
+
+    What is asked for stays until the next event of the kind, or the next epoch. The prefix of the wire stays as it is.
+    """
+
+    method: str
+    uses: int = 0
+    """Tool uses whose results are cleared, from the first one on the wire."""
+    turns: int = 0
+    """Turns with thinking that is cleared."""
+    exclude: tuple[str, ...] = ()
+    """Tools that are left alone."""
+    trigger: int | None = None
+    """Input tokens from which on the server compacts."""
+    first: int = 0
+    end: int = 0
+    """Record range that the edit touches."""
+    before: int
+    """Tokens of the window before."""
+    target: int
+
+
+class Declined(_Base, tag="declined", frozen=True, kw_only=True):
+    """A way to shrink did not work out: no summary came of it. The planner takes another for a while."""
+
+    method: str
+    why: str
+    cost: float = 0.0
+    """Dollars paid for it all the same (CMP-27)."""
+
+
+class Pinned(_Base, tag="pinned", frozen=True, kw_only=True):
+    """The caller pinned a message, or took the pin off."""
+
+    message: int
+    pinned: bool = True
 
 
 class Counted(_Base, tag="counted", frozen=True, kw_only=True):
@@ -161,11 +213,50 @@ class Failed(_Base, tag="failed", frozen=True, kw_only=True):
     """Whether all thinking of the record leaves the wire from here on (BIND-26)."""
 
 
-Event = Started | Configured | Appended | Spilled | Sent | Received | Compacted | Counted | Failed
+class Rewound(_Base, tag="rewound", frozen=True, kw_only=True):
+    """The conversation went back to how it was after an earlier event, on this branch or another. What came since stays in
+    the log: it is a branch of its own.
+    """
+
+    to: int
+    """Number of that event, from 1: the parent of this one. That of every other event is the one before it."""
+    sends: int
+    """Requests handed out so far, on all branches: no number is given twice."""
+
+
+Event = (
+    Started
+    | Configured
+    | Appended
+    | Spilled
+    | Sent
+    | Received
+    | Compacted
+    | Edited
+    | Declined
+    | Pinned
+    | Counted
+    | Failed
+    | Rewound
+)
 
 _TYPES: dict[str, type[Event]] = {
     str(kind.__struct_config__.tag): kind
-    for kind in (Started, Configured, Appended, Spilled, Sent, Received, Compacted, Counted, Failed)
+    for kind in (
+        Started,
+        Configured,
+        Appended,
+        Spilled,
+        Sent,
+        Received,
+        Compacted,
+        Edited,
+        Declined,
+        Pinned,
+        Counted,
+        Failed,
+        Rewound,
+    )
 }
 
 

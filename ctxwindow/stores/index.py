@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from ctxwindow.stores import ranking, terms
+from ctxwindow.recall import ranking, terms
 from ctxwindow.stores.protocol import Hit, Text
 
 __all__ = ["Lookup", "PreparedText", "delete", "encode", "insert", "prepare"]

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
+from ctxwindow.record.identifiers import known_identifiers
 from ctxwindow.summarize.draft import BULLET, HEADINGS, Draft
-from ctxwindow.summarize.identifiers import known_identifiers
 from ctxwindow.summarize.passages import JOIN, LONGEST, Kind, passages, prose
 from ctxwindow.summarize.ranking import Line, cover, lone_names, offer, recency, weights
 from ctxwindow.summarize.source import Work, pieces

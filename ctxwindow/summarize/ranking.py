@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from ctxwindow.summarize.identifiers import known_identifiers
+from ctxwindow.record.identifiers import known_identifiers
 from ctxwindow.summarize.passages import Kind
 from ctxwindow.summarize.source import Work
 

@@ -14,10 +14,26 @@ import msgspec
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import block_type
 from ctxwindow.record.blocks import blocks_of, is_blank_text
-from ctxwindow.tiers.decisions import Forecast
 from ctxwindow.window import TTL_SECONDS, Bill, Ttl, rates
 
-__all__ = ["LastSend", "forecast", "has_markers", "mark", "prompt_bill"]
+__all__ = ["Forecast", "LastSend", "alive", "forecast", "has_markers", "mark", "prompt_bill"]
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """What a send is expected to cost, in dollars: the prompt with and without its cache, and apart from it the reply, which
+    nobody knows before. None where no price is known.
+    """
+
+    warm: float | None
+    """If the cached prefix is still there."""
+    cold: float | None
+    """If it is not."""
+    cached: int
+    """Tokens of the prefix that an earlier request of this epoch wrote to the cache."""
+    lives: bool
+    """Whether that entry is still alive by the clock (CACHE-05)."""
+    reply: float | None = None
+    """The most that the reply can cost: `max_tokens` of output, thinking included (TOK-03)."""
 
 
 class LastSend(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +43,11 @@ class LastSend(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     """Wire length."""
     at: float
+
+
+def alive(last: LastSend, ttl: Ttl | None, now: float | None) -> bool:
+    """Whether an entry of the cache still lives, by the clock (CACHE-05); without a clock no time has passed."""
+    return ttl is not None and 0 <= (now if now is not None else 0.0) - last.at <= TTL_SECONDS[ttl]
 
 
 def has_markers(value: Any) -> bool:
@@ -129,6 +150,6 @@ def forecast(
         warm=warm,
         cold=cold,
         cached=min(cached, tokens),
-        lives=last is not None and ttl is not None and 0 <= now - last.at <= TTL_SECONDS[ttl],
+        lives=last is not None and alive(last, ttl, now),
         reply=None if found is None else found.dollars(Bill(output=max_tokens)),
     )

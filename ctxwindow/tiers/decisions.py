@@ -7,10 +7,13 @@ from typing import Any
 
 import msgspec
 
+from ctxwindow.tiers.caching import Forecast
+from ctxwindow.tiers.offers import Offer
 from ctxwindow.tiers.segment import Segment
+from ctxwindow.tiers.table import lines
 from ctxwindow.window import Window
 
-__all__ = ["Count", "Decision", "Edit", "Forecast", "Send", "Summarize"]
+__all__ = ["Compact", "Count", "Decision", "Edit", "Send", "Summarize"]
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,23 +27,6 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
     freed: int
     """Tokens."""
     why: str
-
-
-class Forecast(msgspec.Struct, frozen=True, kw_only=True):
-    """What a send is expected to cost, in dollars: the prompt with and without its cache, and apart from it the reply, which
-    nobody knows before. None where no price is known.
-    """
-
-    warm: float | None
-    """If the cached prefix is still there."""
-    cold: float | None
-    """If it is not."""
-    cached: int
-    """Tokens of the prefix that an earlier request of this epoch wrote to the cache."""
-    lives: bool
-    """Whether that entry is still alive by the clock (CACHE-05)."""
-    reply: float | None = None
-    """The most that the reply can cost: `max_tokens` of output, thinking included (TOK-03)."""
 
 
 @dataclass(frozen=True)
@@ -66,23 +52,36 @@ class Send:
     sure: bool
     """Whether it fits by its upper bound too. False when the estimate fits, the bound does not (a document behind a
     URL, say), and nothing is left to shrink: then the API has the last word (CTX-08), and `fail` knows the way on."""
+    table: tuple[Offer, ...] = ()
+    """What the planner weighed since the send before: leaving alone, and every method. Empty when it had nothing to weigh."""
+    taken: str | None = None
+    """The method of the table that was taken; None: none was."""
+    horizon: int = 0
+    """Sends over which the costs of the table are summed."""
+    aside: Summarize | Compact | None = None
+    """What may be prepared while the reply is awaited, where the policy says so (CMP-34). Handed back as if it had been
+    decided; until then, or if it never is, nothing is lost."""
 
     def explain(self) -> str:
-        """The send in a few lines, for people."""
+        """The send in a few lines, for people, with the table that its edits were chosen from."""
         window = self.window
         parts = ", ".join(f"{name} {tokens:,}" for name, tokens in window.by.items() if tokens)
         bounds = f"{window.source}, {window.low:,} to {window.high:,}"
-        lines = [
+        text = [
             f"send {self.number}, epoch {self.epoch}: {window.tokens:,} tokens ({bounds}) of {window.size:,}: {parts}"
         ]
         if window.doubt is not None:
-            lines.append(f"  doubtful: {window.doubt}")
-        lines += [f"  not counted, {rule}: {tokens:,}" for rule, tokens in window.not_counted.items()]
-        lines += [
+            text.append(f"  doubtful: {window.doubt}")
+        text += [f"  not counted, {rule}: {tokens:,}" for rule, tokens in window.not_counted.items()]
+        text += [
             f"  {edit.method} of messages {edit.first} to {edit.end - 1}: freed {edit.freed:,} tokens; {edit.why}"
             for edit in self.edits
         ]
-        return "\n".join(lines)
+        if self.table:
+            text += [f"  {row}" for row in lines(self.table, self.taken, self.horizon)]
+        else:
+            text.append("  left alone: under every mark, so nothing was weighed")
+        return "\n".join(text)
 
 
 @dataclass(frozen=True)
@@ -96,6 +95,37 @@ class Summarize:
     freed: int
     """At least this many tokens, if the summary takes all of its budget."""
     why: str
+    prefix: dict[str, Any]
+    """The request as it stands, up to the end of the segment: a summary that the model writes rides on it, and reads it from
+    the cache. Its messages are shared with the record: do not mutate."""
+    table: tuple[Offer, ...] = ()
+    """What the planner weighed."""
+
+
+@dataclass(frozen=True)
+class Compact:
+    """Have the server compact (CMP-16): send `request`, hand the reply to `compacted`, or an error to
+    `compaction_failed`, and plan again."""
+
+    request: dict[str, Any]
+    """Ready for `client.beta.messages.create(**request)`. Its messages are shared with the record: do not mutate."""
+    method: str
+    first: int
+    end: int
+    """The block will stand for `[first, end)` of the record."""
+    whole: bool
+    """Whether nothing but the newest messages stays behind the block."""
+    forecast: float | None
+    """Dollars for the compaction, at most; None where no price is known."""
+    target: int
+    """The window comes down to this many tokens or fewer."""
+    freed: int
+    """At least this many tokens, if the block takes all of its budget."""
+    why: str
+    background: bool = False
+    """Whether it may run while the conversation goes on (CMP-34)."""
+    table: tuple[Offer, ...] = ()
+    """What the planner weighed."""
 
 
 @dataclass(frozen=True)
@@ -109,4 +139,4 @@ class Count:
     """The estimate whose bounds straddle the budget."""
 
 
-Decision = Send | Summarize | Count
+Decision = Send | Summarize | Compact | Count

@@ -1,8 +1,11 @@
-"""The head of an epoch: the user message that carries the summary, and what is repeated after it.
+"""The head of an epoch: what stands for the messages that left the wire, and what is repeated after it.
 
-Shape (BIND-28, the documented client shape): one user message with the summary, then the request in progress
-word for word, then, when a tool loop is open, its latest results as text. Plain text and media of a user
-message break no rule on any model; nothing in it is signed.
+Shape of a client's (BIND-28, the documented one): one user message with the summaries, then what is pinned and the
+request in progress word for word, then, when a tool loop is open, its latest results as text. Plain text and media of a
+user message break no rule on any model; nothing in it is signed.
+
+A server's compaction is one block, which goes first (CMP-21); what a summary must not paraphrase is then repeated at the
+end of the newest user message, which was never sent: nothing may stand between the block and what is kept (CMP-30).
 """
 
 from __future__ import annotations
@@ -14,35 +17,37 @@ from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.wire import without_thinking
 
-__all__ = ["head_message", "opening", "tail_messages"]
+__all__ = ["epoch_messages", "head_message", "opening"]
 
 Message = Mapping[str, Any]
 
 
 def opening(edit: Compacted) -> str:
     """The line that tells the model what the summary stands for."""
+    if edit.method == "drop" and not edit.summary:
+        return (
+            f"[Messages {edit.first} to {edit.end - 1} of this conversation are left out here. "
+            "The originals are kept and can be recalled.]"
+        )
     return (
         f"[Summary of messages {edit.first} to {edit.end - 1} of this conversation, written by {edit.by}. "
         "The originals are kept and can be recalled.]"
     )
 
 
-def head_message(edit: Compacted, wire_forms: Mapping[int, Message]) -> dict[str, Any]:
+def head_message(warm: Sequence[Compacted], wire_forms: Mapping[int, Message]) -> dict[str, Any]:
     """The user message that opens the epoch.
 
     Args:
-        edit: what was replaced and what is repeated.
-        wire_forms: wire forms by record index, at least of the instruction and the carried range.
+        warm: the summaries, in order; the last one tells what is repeated.
+        wire_forms: wire forms by record index, at least of what is pinned, the instruction and the carried range.
     """
-    text = f"{opening(edit)}\n{edit.summary}" if edit.summary.strip() else opening(edit)
-    content: list[Any] = [{"type": "text", "text": text}]
-    if edit.instruction is not None and edit.instruction in wire_forms:
-        content.append({"type": "text", "text": "[The request in progress, word for word:]"})
-        # Results that came with it belong to a round that is summarised.
-        asked = [block for block in _blocks(wire_forms[edit.instruction]) if block.get("type") != "tool_result"]
-        content += [_unmarked(block) for block in asked]
+    edit = warm[-1]
+    texts = [f"{opening(one)}\n{one.summary}" if one.summary.strip() else opening(one) for one in warm]
+    content: list[Any] = [{"type": "text", "text": text} for text in texts]
+    content += _restated(edit, wire_forms)
     if edit.carried is not None:
-        names = _call_names(wire_forms, *edit.carried)
+        names = _names_before(wire_forms, edit.carried[0])
         for index in range(*edit.carried):
             form = wire_forms.get(index)
             if form is not None and form.get("role") == "user":
@@ -52,10 +57,56 @@ def head_message(edit: Compacted, wire_forms: Mapping[int, Message]) -> dict[str
     return {"role": "user", "content": content}
 
 
-def tail_messages(
+def _restated(edit: Compacted, wire_forms: Mapping[int, Message]) -> list[Any]:
+    """What is pinned, and the request in progress, word for word."""
+    content: list[Any] = []
+    for index in edit.pinned:
+        if index in wire_forms and index != edit.instruction:
+            content.append({"type": "text", "text": f"[Pinned: message {index}, word for word:]"})
+            content += _carried(wire_forms[index], _names_before(wire_forms, index))
+    if edit.instruction is not None and edit.instruction in wire_forms:
+        content.append({"type": "text", "text": "[The request in progress, word for word:]"})
+        # Results that came with it belong to a round that is summarised.
+        asked = [block for block in _blocks(wire_forms[edit.instruction]) if block.get("type") != "tool_result"]
+        content += [_unmarked(block) for block in asked]
+    return content
+
+
+def epoch_messages(
+    warm: Sequence[Compacted], wire_forms: Mapping[int, Message], length: int
+) -> list[tuple[dict[str, Any], int | None]]:
+    """The whole start of an epoch: its head, then the kept messages. Each with its record index, None for a head.
+
+    Args:
+        warm: the summaries that stand on the wire, the newest last.
+        wire_forms: wire forms by record index.
+        length: of the record, when the epoch began.
+    """
+    edit = warm[-1]
+    if edit.method == "compact_threshold":  # its block opens the reply that is kept first (CMP-02)
+        return [(dict(wire_forms[index]), index) for index in range(edit.tail, length) if index in wire_forms]
+    if edit.block is not None:
+        return _behind_block(edit, edit.block, wire_forms, length)
+    return _tail_messages(edit, head_message(warm, wire_forms), wire_forms, length)
+
+
+def _behind_block(
+    edit: Compacted, block: Mapping[str, Any], wire_forms: Mapping[int, Message], length: int
+) -> list[tuple[dict[str, Any], int | None]]:
+    """The server's block as a message of its own (CMP-22), then the kept messages as they were sent."""
+    forms: list[tuple[dict[str, Any], int | None]] = [({"role": "assistant", "content": [dict(block)]}, None)]
+    forms += [(dict(wire_forms[index]), index) for index in range(edit.tail, length) if index in wire_forms]
+    restated = _restated(edit, wire_forms)
+    form, source = forms[-1]
+    if restated and form.get("role") == "user":
+        forms[-1] = {**form, "content": [*blocks_of(form), *restated]}, source
+    return forms
+
+
+def _tail_messages(
     edit: Compacted, head: dict[str, Any], wire_forms: Mapping[int, Message], length: int
 ) -> list[tuple[dict[str, Any], int | None]]:
-    """The whole start of the epoch: the head, then the kept messages.
+    """A client's head, then the kept messages.
 
     A kept user message is joined to the head, so that roles alternate (MSG-02: alternation is not required,
     and joining is the choice that cannot break a request).
@@ -83,8 +134,8 @@ def _blocks(form: Message | None) -> list[Any]:
     return [block for block in blocks_of(form or {}) if isinstance(block, Mapping)]
 
 
-def _call_names(wire_forms: Mapping[int, Message], first: int, _end: int) -> dict[str, str]:
-    """Tool names by call id, from the assistant message before the carried results."""
+def _names_before(wire_forms: Mapping[int, Message], first: int) -> dict[str, str]:
+    """Tool names by call id, from the assistant message before results."""
     return {
         str(block.get("id")): str(block.get("name"))
         for block in _blocks(wire_forms.get(first - 1))

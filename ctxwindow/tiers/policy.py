@@ -1,89 +1,318 @@
-"""What the user asks for: budget, marks, methods, spill, cache. A pydantic model, because people write it."""
+"""What the user asks for: budget, marks, methods, what stays, what is put away. Pydantic, because people write it.
+
+Every mistake in it is a `PolicyError` of one line with the key's path, wherever the policy comes from.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
+from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import PolicyError
+from ctxwindow.tiers.mistakes import mistake
+from ctxwindow.tiers.presets import PRESETS
+from ctxwindow.tiers.written import json_table, toml_table
 from ctxwindow.window import Ttl
 
-__all__ = ["Method", "Policy", "Spill"]
+__all__ = ["Hot", "Method", "Pins", "Platform", "Policy", "Spill", "Warm"]
 
-Method = Literal["spill", "summarize_keep_tail", "summarize_all"]
+Method = Literal[
+    "spill",
+    "clear_tool_uses",
+    "clear_thinking",
+    "compact",
+    "compact_threshold",
+    "summarize_keep_tail",
+    "summarize_all",
+    "drop",
+]
+"""A way to shrink the window, by what it breaks: nothing, the server's copy, or the prefix (a new epoch)."""
 
-Share = Annotated[float, Field(gt=0, le=1)]
+Platform = Literal["claude_api", "aws", "bedrock", "google_cloud", "foundry"]
+"""Where requests go; `aws` is Claude Platform on AWS, which is not Bedrock (CMP-16)."""
+
+# Strict: neither "20" nor true is a number of tokens.
+Share = Annotated[float, Field(strict=True, gt=0, le=1)]
+Tokens = Annotated[int, Field(strict=True, gt=0)]
+Number = Annotated[int, Field(strict=True, ge=0)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+def _wrong(reason: str) -> PydanticCustomError:
+    """A mistake in one key that pydantic does not look for."""
+    return PydanticCustomError("policy", "{reason}", {"reason": reason})
+
+
+def _impossible(path: str, reason: str) -> PolicyError:
+    """Keys that are right one by one, and cannot all be had."""
+    return PolicyError(reason, path=path, remedy="Change one of them, or leave it out for its default.")
+
+
+def _budget(value: Any) -> Any:
+    """Whole numbers are tokens, fractions a share of the window: 1 and 1.0 are not the same."""
+    if value is None or (type(value) is int and value > 0) or (type(value) is float and 0 < value <= 1):
+        return value
+    raise _wrong("a budget is a whole number of tokens, or a share of the window above 0 and up to 1.0")
+
+
+def _once(methods: tuple[Method, ...]) -> tuple[Method, ...]:
+    twice = next((method for method in methods if methods.count(method) > 1), None)
+    if twice is not None:
+        raise _wrong(f"{twice} is named twice, and the first place is the one that counts")
+    return methods
+
+
+def _expression(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise _wrong(f"this is no regular expression: {error}") from None
+    return pattern
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    at: ClassVar[str] = ""
+    """Where these keys stand in a policy."""
+
+    @pydantic.model_validator(mode="wrap")
+    @classmethod
+    def _one_line(cls, settings: Any, validate: pydantic.ModelWrapValidatorHandler[Self]) -> Self:
+        """No ValidationError leaves: it has a line for each union member, and shows what was written."""
+        try:
+            return validate(settings)
+        except pydantic.ValidationError as error:
+            raise mistake(error, cls, cls.at) from None
+
+
+class Hot(_Settings):
+    """What stays word for word at the end of the conversation, at least, whatever is summarised before it."""
+
+    at = "hot"
+
+    tokens: Tokens | None = None
+    """The newest messages, as many whole rounds as have this many tokens; None asks for none."""
+    turns: Number = 0
+    """The newest turns, the one in progress included."""
+    rounds: Number = 0
+    """The newest rounds: a reply with tool calls, and the results."""
+
+
+class Warm(_Settings):
+    """How large summaries may be. Beyond that, older summaries are summarised together."""
+
+    at = "warm"
+
+    share: Share = 0.1
+    """The most that all summaries may take, as a share of the room ..."""
+    tokens: Tokens = 6_000
+    """... and in tokens: whichever is less."""
+    levels: Tokens = 3
+    """1: there is one summary, written anew each time. More: summaries stand side by side until they fill their share, and
+    are then summarised together, so many times over."""
+    writer: Literal["extractive", "claude"] = "extractive"
+    """Who writes them, for the forecast: an offline quoter at no cost, or the model itself."""
+
+
+class Pins(_Settings):
+    """What no method takes off the wire: after a summary it is repeated word for word."""
+
+    at = "pins"
+
+    first_user_message: bool = False
+    """The first message of the user, which often holds the task."""
+    messages: tuple[Number, ...] = ()
+    """Messages by their index in the record, from 0."""
+    matching: tuple[Annotated[str, AfterValidator(_expression)], ...] = ()
+    """Messages of the user, and tool results, in whose text one of these regular expressions is found."""
+    editing_files: bool = False
+    """Files that are being edited: the newest result that showed each of them, and the edits after it."""
+    share: Share = 0.25
+    """The most that pinned content may take, as a share of the room. Where that is too little, what is named (the first user
+    message, messages by index) goes before what is found, and the newest before the oldest."""
+
+    @cached_property
+    def patterns(self) -> tuple[re.Pattern[str], ...]:
+        """`matching`, compiled."""
+        return tuple(re.compile(pattern) for pattern in self.matching)
+
 
 class Spill(_Settings):
     """When a tool result is too large for the window: it goes to the cold tier before its first send."""
 
+    at = "spill"
+
     share: Share = 0.15
-    """Spill a result above this share of the space for input ..."""
-    tokens: PositiveInt | None = None
+    """Spill a result above this share of the room ..."""
+    tokens: Tokens | None = None
     """... or above this many tokens, where that is set."""
-    head_chars: Annotated[int, Field(ge=0)] = 3_000
+    head_chars: Number = 3_000
     """Characters of the result that stay, from its start."""
-    tail_chars: Annotated[int, Field(ge=0)] = 1_500
+    tail_chars: Number = 1_500
     """Characters that stay, from its end."""
 
 
 class Policy(_Settings):
     """How a conversation is kept inside its window.
 
-    The space for input is `budget - max_tokens` of the request being planned; marks and shares are shares of it.
+    The space for input is the budget less `max_tokens` of the request being planned, less `reserve`. Its part beside
+    system and tools is the room: marks and shares are shares of the room.
+
+    Raises:
+        PolicyError: a key is wrong or unknown; `path` names it.
     """
 
-    budget: PositiveInt | None = None
-    """Tokens that prompt and output together may take; None is the model's window."""
-    high: Share = 0.85
-    """Above this mark the history is shrunk ..."""
+    budget: Annotated[int | float | None, BeforeValidator(_budget)] = None
+    """What prompt and output together may take: tokens (`200_000`), or a share of the model's window (`0.5`); None is
+    the window."""
+    reserve: Number = 0
+    """Tokens of the budget that are kept free, beside `max_tokens`."""
+    high: Share = 1.0
+    """Above this mark the history is shrunk; 1.0: when the request would not fit otherwise ..."""
     low: Share = 0.5
     """... down to this one, so that edits are rare."""
+    cold: Share | None = 0.85
+    """Above this mark it is shrunk when the cache has expired, so that the prompt is paid in full anyway; None: never.
+    Where 0.85 is not between the marks, the default is `high`."""
     min_gain: Share = 0.1
-    """An edit that frees less is not made, unless the request would not fit without it (law 7)."""
-    summary: Share = 0.1
-    """The most that a summary may take."""
-    summary_tokens: PositiveInt = 6_000
-    """The most that a summary may take, in tokens: whichever is less."""
+    """An edit that frees less than this share of the room is not made, unless the request would not fit without it (law 7)."""
+    horizon: Tokens = 20
+    """An edit that is not needed must pay for itself within this many sends."""
+    prefer: Literal["order", "cost"] = "cost"
+    """Of several methods that would do: the first in `methods`, or the cheapest over the horizon."""
+    methods: Annotated[tuple[Method, ...], AfterValidator(_once)] = (
+        "spill",
+        "compact",
+        "summarize_keep_tail",
+        "summarize_all",
+    )
+    """The methods that may be used, in order of preference; one that model or platform lacks is passed over."""
+    hot: Hot = Hot()
+    warm: Warm = Warm()
+    pins: Pins = Pins()
+    spill: Spill = Spill()
+    keep_tools: tuple[Name, ...] = ()
+    """Tools whose results are never spilled or cleared."""
+    recall: bool = False
+    """Declare a tool from the first request on with which the model finds and opens what was put away."""
+    background: Share | None = None
+    """Above this mark the history is compacted while a reply is awaited (CMP-34); None: never."""
     instruction: Share = 0.25
     """The user's request in progress is repeated word for word after a summary up to this share."""
-    methods: tuple[Method, ...] = ("spill", "summarize_keep_tail", "summarize_all")
-    spill: Spill = Spill()
-    exact_counts: bool = False
-    """Ask for an exact count (`Count`) when the bounds straddle the budget. Otherwise the upper bound decides."""
+    platform: Platform = "claude_api"
+    """Where the requests go: it decides which methods there are (CMP-16). `aws` is Claude Platform on AWS."""
     cache: Ttl | None = "5m"
     """Lifetime of the cache breakpoints that are set (CACHE-04); None sets none and leaves the caller's."""
+    exact_counts: bool = False
+    """Ask for an exact count (`Count`) when the bounds straddle the budget. Otherwise the upper bound decides."""
     assume_binding: bool = True
     """Treat thinking of the models that can check its prefix as bound (BIND-03), whatever the account's age
     (BIND-04): the choice that no account answers with an error."""
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _cold_between(cls, settings: Any) -> Any:
+        """The default of `cold` gives way to the marks that are set."""
+        if not isinstance(settings, dict) or "cold" in settings:
+            return settings
+        fields = cls.model_fields
+        low, high = (settings.get(key, fields[key].default) for key in ("low", "high"))
+        numbers = all(type(mark) in (int, float) for mark in (low, high))
+        if not numbers or low < fields["cold"].default <= high:
+            return settings  # where marks are no numbers, that is the mistake to tell of
+        return {**settings, "cold": high}
+
     @pydantic.model_validator(mode="after")
-    def _marks_in_order(self) -> Policy:
+    def _possible(self) -> Self:
         if self.low >= self.high:
-            raise ValueError("low: must be below high")
+            raise _impossible("low", f"the low mark must be below the high one, {self.high}.")
+        for key, mark in (("cold", self.cold), ("background", self.background)):
+            if mark is not None and not self.low < mark <= self.high:
+                raise _impossible(key, f"this mark must be above low, {self.low}, and at most high, {self.high}.")
+        if isinstance(self.budget, int):
+            self._check(self.budget)
         return self
 
     @classmethod
-    def parse(cls, settings: Any) -> Policy:
+    def parse(cls, settings: Any) -> Self:
         """A policy from plain settings.
 
         Raises:
             PolicyError: one line, with the key's path, for the first mistake.
         """
-        try:
-            return cls.model_validate(settings)
-        except pydantic.ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            path = ".".join(str(part) for part in first["loc"]) or "policy"
-            raise PolicyError(
-                f"{first['msg'].removeprefix('Value error, ')}.",
-                path=path,
-                remedy="See `ctxwindow.Policy` for the keys.",
-            ) from None
+        return cls.model_validate(settings)
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """A policy from the text of a TOML file.
+
+        Raises:
+            PolicyError: as `parse`; or it is not TOML, then with line and column.
+        """
+        return cls.parse(toml_table(text))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """A policy from the text of a JSON file.
+
+        Raises:
+            PolicyError: as `parse`; or it is not JSON, then with line and column.
+        """
+        return cls.parse(json_table(text))
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """A policy for a kind of work: `chat`, `coding-agent`, `research`, `cost-first` or `fidelity-first`.
+
+        Args:
+            name: see `ctxwindow.tiers.presets` for what each sets, and why.
+            changes: keys with values of your own; a table such as `hot` is replaced as a whole.
+
+        Raises:
+            PolicyError: there is no such preset, or a change is wrong.
+        """
+        preset = PRESETS.get(name)
+        if preset is None:
+            raise PolicyError("there is no such preset.", path="preset", remedy=f"There are: {', '.join(PRESETS)}.")
+        return cls.parse({**preset.settings, **changes})
+
+    def explain(self, model: str | ModelProfile | None = None) -> str:
+        """The policy in short sentences, for people.
+
+        Args:
+            model: an id the catalog knows, or a profile; with it shares are told in tokens, and what cannot be used says why.
+
+        Raises:
+            UnknownModel: the id is not in the catalog.
+            PolicyError: the budget leaves no room in the window of this model.
+        """
+        from ctxwindow.tiers.explained import explain  # noqa: PLC0415 - it needs this class
+
+        return explain(self, resolve(model) if model is not None else None)
+
+    def budget_of(self, window: int) -> int:
+        """Tokens that prompt and output together may take, `reserve` included, on a model with this window.
+
+        Raises:
+            PolicyError: the budget, known now that the window is, leaves no room.
+        """
+        budget = self.budget
+        tokens = window if budget is None else min(window, budget if isinstance(budget, int) else int(budget * window))
+        self._check(tokens)
+        return tokens
+
+    def _check(self, budget: int) -> None:
+        """Whether something is left of a budget, in tokens."""
+        left = budget - self.reserve
+        if left <= 0:
+            raise _impossible("reserve", f"{self.reserve:,} tokens kept free leave nothing of a budget of {budget:,}.")
+        if self.hot.tokens is not None and self.hot.tokens >= left:
+            reason = f"{self.hot.tokens:,} tokens word for word leave nothing of the {left:,} that there are."
+            raise _impossible("hot.tokens", reason)

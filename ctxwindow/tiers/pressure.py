@@ -30,7 +30,8 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 def oversized(state: State, limit: int, now: float | None) -> list[Spilled]:
-    """The unsent results above the policy's threshold, as spills.
+    """The unsent results above the policy's threshold, as spills: those above its tokens always, those above its share of
+    the room when the window passes the high mark. Where there is room enough, a result stays whole.
 
     Args:
         state: the conversation.
@@ -40,11 +41,15 @@ def oversized(state: State, limit: int, now: float | None) -> list[Spilled]:
     if "spill" not in state.policy.methods:
         return []
     settings = state.policy.spill
-    room = max(0, limit - state.wire.ledger.fixed.count.tokens)
-    threshold = min(settings.tokens or room, int(room * settings.share))
-    return [
-        _spilled(state, result, threshold, now) for result in _results(state) if result.tokens > max(threshold, _LEAST)
-    ]
+    total, fixed = state.wire.ledger.total, state.wire.ledger.fixed.count.tokens
+    room = max(0, limit - fixed)
+    passed = total.high > limit or total.tokens > fixed + int(room * state.policy.high)
+    shares = [int(room * settings.share)] if passed else []
+    thresholds = [*shares, settings.tokens] if settings.tokens is not None else shares
+    if not thresholds:
+        return []
+    least = max(min(thresholds), _LEAST)
+    return [_spilled(state, result, min(thresholds), now) for result in _results(state) if result.tokens > least]
 
 
 def relief(state: State, now: Situation) -> list[Spilled]:
@@ -76,7 +81,9 @@ def _results(state: State) -> list[_Result]:
             continue
         sizes = size_message(form, state.profile).blocks
         for position, block in enumerate(blocks):
-            if spillable(block) and (index, position) not in state.spills:
+            if not spillable(block) or (index, position) in state.spills:
+                continue
+            if state.tool_of(block) not in state.policy.keep_tools:
                 tokens = sum(count.tokens for category, count in sizes[position].parts if category != "images")
                 found.append(_Result(tokens, index, position))
     return found
@@ -103,20 +110,22 @@ def overflow(state: State, now: Situation, max_tokens: int) -> WindowOverflow:
     whole = smallest is None or smallest >= now.total
     need = now.total if smallest is None else min(now.total, smallest)
     fixed = state.wire.ledger.fixed
+    apart = max_tokens + state.policy.reserve
     parts = {
         "max_tokens": max_tokens,
+        "reserve": state.policy.reserve,
         "system": sum(count.tokens for count in fixed.system),
         # A new head names no deferred tool, so there only the others stand (TOOL-20).
         "tools": state.wire.ledger.window().by["tools"] if whole else sum(count.tokens for count in fixed.tools),
         **{name: count.tokens for name, count in fixed.overheads},
         **(_on_wire(state) if whole else _repeated(now)),
     }
-    rest = need + max_tokens - sum(parts.values())
+    rest = need + apart - sum(parts.values())
     # What stands around the repeated messages; or what exact sizes have shown beyond the parts, or below them.
     parts["unexplained" if whole else "summary"] = rest
     return WindowOverflow(
-        need=need + max_tokens,
-        limit=now.limit + max_tokens,
+        need=need + apart,
+        limit=now.limit + apart,
         floor={name: tokens for name, tokens in parts.items() if tokens},
     )
 

@@ -27,3 +27,5 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """The messages of `[messages_from, end)` as recorded. Shared with the record: never mutate."""
     budget: int
     """The summary may take at most this many tokens."""
+    level: int = 1
+    """1, or more where it takes in summaries that were there before."""

@@ -1,22 +1,22 @@
-"""What a shrinking method may look at, and what it proposes."""
+"""What a shrinking method may look at: one moment of a conversation. Nothing here is mutated by the methods."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
-
-import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Outline
-from ctxwindow.record.events import Compacted
+from ctxwindow.record.events import Compacted, Edited
+from ctxwindow.tiers.caching import LastSend, alive
 from ctxwindow.tiers.heads import head_message
-from ctxwindow.tiers.policy import Method, Policy
+from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.wire import Wire
 from ctxwindow.window import Count, size_message
 
-__all__ = ["MIN_SUMMARY", "SLACK", "Proposal", "Situation"]
+__all__ = ["MIN_SUMMARY", "SLACK", "Situation"]
 
 SLACK = 20
 """Tokens kept back when a size is the sum of parts counted apart: texts that meet may tile differently."""
@@ -24,21 +24,13 @@ SLACK = 20
 MIN_SUMMARY = 200
 """Tokens below which a summary says next to nothing."""
 
-
-class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to shrink: everything of the edit but the summary's text."""
-
-    method: Method
-    edit: Compacted
-    """With an empty summary; `tokens` is the summary's budget."""
-    after: int
-    """Tokens of the window if the summary takes all of its budget."""
-    why: str
+_HOT = 0.25
+"""Share of the room that stays word for word where the policy does not say."""
 
 
 @dataclass(frozen=True)
 class Situation:
-    """One moment, as the methods see it. Nothing here is mutated by them."""
+    """One moment, as the methods see it."""
 
     messages: Sequence[Mapping[str, Any]]
     """The record."""
@@ -50,14 +42,28 @@ class Situation:
     policy: Policy
     limit: int
     """Tokens that the prompt may take: budget less reserved output."""
-    summarized_to: int
-    """Record index up to which a summary stands already: an edit must reach further (law 7)."""
     asked: bool
     """Whether an exact count of this wire was asked for before."""
     at: float | None
     """The caller's clock."""
     may_cut: Callable[[int], bool]
     """Whether the rules allow the record to be cut before an index."""
+    pins: Callable[[], Sequence[int]]
+    """Record indices of pinned messages, rising."""
+    warm: Sequence[Compacted] = ()
+    """The summaries that stand on the wire, in order; a server's compaction block among them."""
+    held: Edited | None = None
+    """The server-side edits in force."""
+    cached: LastSend | None = None
+    """What the cache holds of this wire at most."""
+    trail: Sequence[LastSend] = ()
+    """The sends of this epoch, each an entry of the cache for as long as it lives."""
+    unsent: int = 0
+    """Record index of the first message that was never sent."""
+    declined: frozenset[str] = frozenset()
+    """Methods that have failed of late."""
+    own_edits: bool = False
+    """Whether the caller's settings hold context edits of his own."""
     correction: int = 0
     """Tokens that the next epoch's fixed part will have beyond this one's: what exact sizes have taught since."""
     cautious: bool = False
@@ -102,9 +108,64 @@ class Situation:
     def __len__(self) -> int:
         return len(self.messages)
 
+    # -- the cache -----------------------------------------------------------------------------------------
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens at the start of the prompt that are read from the cache, as far as the clock tells (CACHE-05)."""
+        return self.cached.tokens if self.cached is not None and alive(self.cached, self.policy.cache, self.at) else 0
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether what was sent of this epoch has left the cache, by the clock."""
+        sent = self.cached is not None and self.cached.messages > 0
+        return sent and self.policy.cache is not None and self.at is not None and not self.cached_tokens
+
+    def cached_before(self, position: int) -> LastSend | None:
+        """The longest live entry of the cache that ends at or before a place on the wire."""
+        for last in reversed(self.trail):
+            if last.messages <= position:
+                return last if alive(last, self.policy.cache, self.at) else None
+        return None
+
+    # -- what stays ----------------------------------------------------------------------------------------
+
+    @property
+    def summarized_to(self) -> int:
+        """Record index up to which something stands for the messages already: an edit must reach further (law 7)."""
+        return self.warm[-1].end if self.warm else 0
+
+    @cached_property
+    def hot_cut(self) -> int:
+        """The largest record index from which on the policy's least of turns, rounds and tokens is all there."""
+        hot, outline = self.policy.hot, self.outline
+        cut = len(self)
+        if hot.turns:
+            cut = min(cut, outline.turns[-hot.turns] if hot.turns <= len(outline.turns) else 0)
+        if hot.rounds:
+            cut = min(cut, outline.rounds[-hot.rounds].start if hot.rounds <= len(outline.rounds) else 0)
+        least = hot.tokens if hot.tokens is not None else int(self.room * _HOT)
+        kept = 0
+        entries, sources = self.wire.ledger.entries, self.wire.sources
+        for position in range(len(sources) - 1, -1, -1):
+            source = sources[position]
+            if kept >= least or source is None:
+                break
+            kept += self.weigh(entries[position].size.count)
+            cut = min(cut, source)
+        return cut
+
+    @property
+    def summaries(self) -> tuple[Compacted, ...]:
+        """The summaries that a further one can stand beside: none, where a server's block or a gap is among them."""
+        plain = all(edit.block is None and edit.method.startswith("summarize") for edit in self.warm)
+        return tuple(self.warm) if plain else ()
+
+    # -- sizes ---------------------------------------------------------------------------------------------
+
     def summary_budget(self) -> int:
         """Tokens a summary may take."""
-        return max(MIN_SUMMARY, min(self.policy.summary_tokens, int(self.room * self.policy.summary)))
+        return max(MIN_SUMMARY, min(self.policy.warm.tokens, int(self.room * self.policy.warm.share)))
 
     def summary_weight(self, budget: int) -> int:
         """What a summary of `budget` tokens may weigh: estimates of text err by up to 30 % (`estimator.json`)."""
@@ -122,5 +183,6 @@ class Situation:
         return start if self.size(self.forms[start]) <= self.room * self.policy.instruction else None
 
     def head_tokens(self, edit: Compacted) -> int:
-        """Tokens of the head with no summary in it."""
-        return self.size(head_message(edit, self.forms)) + SLACK
+        """Tokens of the head with no summary of its own in it."""
+        beside = self.summaries if edit.first else ()
+        return self.size(head_message((*beside, edit), self.forms)) + SLACK

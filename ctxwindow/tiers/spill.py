@@ -11,16 +11,11 @@ from typing import Any
 
 from ctxwindow.record.blocks import texts_of
 
-__all__ = ["handle_of", "preview", "spillable"]
+__all__ = ["preview", "spillable"]
 
 _STAYS = ("image", "tool_reference")
 """Blocks inside a result that stay as they are: images have a size of their own cap (MEDIA-02), and tool
 references load tools (TOOL-20)."""
-
-
-def handle_of(message: int, block: int) -> str:
-    """The name under which the whole result can be opened again."""
-    return f"m{message}.{block}"
 
 
 def spillable(block: Mapping[str, Any]) -> bool:
@@ -28,7 +23,9 @@ def spillable(block: Mapping[str, Any]) -> bool:
     return block.get("type") == "tool_result"
 
 
-def preview(block: Mapping[str, Any], handle: str, *, tokens: int, head: int, tail: int) -> dict[str, Any]:
+def preview(
+    block: Mapping[str, Any], handle: str, *, tokens: int, head: int, tail: int, recall: bool = False
+) -> dict[str, Any]:
     """The wire form of a spilled result: the block with its content cut to head, note and tail.
 
     Args:
@@ -37,12 +34,14 @@ def preview(block: Mapping[str, Any], handle: str, *, tokens: int, head: int, ta
         tokens: its size, told to the model.
         head: characters kept from the start.
         tail: characters kept from the end.
+        recall: whether the model has the recall tool, to be told to open it with.
     """
     content = block.get("content")
     stays = [inner for inner in content if _stays(inner)] if isinstance(content, list) else []
     goes = content if isinstance(content, str) else [inner for inner in content or () if not _stays(inner)]
     text = "\n".join(texts_of({"content": goes}))
-    note = f"[about {tokens:,} tokens of this result are kept outside the window; handle: {handle}]"
+    way = "; open it with the recall tool" if recall else ""
+    note = f"[about {tokens:,} tokens of this result are kept outside the window; handle: {handle}{way}]"
     if head + tail >= len(text):
         head, tail = len(text), 0
     pieces = [text[:head], note, text[len(text) - tail :] if tail else ""]

@@ -4,7 +4,8 @@ Theory of operation. The *record* (`messages`) only grows, by `Appended` and `Re
 at most one wire *form*; a reply that cannot be sent back (cut inside thinking or inside a call, or empty) has none
 and stays as evidence. The *wire* holds the forms of the epoch: its head, then every form since. Messages since the
 last `Sent` are unsent: only they may still change form, by `Spilled`. `Compacted` starts a new epoch and a new wire.
-`Sent` freezes the wire; the reply's usage pins its size. The same events always give the same state (law 8).
+`Sent` freezes the wire; the reply's usage pins its size. `Rewound` follows the events of its path only: going back makes
+another state (`ctxwindow.tiers.travel`). The same events always give the same state (law 8).
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ from typing import Any, assert_never
 import msgspec
 
 from ctxwindow.catalog import ModelProfile, resolve
+from ctxwindow.recall.entries import handle_of
 from ctxwindow.record import Event, Outline, block_type
-from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.record.blocks import blocks_of, call_id, is_thinking, result_id
 from ctxwindow.record.events import (
     Appended,
     Compacted,
     Configured,
     Counted,
+    Declined,
+    Edited,
     Failed,
+    Pinned,
     Received,
+    Rewound,
     Sent,
     Spilled,
     Started,
@@ -32,15 +38,20 @@ from ctxwindow.record.fingerprint import content_key
 from ctxwindow.rules import is_misshapen
 from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
-from ctxwindow.tiers.heads import head_message, tail_messages
+from ctxwindow.tiers.heads import epoch_messages
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.reported import Reported, dropped, reported
-from ctxwindow.tiers.spill import handle_of, preview
+from ctxwindow.tiers.spill import preview
+from ctxwindow.tiers.switching import maker_of, switch_note, unreadable
+from ctxwindow.tiers.warm import stands_for
 from ctxwindow.tiers.wire import Wire, sendable, without_thinking
-from ctxwindow.window import Billed, Learning, Suspicion, contradiction, is_open_ended
+from ctxwindow.window import Billed, Held, Learning, Suspicion, contradiction, is_open_ended
 from ctxwindow.window.block_sizes import size_block
 
 __all__ = ["State", "usable"]
+
+_PATIENCE = 4
+"""Messages: half of those for which a method is left alone after its first failure."""
 
 _WEIGHS = (
     "thinking", "tool_choice", "output_config", "output_format", "context_management", "betas", "mcp_servers",
@@ -73,15 +84,22 @@ class State:
         forms: wire form by record index; a message without one is evidence only.
         wire: what would be sent now.
         sends: requests handed out.
+        last: the last request handed out on this branch, or None.
         awaiting: the request whose reply is due, or None.
         paused: whether the last reply was paused and goes back as it is (MSG-13).
         unsent: record index of the first message that was never sent.
         edits: every compaction, in order.
+        warm: the summaries that stand on the wire, in order.
+        held: the server-side edits in force, or None.
+        trail: the sends of this epoch.
+        pinned: record indices that the caller pinned.
+        declined: methods that failed: how often in a row, and how long the record was.
         fresh_edits: edits since the last send.
         learned: what the first exact size differed by from the sum of its parts.
         learning: what exact sizes have taught about the estimates, on any wire of this model.
         suspicion: the last reported size, if it was not believed.
         billed: what the usage of a reply says of its size, by record index.
+        makers: the model that made each reply, by record index.
         tightened: a window that the API named, smaller than the catalog's.
         stripped: whether all thinking so far left the wire because the API found it bound elsewhere (BIND-26).
     """
@@ -104,8 +122,14 @@ class State:
         self.outline = Outline()
         self.spills: dict[tuple[int, int], Spilled] = {}
         self.edits: list[Compacted] = []
+        self.warm: tuple[Compacted, ...] = ()
+        self.held: Edited | None = None
         self.fresh_edits: list[Edit] = []
+        self.trail: list[LastSend] = []
+        self.pinned: set[int] = set()
+        self.declined: dict[str, tuple[int, int]] = {}
         self.sends = 0
+        self.last: Sent | None = None
         self.awaiting: Sent | None = None
         self.unsent = 0
         self.paused = False
@@ -115,6 +139,7 @@ class State:
         self.stripped = False
         self.own_markers = has_markers(self.base)
         self.billed: dict[int, Billed] = {}
+        self.makers: dict[int, ModelProfile] = {}
         self._unsent_before = 0
         self._lengths: list[int] = []
         self._stale = False
@@ -133,6 +158,16 @@ class State:
                 self._sent(event)
             case Compacted():
                 self._compacted(event)
+            case Edited():
+                self._edited(event)
+            case Declined():
+                times, _ = self.declined.get(event.method, (0, 0))
+                self.declined[event.method] = times + 1, len(self.messages)
+                if self.held is not None and self.held.method == event.method:
+                    self.held = None
+                    self._wire = self._new_wire()
+            case Pinned():
+                (self.pinned.add if event.pinned else self.pinned.discard)(event.message)
             case Counted():
                 self.counts[event.fingerprint] = event.tokens
                 if event.tokens is not None and event.fingerprint == self.count_key:
@@ -141,6 +176,10 @@ class State:
                 self._failed(event)
             case Configured():
                 self._configured(event)
+            case Rewound():
+                # Everything else is as the events before it on its path left it.
+                self.sends = event.sends
+                self.awaiting = None
             case Started():
                 raise AssertionError("a conversation starts once")
             case _:
@@ -159,6 +198,14 @@ class State:
         self.forms[index] = form
         if not self._stale:
             self._put(self._wire, form, index)
+
+    def tool_of(self, result: Mapping[str, Any]) -> str | None:
+        """The name of the tool that a result is of."""
+        identity = result_id(result) or ""
+        index = self.outline.call_ids.get(identity)
+        calls = blocks_of(self.messages[index]) if index is not None else []
+        found = (call.get("name") for call in calls if isinstance(call, Mapping) and call_id(call) == identity)
+        return next((name for name in found if isinstance(name, str)), None)
 
     @property
     def wire(self) -> Wire:
@@ -193,13 +240,15 @@ class State:
             unseen=self.unseen_tokens,
             learned=self.learned or 0,
             learning=self.learning,
+            held=self._held,
+            trigger=self.held.trigger if self.held is not None else None,
         )
         if edit is None:
             for index, form in self.forms.items():
                 self._put(wire, form, index)
             return wire
         length = self._lengths[-1]
-        for form, source in tail_messages(edit, head_message(edit, self.forms), self.forms, length):
+        for form, source in epoch_messages(self.warm, self.forms, length):
             self._put(wire, form, source)
         for index in range(length, len(self.messages)):
             if index in self.forms:
@@ -210,7 +259,25 @@ class State:
         billed = self.billed.get(source) if source is not None else None
         if billed is not None and source is not None and form != self.messages[source]:
             billed = Billed(thinking=billed.thinking)  # of the rest without some blocks nothing was said
-        wire.add(form, source, billed)
+        maker = self.makers.get(source) if source is not None else None
+        wire.add(form, source, billed, unreadable(form, self.profile, maker))
+
+    @property
+    def _held(self) -> Held | None:
+        """What the server is asked to clear."""
+        held = self.held
+        if held is None or not (held.uses or held.turns):
+            return None
+        return Held(uses=held.uses, turns=held.turns, exclude=held.exclude)
+
+    @property
+    def failing(self) -> frozenset[str]:
+        """Methods that failed of late: after each failure in a row they are left alone for twice as many messages."""
+        return frozenset(
+            method
+            for method, (times, length) in self.declined.items()
+            if len(self.messages) < length + _PATIENCE * 2**times
+        )
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -221,6 +288,8 @@ class State:
     def count_key(self) -> str:
         """What an exact count belongs to: this wire on this model with these settings."""
         others = {key: self.base[key] for key in _WEIGHS if key != "thinking" and self.base.get(key) is not None}
+        if self.held is not None:
+            others["held"] = [self.held.uses, self.held.turns, self.held.trigger]
         key = f"{self.profile.id} {self.base.get('thinking')} {self.wire.prefix.last}"
         return f"{key} {content_key(others)}" if others else key
 
@@ -260,6 +329,7 @@ class State:
         on_wire = usable(event.message, event.stop_reason)
         if told is not None and told.billed is not None:
             self.billed[index] = told.billed
+        self.makers[index] = maker_of(self.profile, event.model)
         self._take(event.message, on_wire=on_wire)
         if told is not None and told.last is not None and self._wire.sources[-1:] == [index]:
             cut = event.stop_reason == "max_tokens"
@@ -324,7 +394,12 @@ class State:
         content = blocks_of(form)
         recorded = blocks_of(sendable(self.messages[event.message]) or {})[event.block]
         content[event.block] = preview(
-            recorded, handle_of(event.message, event.block), tokens=event.tokens, head=event.head, tail=event.tail
+            recorded,
+            handle_of(event.message, event.block),
+            tokens=event.tokens,
+            head=event.head,
+            tail=event.tail,
+            recall=self.policy.recall,
         )
         self.forms[event.message] = {**form, "content": content}
         self._stale = True
@@ -341,22 +416,50 @@ class State:
         wire = self._wire
         self._unsent_before = self.unsent
         self.sends = event.send
-        self.awaiting = event
+        self.last = self.awaiting = event
         self.unsent = len(self.messages)
         wire.sent()
         self.cached = LastSend(tokens=event.tokens, messages=len(wire.messages), at=event.at or 0.0)
+        self.trail.append(self.cached)
         self.fresh_edits = []
 
     def _compacted(self, event: Compacted) -> None:
-        before = self.wire.ledger.total.tokens
+        self._settle()
+        before, sent = self.wire.ledger.total.tokens, self.cached
         self.edits.append(event)
         self._lengths.append(len(self.messages))
+        self.warm = stands_for(self.warm, event)
+        self.held = None
+        self.declined.pop(event.method, None)
         self._wire = self._new_wire()
-        self._stale = False
-        self.cached = None
+        # What stands before the messages is in the cache as it was (CACHE-01), where its end was a breakpoint.
+        fixed = self._wire.ledger.fixed.count.tokens if self.base.get("system") else 0
+        self.cached = LastSend(tokens=fixed, messages=0, at=sent.at) if sent is not None and fixed else None
+        self.trail = []
         freed = before - self._wire.ledger.total.tokens
-        why = f"summary by {event.by}; the window had to come down to {event.target:,}"
+        by = f"summary by {event.by}" if event.by else "no summary"
+        why = f"{by}; the window had to come down to {event.target:,}"
         self.fresh_edits.append(Edit(method=event.method, first=event.first, end=event.end, freed=freed, why=why))
+
+    def _edited(self, event: Edited) -> None:
+        """What the server is asked for: the wire stays, and of the cache what stands before the first cleared block (EDIT-04)."""
+        self._settle()
+        before, sources = self.wire.ledger, self._wire.sources
+        self.held = event
+        place = next((place for place, source in enumerate(sources) if (source or 0) >= event.first), len(sources))
+        if event.trigger is None and self.cached is not None:
+            kept = before.fixed.count.tokens + sum(entry.size.count.tokens for entry in before.entries[:place])
+            self.cached = LastSend(tokens=min(kept, self.cached.tokens), messages=place, at=self.cached.at)
+            self.trail = [last for last in self.trail if last.messages <= place]
+        was = before.total.tokens
+        self._wire = self._new_wire()
+        if self.unsent >= len(self.messages):
+            self._wire.sent()
+        freed = was - self._wire.ledger.total.tokens
+        why = f"by the server, at every send; the window had to come down to {event.target:,}"
+        self.fresh_edits.append(
+            Edit(method=event.method, first=event.first, end=event.end, freed=max(0, freed), why=why)
+        )
 
     def _failed(self, event: Failed) -> None:
         self.awaiting = None
@@ -372,7 +475,7 @@ class State:
         self.learning, self.suspicion = ledger.learning, None
         self.learned = max(self.learned or 0, self.wire.learned + ledger.unexplained)
         self.unsent = self._unsent_before
-        self.cached = None
+        self.cached, self.trail = None, []
         self._wire = self._new_wire()
         self._stale = False
 
@@ -381,11 +484,12 @@ class State:
         bare = {index: without_thinking(form) for index, form in self.forms.items()}
         self.forms = {index: form for index, form in bare.items() if form is not None}
         self.stripped = True
-        self.cached = None
+        self.cached, self.trail = None, []
         self._wire = self._new_wire()
         self._stale = False
 
     def _configured(self, event: Configured) -> None:
+        model = self.profile
         if event.model is not None:
             profile = msgspec.convert(event.profile, ModelProfile) if event.profile else None
             self.profile = profile or resolve(event.model)
@@ -398,12 +502,30 @@ class State:
             self.base = {key: value for key, value in self.base.items() if key in ("system", "tools")}
             self.base.update(event.settings)
             self.own_markers = self.own_markers or has_markers(event.settings)
+        if event.model is not None or before.get("context_management") != self.base.get("context_management"):
+            self.held = None  # weighed anew by what the next model has of it, and by what the caller edits
         self.awaiting = None
         if event.model is None and all(before.get(key) == self.base.get(key) for key in _WEIGHS):
             self.wire.base = dict(self.base)  # nothing else bears on size or on the prefix (BIND-13)
             return
-        self.cached = None  # the cache is per model (CACHE-15), and settings that are rendered invalidate it (CACHE-11)
+        self.cached, self.trail = (
+            None,
+            [],
+        )  # the cache is per model (CACHE-15), and settings that are rendered invalidate it (CACHE-11)
         if event.model is None and self.wire.refit(self.base):
             return
         self._wire = self._new_wire()
         self._stale = False
+        if self.profile.id != model.id and self.messages:
+            self.fresh_edits.append(self._switched(model))
+
+    def _switched(self, model: ModelProfile) -> Edit:
+        wire = self._wire
+        makers = (self.makers.get(source) if source is not None else None for source in wire.sources)
+        return switch_note(
+            model,
+            self.profile,
+            zip(wire.messages, makers, strict=True),
+            messages=len(self.messages),
+            freed=wire.ledger.window().not_counted.get("BIND-02", 0),
+        )

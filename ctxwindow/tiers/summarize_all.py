@@ -14,33 +14,45 @@ import msgspec
 
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Compacted
-from ctxwindow.tiers.situation import MIN_SUMMARY, SLACK, Proposal, Situation
+from ctxwindow.tiers.offers import Offer, cannot, offered
+from ctxwindow.tiers.situation import MIN_SUMMARY, SLACK, Situation
+from ctxwindow.tiers.summaries import price_of_summary, thinking_in
+from ctxwindow.tiers.warm import Place, next_summary
 
-__all__ = ["floor", "propose", "repeated"]
+__all__ = ["floor", "newest", "offer", "repeated"]
 
 
-def propose(now: Situation, target: int) -> Proposal | None:
-    """One message with a summary as long as `target` tokens allow, or None when it cannot come down to it."""
-    edit = _edit(now, target)
+def offer(now: Situation, target: int) -> Offer:
+    """One message with a summary as long as `target` tokens allow."""
+    place = next_summary(now, now.summary_budget())
+    edit = _edit(now, target, place)
     if edit is None:
-        return None
+        return cannot("summarize_all", "there is nothing old to summarise, or nothing new to answer")
+    if edit.end <= now.summarized_to:
+        return cannot("summarize_all", "nothing has come since the last summary [law 7]")
     base = now.fixed + now.head_tokens(edit) + _system_tokens(now, edit) + SLACK
-    budget = now.summary_budget()
+    budget = place.budget
     while now.summary_weight(budget) > target - base and budget > MIN_SUMMARY:
         budget = max(MIN_SUMMARY, budget * 3 // 4)
     if now.summary_weight(budget) > target - base:
-        return None
-    return Proposal(
-        method="summarize_all",
-        edit=msgspec.structs.replace(edit, tokens=budget),
+        return cannot("summarize_all", f"the newest messages alone pass {target:,}")
+    return offered(
+        now,
+        "summarize_all",
+        "replaces everything but the newest messages, which are repeated in it",
         after=base + now.summary_weight(budget),
-        why="replaces everything but the newest messages, which are repeated in it",
+        plan=msgspec.structs.replace(edit, tokens=budget),
+        breaks="epoch",
+        kept=now.fixed,
+        thinking=thinking_in(now),
+        hot=newest(now) <= now.hot_cut,
+        paid=price_of_summary(now, budget),
     )
 
 
 def floor(now: Situation) -> int | None:
     """Tokens of the smallest request this method can make; None when it cannot make one."""
-    edit = _edit(now, 0)
+    edit = _edit(now, 0, Place(0, MIN_SUMMARY, 1))
     if edit is None:
         return None
     base = now.fixed + now.head_tokens(edit) + _system_tokens(now, edit)
@@ -49,10 +61,10 @@ def floor(now: Situation) -> int | None:
 
 def repeated(now: Situation) -> dict[int, Mapping[str, Any]]:
     """What the smallest request repeats word for word: wire forms by record index."""
-    edit = _edit(now, 0)
+    edit = _edit(now, 0, Place(0, MIN_SUMMARY, 1))
     if edit is None:
         return {}
-    kept = range(*edit.carried) if edit.carried is not None else ()
+    kept = [*edit.pinned, *(range(*edit.carried) if edit.carried is not None else ())]
     forms = {index: now.forms[index] for index in kept if index in now.forms}
     if edit.instruction is not None:
         form = now.forms[edit.instruction]
@@ -66,33 +78,35 @@ def repeated(now: Situation) -> dict[int, Mapping[str, Any]]:
     return forms
 
 
-def _edit(now: Situation, target: int) -> Compacted | None:
-    newest = _newest(now)
-    if newest >= len(now) or newest == 0:
+def _edit(now: Situation, target: int, place: Place) -> Compacted | None:
+    start = newest(now)
+    if start >= len(now) or start == 0:
         return None  # nothing new to answer (a paused reply), or nothing old to summarise
     answers = any(
         isinstance(block, dict) and block.get("type") == "tool_result"
-        for index in range(newest, len(now))
+        for index in range(start, len(now))
         for block in blocks_of(now.messages[index])
     )
     return Compacted(
         method="summarize_all",
-        first=0,
+        first=place.first,
         # A round is summarised whole, also when its results are repeated (law 6).
-        end=len(now) if answers else newest,
+        end=len(now) if answers else start,
         tail=len(now),
-        instruction=now.instruction(newest),
-        carried=(newest, len(now)),
+        instruction=now.instruction(start),
+        carried=(start, len(now)),
         strip_thinking=True,
         summary="",
         by="",
         tokens=0,
         before=now.wire.ledger.total.tokens,
         target=target,
+        level=place.level,
+        pinned=tuple(index for index in now.pins() if index < start),
     )
 
 
-def _newest(now: Situation) -> int:
+def newest(now: Situation) -> int:
     """Record index of the first message after the last reply."""
     index = len(now)
     while index > 0 and now.messages[index - 1].get("role") != "assistant":

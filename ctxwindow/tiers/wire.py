@@ -9,18 +9,26 @@ came, but for spilled results.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Outline, Prefix
-from ctxwindow.record.blocks import blocks_of, is_blank_text, is_thinking, seal
+from ctxwindow.record.blocks import blocks_of, is_thinking, never_sent
 from ctxwindow.record.turns import OutlineMark
-from ctxwindow.window import Billed, Learning, Ledger, entry_for, open_ledger
+from ctxwindow.rules.editing import COMPACT
+from ctxwindow.window import Billed, Held, Learning, Ledger, entry_for, open_ledger
 from ctxwindow.window.before import forces
 from ctxwindow.window.ledger import Mark
 
-__all__ = ["Wire", "sendable", "without_thinking"]
+__all__ = ["ON_DEMAND_BETA", "Wire", "is_block", "sendable", "with_betas", "without_thinking"]
+
+CLEARING_BETA = "context-management-2025-06-27"
+"""EDIT-01."""
+THRESHOLD_BETA = "compact-2026-01-12"
+"""CMP-01."""
+ON_DEMAND_BETA = "compact-2026-09-04"
+"""CMP-16: on the request that compacts, and on every later one that carries the block."""
 
 
 def sendable(message: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -29,11 +37,7 @@ def sendable(message: Mapping[str, Any]) -> dict[str, Any] | None:
     if isinstance(content, str):
         return dict(message) if content.strip() else None
     blocks = blocks_of(message)
-    kept = [
-        block
-        for block in blocks
-        if not (isinstance(block, Mapping) and (is_blank_text(block) or (is_thinking(block) and not seal(block))))
-    ]
+    kept = [block for block in blocks if not never_sent(block)]
     if not kept:
         # An effort-only system message has no content at all (SYS-06).
         return dict(message) if message.get("output_config") and not blocks else None
@@ -73,34 +77,56 @@ class Wire:
         unseen: int = 0,
         learned: int = 0,
         learning: Learning | None = None,
+        held: Held | None = None,
+        trigger: int | None = None,
     ) -> None:
-        """A wire with no message yet; `learning` is what earlier ones have taught about estimates."""
+        """A wire with no message yet.
+
+        Args:
+            profile: the model.
+            base: system, tools and settings.
+            epoch: number of the epoch.
+            start: record index from which messages stand verbatim.
+            unseen: tokens of system and tools that are not given.
+            learned: what exact sizes have shown the fixed part to be off by.
+            learning: what earlier wires have taught about estimates.
+            held: what the server is asked to clear of it.
+            trigger: input tokens from which on the server is asked to compact.
+        """
         self.profile = profile
         self.base = dict(base)
         self.unseen = unseen
         self.epoch = epoch
         self.start = start
         self.learned = learned
+        self.trigger = trigger
         self.messages: list[dict[str, Any]] = []
         self.sources: list[int | None] = []
-        self.ledger: Ledger = open_ledger(profile, base, unseen=unseen, learned=learned, learning=learning)
+        self.ledger: Ledger = open_ledger(profile, base, unseen=unseen, learned=learned, learning=learning, held=held)
         self.prefix = Prefix(base.get("system"), base.get("tools"))
         self.outline = Outline()
         self._sent: tuple[Mark, OutlineMark] | None = None
 
-    def add(self, form: dict[str, Any], source: int | None, billed: Billed | None = None) -> None:
+    def add(
+        self,
+        form: dict[str, Any],
+        source: int | None,
+        billed: Billed | None = None,
+        out: Mapping[int, str] | None = None,
+    ) -> None:
         """Put one message, already in its wire form, at the end.
 
         Args:
             form: the message as it will be sent.
             source: its record index, None for a head.
             billed: of a reply, what its usage said of it.
+            out: place -> rule of blocks that the server is known to leave out.
         """
         self.messages.append(form)
         self.sources.append(source)
         self.prefix.add(form)
         self.outline.add(form)
-        self.ledger.add(entry_for(form, self.profile, before=self.ledger.before, billed=billed))
+        self.ledger.add(entry_for(form, self.profile, before=self.ledger.before, billed=billed, out=out or {}))
 
     def refit(self, base: Mapping[str, Any]) -> bool:
         """Take other settings in, without forgetting what is known of the size; system and tools stay.
@@ -108,7 +134,7 @@ class Wire:
         False where they decide over the messages, so that these must be put on another wire.
         """
         edits = [settings.get("context_management") for settings in (base, self.base)]
-        if forces(base) != forces(self.base) or edits[0] != edits[1]:
+        if forces(base) != forces(self.base) or edits[0] != edits[1] or self.ledger.edits:
             return False
         fixed = open_ledger(self.profile, base, unseen=self.unseen, learned=self.learned).fixed
         self.ledger.refit(fixed, self._sent[0] if self._sent is not None else None)
@@ -137,4 +163,29 @@ class Wire:
         body: dict[str, Any] = {"model": self.profile.id, "max_tokens": max_tokens}
         body.update(copy.deepcopy(self.base))
         body["messages"] = list(self.messages)
+        edits, betas = self.ledger.edits, []
+        if edits:
+            betas.append(CLEARING_BETA)
+        if self.trigger is not None:
+            edits.append({"type": COMPACT, "trigger": {"type": "input_tokens", "value": self.trigger}})
+            betas.append(THRESHOLD_BETA)
+        if edits:
+            body["context_management"] = {"edits": edits}
+        if self.messages and is_block(self.messages[0]):
+            betas.append(ON_DEMAND_BETA)
+        with_betas(body, betas)
         return body
+
+
+def is_block(message: Mapping[str, Any]) -> bool:
+    """Whether a message is the signed compaction block of the server, which goes first (CMP-21)."""
+    blocks = blocks_of(message)
+    first = blocks[0] if blocks else None
+    return isinstance(first, Mapping) and first.get("type") == "compaction" and bool(first.get("signature"))
+
+
+def with_betas(body: dict[str, Any], betas: Sequence[str]) -> None:
+    """Add beta names to a request that has perhaps some."""
+    missing = [beta for beta in betas if beta not in (body.get("betas") or ())]
+    if missing:
+        body["betas"] = [*(body.get("betas") or ()), *missing]

@@ -19,9 +19,10 @@ from ctxwindow.errors import InvalidRequest
 from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.summarize import Extractive, Summarizer
-from ctxwindow.tiers import Count, Policy, Send, Summarize
+from ctxwindow.tiers import Compact, Count, Policy, Send, Summarize
 from ctxwindow.transcripts.recorded import known_model, recorded_model, session_model, unseen_tokens
 from ctxwindow.transcripts.session import Incoming, Reply, Session, Thread
+from ctxwindow.transcripts.simulated import compaction_reply
 from ctxwindow.window import count_text, read_usage, size_message
 
 __all__ = ["RESERVE", "Exchange", "Feed", "session_model", "unseen_tokens"]
@@ -244,13 +245,19 @@ class Feed:
                     return decision
                 case Summarize():
                     self._summarize(decision, at)
+                case Compact():
+                    self.conversation.compacted(
+                        compaction_reply(decision, self.conversation, self._summarizer, self._count), now=at
+                    )
                 case Count():
                     self.conversation.counted(None, now=at)  # nobody to ask offline
 
     def _summarize(self, decision: Summarize, at: float) -> None:
-        tokenizer = self.current.tokenizer
-        text = self._summarizer.summarize(decision.segment, lambda text: count_text(text, tokenizer).tokens)
+        text = self._summarizer.summarize(decision.segment, self._count)
         self.conversation.summarized(text, by=self._summarizer.name, now=at)
+
+    def _count(self, text: str) -> int:
+        return count_text(text, self.current.tokenizer).tokens
 
     def _usage(self, step: Reply) -> dict[str, Any] | None:
         """The recorded usage; output tokens only where they are the final number."""

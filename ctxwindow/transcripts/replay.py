@@ -151,8 +151,8 @@ def replay(
 
 def _fits(feed: Feed, send: Send) -> bool:
     """Law 3, by the window of the model in use: to the upper bound, or where the send says it is not sure, as estimated."""
-    window = feed.current.window
-    budget = min(feed.conversation.policy.budget or window, window)
+    policy = feed.conversation.policy
+    budget = policy.budget_of(feed.current.window) - policy.reserve
     size = send.window.high if send.sure else send.window.tokens
     return size + int(send.request["max_tokens"]) <= budget
 

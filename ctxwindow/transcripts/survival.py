@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from ctxwindow.conversation import Conversation
+from ctxwindow.record import identifier_set
 from ctxwindow.record.blocks import blocks_of, is_thinking, texts_of
-from ctxwindow.summarize import identifier_set
 from ctxwindow.tiers import Send
 
 __all__ = ["Survival", "Tally"]

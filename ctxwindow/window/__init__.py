@@ -4,6 +4,7 @@ from ctxwindow.window.attribution import BlockCost, Sending
 from ctxwindow.window.billing import Share, Terms, input_weight, shares, terms
 from ctxwindow.window.breakpoints import Breakpoint, breakpoints
 from ctxwindow.window.cached import PromptCache
+from ctxwindow.window.clearing import Held
 from ctxwindow.window.compare import compare
 from ctxwindow.window.cost import BOUGHT, TTL_SECONDS, Bill, Bought, Rates, Ttl, bill, rates
 from ctxwindow.window.doubt import Suspicion, contradiction, is_open_ended
@@ -46,6 +47,7 @@ __all__ = [
     "Expense",
     "Fixed",
     "Group",
+    "Held",
     "Learning",
     "Ledger",
     "MessageSize",

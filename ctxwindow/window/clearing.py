@@ -21,7 +21,22 @@ from ctxwindow.window.edits import (
     setting_of,
 )
 
-__all__ = ["Clearing", "ClearingMark"]
+__all__ = ["Clearing", "ClearingMark", "Held"]
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What is cleared of a wire, held where it is: the same at every send, so that the cached prefix stays.
+
+    The server clears anew at each request, all but the last `keep` uses or turns (EDIT-02, EDIT-06). So each request
+    asks to keep just what came after, and the edge moves only when the planner moves it.
+    """
+
+    uses: int = 0
+    """Tool uses cleared, counted from the first one of the wire that is not excluded."""
+    turns: int = 0
+    """Turns with thinking cleared, counted from the first one of the wire."""
+    exclude: tuple[str, ...] = ()
+    """Tools whose uses are never cleared."""
 
 
 class ClearingMark(msgspec.Struct, frozen=True):
@@ -34,10 +49,16 @@ class ClearingMark(msgspec.Struct, frozen=True):
 class Clearing:
     """The edits that a request asks for, following its messages."""
 
-    def __init__(self, settings: Mapping[str, Any], profile: ModelProfile) -> None:
+    def __init__(self, settings: Mapping[str, Any], profile: ModelProfile, held: Held | None = None) -> None:
+        """`held`: what is cleared, where it is not by the request's own settings."""
         thinking, uses = setting_of(settings, CLEAR_THINKING), setting_of(settings, CLEAR_TOOL_USES)
+        self._held = held
         self._thinking = None if thinking is None else ClearThinking(thinking, profile)
         self._uses = None if uses is None else ClearToolUses(uses, profile)
+        if held is not None and held.turns:
+            self._thinking = ClearThinking({}, profile, held=held.turns)
+        if held is not None and held.uses:
+            self._uses = ClearToolUses({"exclude_tools": held.exclude}, profile, held=held.uses)
         self._edits = [edit for edit in (self._thinking, self._uses) if edit is not None]
 
     def __bool__(self) -> bool:
@@ -48,6 +69,22 @@ class Clearing:
     def rules_thinking(self) -> bool:
         """Whether `keep` decides what thinking stays, in place of the model's own retention (RET-09)."""
         return self._thinking is not None
+
+    def asked(self) -> list[dict[str, Any]]:
+        """The edits of a request that hold what is held, in the order of EDIT-07."""
+        edits: list[dict[str, Any]] = []
+        held = self._held
+        if held is not None and self._thinking is not None and 0 < held.turns < self._thinking.turns:
+            keep = {"type": "thinking_turns", "value": self._thinking.turns - held.turns}
+            edits.append({"type": CLEAR_THINKING, "keep": keep})
+        if held is not None and self._uses is not None and held.uses:
+            edit: dict[str, Any] = {
+                "type": CLEAR_TOOL_USES,
+                "trigger": {"type": "tool_uses", "value": 0},  # at once
+                "keep": {"type": "tool_uses", "value": max(0, len(self._uses.uses) - held.uses)},
+            }
+            edits.append({**edit, "exclude_tools": list(held.exclude)} if held.exclude else edit)
+        return edits
 
     def add(self, index: int, entry: Clearable) -> None:
         """Follow one more message."""

@@ -149,9 +149,11 @@ class ClearToolUses:
         seen: results in the window, those of excluded tools too.
     """
 
-    def __init__(self, setting: Mapping[str, Any], profile: ModelProfile) -> None:
+    def __init__(self, setting: Mapping[str, Any], profile: ModelProfile, *, held: int | None = None) -> None:
+        """`held`: clear just so many uses, whatever trigger and `keep` would say (see `Held`)."""
         trigger, excluded = plain(setting.get("trigger")), setting.get("exclude_tools")
         self._profile = profile
+        self._held = held
         self._counts_uses = trigger.get("type") == "tool_uses"
         self._trigger = _value(trigger, _TRIGGER)
         self._keep = _value(setting.get("keep"), _KEEP)
@@ -206,8 +208,13 @@ class ClearToolUses:
 
     def cleared(self, tokens: int) -> Cleared | None:
         """What is cleared of a prompt of so many tokens; None when nothing is."""
-        last = len(self.uses) - self._keep
-        if last <= self.base or (self.seen if self._counts_uses else tokens) <= self._trigger:
+        if self._held is not None:
+            last = min(self._held, len(self.uses))
+        else:
+            last = len(self.uses) - self._keep
+            if (self.seen if self._counts_uses else tokens) <= self._trigger:
+                return None
+        if last <= self.base:
             return None
         tally = self._sums[last].since(self._sums[self.base])
         if not tally.number or tally.freed.tokens < self._at_least:
@@ -239,10 +246,12 @@ class ClearThinking:
         messages: indexes of the messages with thinking.
     """
 
-    def __init__(self, setting: Mapping[str, Any], profile: ModelProfile) -> None:
+    def __init__(self, setting: Mapping[str, Any], profile: ModelProfile, *, held: int | None = None) -> None:
+        """`held`: clear the thinking of just so many turns, whatever `keep` would say (see `Held`)."""
         keep = setting.get("keep")
         by_default = _ALL if profile.keeps_prior_thinking else 1  # RET-09
         self._keep = by_default if keep is None else _value(keep, _ALL)
+        self._held = held
         self.messages: list[int] = []
         self._sums: list[Tally] = [Tally()]
         self._turns: list[int] = []  # for each turn with thinking, where it starts in `messages`
@@ -266,8 +275,12 @@ class ClearThinking:
 
     def cleared(self) -> Cleared | None:
         """What is cleared; None when nothing is. Thinking of the turn in progress is the last and stays (RET-06)."""
-        number = len(self._turns) - self._keep - self._base
-        if self._keep == _ALL or number <= 0:
+        number = self.turns - self._keep - self._base
+        if self._held is not None:
+            number = min(self._held, self.turns - 1) - self._base
+        elif self._keep == _ALL:
+            return None
+        if number <= 0:
             return None
         first, last = self._turns[self._base], self._turns[self._base + number]
         return Cleared(
@@ -277,6 +290,11 @@ class ClearThinking:
             tally=self._sums[last].since(self._sums[first]),
             places=range(self.messages[first], self.messages[last]),
         )
+
+    @property
+    def turns(self) -> int:
+        """Turns with thinking so far."""
+        return len(self._turns)
 
     def restart(self) -> None:
         """Thinking before a compaction block is not in the window any more."""

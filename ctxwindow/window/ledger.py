@@ -13,7 +13,7 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.window.before import START, Before, forces
-from ctxwindow.window.clearing import Clearing, ClearingMark
+from ctxwindow.window.clearing import Clearing, ClearingMark, Held
 from ctxwindow.window.edits import Cleared, less
 from ctxwindow.window.entry import Entry, loads
 from ctxwindow.window.fixed import Fixed
@@ -59,13 +59,14 @@ class Ledger:
         fixed: Fixed,
         settings: Mapping[str, Any] | None = None,
         learning: Learning | None = None,
+        held: Held | None = None,
     ) -> None:
-        """`settings`: the request's other fields, of which `context_management` bears on the totals."""
+        """`settings`: the request's other fields, of which `context_management` bears on the totals, unless `held` does."""
         self.profile = profile
         self.fixed = fixed
         self.entries: list[Entry] = []
         self._first = START._replace(forced=forces(settings or {}))
-        self._clearing = Clearing(settings or {}, profile)
+        self._clearing = Clearing(settings or {}, profile, held)
         self._strips = profile.thinking.prior_turns == "last_turn_only" and not self._clearing.rules_thinking
         self._deferred = {name: (index, count) for name, index, count in fixed.deferred}
         self._by_code: dict[str, None] = {}  # ids of calls that code made
@@ -215,6 +216,22 @@ class Ledger:
     def cleared(self) -> tuple[Cleared, ...]:
         """What context editing clears, in the order in which the edits are applied."""
         return self._cleared
+
+    @property
+    def start(self) -> int:
+        """Place of the first message in the window: behind the last compaction block (CMP-02)."""
+        return self._now.start
+
+    @property
+    def thinking(self) -> int:
+        """Tokens of thinking in the window."""
+        cleared = sum((edit.tally.parts.get("thinking", ZERO) for edit in self._cleared), ZERO)
+        return self._now.by["thinking"].tokens - cleared.tokens
+
+    @property
+    def edits(self) -> list[dict[str, Any]]:
+        """The edits that a request must ask for, so that what is held cleared is (EDIT-01)."""
+        return self._clearing.asked()
 
     def mark(self) -> Mark:
         """The totals of now, to `rollback` to."""

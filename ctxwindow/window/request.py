@@ -7,6 +7,7 @@ from typing import Any
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.rules.view import plain
+from ctxwindow.window.clearing import Held
 from ctxwindow.window.countable import countable
 from ctxwindow.window.entry import entry_for
 from ctxwindow.window.fixed import fixed_sizes
@@ -59,6 +60,7 @@ def open_ledger(
     unseen: int = 0,
     learned: int = 0,
     learning: Learning | None = None,
+    held: Held | None = None,
 ) -> Ledger:
     """A ledger for the request's system, tools and settings, with no message yet.
 
@@ -68,6 +70,7 @@ def open_ledger(
         unseen: as in `fixed_sizes`.
         learned: as in `fixed_sizes`.
         learning: what the conversation has taught about estimates so far.
+        held: what is cleared of it, in place of what its settings say.
     """
     settings = {key: value for key, value in request.items() if key not in _OWN}
     fixed = fixed_sizes(
@@ -78,4 +81,4 @@ def open_ledger(
         unseen=unseen,
         learned=learned,
     )
-    return Ledger(profile, fixed, settings, learning)
+    return Ledger(profile, fixed, settings, learning, held)

@@ -199,13 +199,13 @@ def test_windows_that_hold_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("p.toml", "budget = = 3", "p.toml: neither TOML nor JSON: Invalid value (at line 1, column 10)"),
+        ("p.toml", "budget = = 3", "p.toml: this is not TOML: Invalid value (at line 1, column 10)"),
         (
             "p.toml",
             "[spill]\nhaed_chars = 3",
             "p.toml: spill.haed_chars: there is no such key. Did you mean head_chars?",
         ),
-        ("p.json", '{"budget": []}', "p.json: budget: Input should be a valid integer"),
+        ("p.json", '{"budget": []}', "p.json: budget: a budget is a whole number of tokens"),
     ],
 )
 def test_a_broken_policy_is_one_line_with_the_path_of_the_key(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ctxwindow import Policy
 from ctxwindow.cli.options import load, pick_thread, read_policy
 from ctxwindow.errors import HistoryError, InvalidRequest, PolicyError, UnknownModel
 from ctxwindow.transcripts import read
@@ -77,15 +78,15 @@ def test_a_policy_is_toml_or_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "path", "told"),
     [
-        ('{"high": 2}', "high", "the default is 0.85"),
+        ('{"high": 2}', "high", "the default is 1.0"),
         ('{"hihg": 0.5}', "hihg", "there is no such key. Did you mean high?"),
-        ('{"zzz": 1}', "zzz", "The keys here: budget, high"),
+        ('{"zzz": 1}', "zzz", "The keys here: budget, reserve, high"),
         ('{"spill": {"tokens": -1}}', "spill.tokens", "the default is none"),
         ('{"spill": {"head": 1}}', "spill.head", "Did you mean head_chars?"),
         ('{"methods": ["x"]}', "methods.0", "leave it out for its default"),
-        ('{"budget": "much"}', "budget", "valid integer"),
-        ('{"low": 0.9, "high": 0.5}', "policy", "must be below high"),
-        ('{"spill": 5}', "spill", "leave it out for its default"),
+        ('{"budget": "much"}', "budget", "a whole number of tokens, or a share"),
+        ('{"low": 0.9, "high": 0.5}', "low", "must be below the high one, 0.5"),
+        ('{"spill": 5}', "spill", "The keys here: share, tokens"),
     ],
 )
 def test_a_wrong_key_of_a_policy_is_named(tmp_path: Path, written: str, path: str, told: str) -> None:
@@ -100,8 +101,8 @@ def test_a_wrong_key_of_a_policy_is_named(tmp_path: Path, written: str, path: st
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("p.toml", b"budget = = 3", "neither TOML nor JSON: Invalid value (at line 1, column 10)"),
-        ("p.json", b'{"budget": 3', "neither TOML nor JSON: Expecting ',' delimiter: line 1 column 13"),
+        ("p.toml", b"budget = = 3", "this is not TOML: Invalid value (at line 1, column 10)"),
+        ("p.json", b'{"budget": 3', "this is not JSON: Expecting ',' delimiter: line 1 column 13"),
         ("p.json", b"[1]", "a policy is a table of keys"),
         ("p.toml", b"\xff\xfeb\x00", "a policy is UTF-8 text"),
         ("p.json", b"[" * 100_000, "nested too deeply"),
@@ -114,6 +115,21 @@ def test_a_file_that_is_no_policy(tmp_path: Path, name: str, content: bytes, tol
         read_policy(file, None)
     assert caught.value.path == str(file)
     assert told in str(caught.value)
+
+
+def test_a_preset_is_named_like_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_policy(Path("chat"), None) == Policy.preset("chat")
+    assert read_policy(Path("coding-agent"), 7_000) == Policy.preset("coding-agent", budget=7_000)
+    Path("chat").write_text("high = 0.9\n", encoding="utf-8")
+    assert read_policy(Path("chat"), None) == Policy(high=0.9)
+    with pytest.raises(PolicyError, match="name a preset: chat, coding-agent"):
+        read_policy(Path("chatt"), None)
+
+
+def test_a_budget_that_is_none_names_its_option() -> None:
+    with pytest.raises(PolicyError, match=r"^--window: a budget is"):
+        read_policy(None, 0)
 
 
 def test_a_policy_that_is_not_there(tmp_path: Path) -> None:

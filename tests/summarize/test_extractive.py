@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxwindow.summarize import HEADINGS, Extractive, Summarizer, identifier_set, provenance
+from ctxwindow.record import identifier_set
+from ctxwindow.summarize import HEADINGS, Extractive, Summarizer, provenance
 from ctxwindow.summarize.passages import passages
 from ctxwindow.tiers.segment import Segment
 

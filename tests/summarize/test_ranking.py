@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxwindow.summarize.identifiers import identifiers
+from ctxwindow.record.identifiers import identifiers
 from ctxwindow.summarize.ranking import Line, cover, lone_names, offer, recency, weights
 from ctxwindow.summarize.source import Work
 

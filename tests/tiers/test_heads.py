@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctxwindow.record.events import Compacted
-from ctxwindow.tiers.heads import head_message, tail_messages
+from ctxwindow.tiers.heads import epoch_messages, head_message
 
 USER = {"role": "user", "content": [{"type": "text", "text": "Do it.", "cache_control": {"type": "ephemeral"}}]}
 CALL = {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "read", "input": {}}]}
@@ -36,7 +36,7 @@ def _edit(**fields: Any) -> Compacted:
 
 
 def test_summary_then_the_request_in_progress() -> None:
-    head = head_message(_edit(instruction=0), {0: USER})
+    head = head_message((_edit(instruction=0),), {0: USER})
     texts = [block["text"] for block in head["content"]]
     assert texts[0].endswith("The originals are kept and can be recalled.]\nThey spoke.")
     assert texts[1:] == ["[The request in progress, word for word:]", "Do it."]
@@ -45,7 +45,7 @@ def test_summary_then_the_request_in_progress() -> None:
 
 
 def test_results_are_carried_as_text_and_media() -> None:
-    head = head_message(_edit(tail=4, carried=(2, 4)), {1: CALL, 2: RESULT, 3: SYSTEM})
+    head = head_message((_edit(tail=4, carried=(2, 4)),), {1: CALL, 2: RESULT, 3: SYSTEM})
     rest = head["content"][1:]
     assert rest[0]["text"] == "[Result of read, call t1, an error:]"
     assert rest[1] == {"type": "text", "text": "no such file"}
@@ -58,14 +58,14 @@ def test_system_messages_among_the_newest_stay_messages() -> None:
     """SYS-04: a system message must follow a user message and be last or be followed by an assistant message."""
     edit = _edit(tail=4, carried=(2, 4))
     forms: dict[int, dict[str, Any]] = {1: CALL, 2: RESULT, 3: SYSTEM}
-    wire = tail_messages(edit, head_message(edit, forms), forms, 4)
+    wire = epoch_messages((edit,), forms, 4)
     assert [message["role"] for message, _ in wire] == ["user", "system"]
 
 
 def test_a_kept_user_message_is_joined_to_the_head() -> None:
     forms: dict[int, dict[str, Any]] = {3: USER, 4: {"role": "assistant", "content": "Done."}}
     edit = _edit()
-    wire = tail_messages(edit, head_message(edit, forms), forms, 5)
+    wire = epoch_messages((edit,), forms, 5)
     assert [(message["role"], source) for message, source in wire] == [("user", 3), ("assistant", 4)]
     assert wire[0][0]["content"][-1] == {"type": "text", "text": "Do it."}
 
@@ -78,7 +78,7 @@ def test_stripped_tails_lose_thinking_and_messages_of_thinking_alone() -> None:
         5: {"role": "user", "content": "And?"},
     }
     edit = _edit(strip_thinking=True)
-    wire = tail_messages(edit, head_message(edit, forms), forms, 6)
+    wire = epoch_messages((edit,), forms, 6)
     assert [source for _, source in wire] == [None, 3, 5]
     assert wire[1][0]["content"] == [{"type": "text", "text": "A."}]
     assert forms[3]["content"][0] == thinking

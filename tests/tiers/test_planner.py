@@ -10,7 +10,10 @@ from tests.driver import plan
 LINE = "a line of text that a tool returned, number {}\n"
 
 
-def _filled(tokens: int, model: str = "claude-opus-4-6", **policy: Any) -> Conversation:
+METHODS = ("spill", "summarize_keep_tail", "summarize_all")
+
+
+def _filled(tokens: int, model: str = "claude-opus-5", **policy: Any) -> Conversation:
     """A conversation whose window holds about that many tokens, in finished turns."""
     conversation = Conversation.start(model=model, policy=Policy(methods=()))
     number = 0
@@ -20,7 +23,7 @@ def _filled(tokens: int, model: str = "claude-opus-4-6", **policy: Any) -> Conve
         conversation.receive({"content": LINE.format(number) * 5})
         number += 1
     conversation.append({"role": "user", "content": "Go on."})
-    conversation._state.policy = Policy(**policy)
+    conversation._state.policy = Policy.parse({"high": 0.85, "methods": METHODS, **policy})
     return conversation
 
 
@@ -60,7 +63,7 @@ def test_a_cut_at_the_start_of_a_turn_is_preferred() -> None:
     "methods", [("summarize_keep_tail",), ("summarize_all",), ("summarize_all", "summarize_keep_tail")]
 )
 def test_only_the_policys_methods_in_its_order(methods: tuple[str, ...]) -> None:
-    decision = _filled(6_200, budget=8_000, methods=methods).plan(max_tokens=1_000)
+    decision = _filled(6_200, budget=8_000, methods=methods, prefer="order").plan(max_tokens=1_000)
     assert isinstance(decision, Summarize)
     assert decision.method == methods[0]
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctxwindow import Conversation, Policy
+from ctxwindow import Conversation, Warm
 from ctxwindow.record.events import Compacted
 from ctxwindow.transcripts.survival import Survival, Tally
-from tests.driver import plan
+from tests.driver import plan, small
 from tests.transcripts.scenes import OPUS, call, lines, thinking
 
 
@@ -17,7 +17,7 @@ class Scene:
     """A conversation whose replies are judged one after another."""
 
     def __init__(self, *, budget: int = 100_000, system: str | None = None, **settings: Any) -> None:
-        self.conversation = Conversation.start(model=OPUS, system=system, policy=Policy(budget=budget, **settings))
+        self.conversation = Conversation.start(model=OPUS, system=system, policy=small(budget, **settings))
         self.survival = Survival()
 
     def user(self, content: Any) -> None:
@@ -65,7 +65,7 @@ def test_a_name_that_was_spilled_away_can_be_recalled() -> None:
 
 def compacted(method: str) -> Scene:
     """One early name, much in between, then a new epoch: the summary can hold some of it only."""
-    scene = Scene(budget=4_000, methods=(method,), summary_tokens=200)
+    scene = Scene(budget=4_000, methods=(method,), warm=Warm(tokens=200))
     scene.user(f"Remember these: {lines(80, 'old')}")
     scene.reply(said("Noted in late_note.txt."))
     scene.user(lines(70, "more"))
@@ -137,7 +137,9 @@ def test_what_only_an_earlier_head_held_is_gone() -> None:
 
 
 def test_the_system_prompt_is_on_every_wire() -> None:
-    scene = Scene(budget=4_000, system="Always mention src/early_0.py.", methods=("summarize_all",), summary_tokens=200)
+    scene = Scene(
+        budget=4_000, system="Always mention src/early_0.py.", methods=("summarize_all",), warm=Warm(tokens=200)
+    )
     scene.user(f"Look at src/early_0.py: {lines(80)}")
     scene.reply(said("Yes."))
     scene.user(lines(70, "more"))
@@ -158,7 +160,7 @@ def test_thinking_is_no_place_to_survive_in() -> None:
 
 def test_a_message_that_cannot_be_sent_shifts_nothing() -> None:
     """A reply cut in its thinking is in the record and not on the wire: places on both still belong together."""
-    scene = Scene(budget=4_000, methods=("summarize_keep_tail",), summary_tokens=200)
+    scene = Scene(budget=4_000, methods=("summarize_keep_tail",), warm=Warm(tokens=200))
     scene.user(f"Look at old_name.py: {lines(50)}")
     scene.reply({"role": "assistant", "content": [thinking("hm")]}, stop="max_tokens")
     scene.reply(said("Noted."))

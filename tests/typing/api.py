@@ -9,6 +9,7 @@ from anthropic import Anthropic, AsyncAnthropic
 import ctxwindow
 from ctxwindow import (
     BlockCost,
+    Compact,
     Conversation,
     Count,
     Decision,
@@ -38,7 +39,7 @@ def embed() -> None:
     )
     assert_type(chat.append({"role": "user", "content": "Hello."}), int)
     decision = chat.plan(max_tokens=1_000, now=0.0)
-    assert_type(decision, Send | Summarize | Count)
+    assert_type(decision, Send | Summarize | Compact | Count)
     carry_out(decision)
     assert_type(chat.window, Window)
     assert_type(chat.messages, tuple[dict[str, Any], ...])
@@ -56,6 +57,8 @@ def carry_out(decision: Decision) -> None:
             assert_type(decision.forecast.warm, float | None)
         case Summarize():
             assert_type(decision.segment.messages, tuple[dict[str, Any], ...])
+        case Compact():
+            assert_type(decision.request, dict[str, Any])
         case Count():
             assert_type(decision.fingerprint, str)
         case _:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxwindow.summarize.identifiers import LONGEST, QUOTED, identifier_set, identifiers, known_identifiers
+from ctxwindow.record.identifiers import LONGEST, QUOTED, identifier_set, identifiers, identifiers_of, known_identifiers
 
 
 @pytest.mark.parametrize(
@@ -148,3 +148,10 @@ def test_time_is_linear(unit: str) -> None:
 
     small, large = seconds(50_000), seconds(200_000)
     assert large < 10 * small + 0.01
+
+
+def test_what_a_summary_keeps_is_listed_once_in_order_and_bounded() -> None:
+    text = "b_2 then a_1, b_2 again and src/c.py"
+    assert identifiers_of(text) == ("b_2", "a_1", "src/c.py")
+    assert identifiers_of(text, most=2) == ("b_2", "a_1")
+    assert identifiers_of("") == ()

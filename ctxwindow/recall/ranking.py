@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from ctxwindow.stores import terms
+from ctxwindow.recall import terms
 
 __all__ = ["Posting", "Ranked", "rank", "snippet"]
 

@@ -1,7 +1,7 @@
 r"""What a reader would look up later: paths, names, ids, long numbers and quoted strings.
 
-This is the definition behind `reference_survival` (design: command line) and behind what the extractive
-summariser tries to keep, so that the measure and the method mean the same thing.
+This is the definition behind `reference_survival` (design: command line), behind what summaries try to keep and
+are checked for, and behind what the record says of each summary, so that all of them mean the same thing.
 
 What counts, and what a token yields:
 
@@ -25,8 +25,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
-__all__ = ["identifier_set", "identifiers", "known_identifiers"]
+__all__ = ["MOST_KEPT", "identifier_set", "identifiers", "identifiers_of", "known_identifiers"]
 
 LONGEST = 256
 """Characters. A longer run without a break is data (base64, minified code), not a name. Our choice."""
@@ -36,6 +37,9 @@ QUOTED = (3, 80)
 
 MEMORY = 100_000
 """Distinct tokens remembered at once by `known_identifiers`. Our choice: some 20 MB."""
+
+MOST_KEPT = 1_000
+"""Identifiers of a summary that its record lists. Our choice: more than one of 6,000 tokens usually holds."""
 
 _CHUNK = 1 << 16  # characters split at once
 
@@ -88,6 +92,11 @@ def identifiers(text: str) -> Iterator[str]:
 def identifier_set(text: str) -> frozenset[str]:
     """The distinct identifiers of a text."""
     return frozenset(identifiers(text))
+
+
+def identifiers_of(summary: str, most: int = MOST_KEPT) -> tuple[str, ...]:
+    """The first `most` distinct identifiers of a summary, in order: what its record says that it keeps."""
+    return tuple(islice(dict.fromkeys(identifiers(summary)), most))
 
 
 def known_identifiers(text: str, known: dict[str, tuple[str, ...]]) -> Iterator[str]:

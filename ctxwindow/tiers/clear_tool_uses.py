@@ -1,0 +1,98 @@
+"""`clear_tool_uses`: the server clears the oldest tool results of its copy (EDIT-01 to EDIT-05).
+
+The wire stays as it is, and all thinking with it (EDIT-08); only the cache is lost from the first cleared result on
+(EDIT-04). The server would move the edge with every new result: the request asks to keep what came after the edge, so
+that it stays where the planner put it, and the prefix with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from ctxwindow.record.blocks import block_type, blocks_of, call_id, result_id
+from ctxwindow.record.events import Edited
+from ctxwindow.tiers.offers import Offer, cannot, offered
+from ctxwindow.tiers.situation import SLACK, Situation
+
+__all__ = ["offer", "unable"]
+
+_PLACEHOLDER = 12
+"""Tokens that stay of a cleared result, about (EDIT-02)."""
+
+
+class _Use(msgspec.Struct, frozen=True):
+    message: int
+    """Place on the wire."""
+    tokens: int
+
+
+def unable(now: Situation) -> str | None:
+    """Why context editing cannot be had on this model or with these settings; None when it can."""
+    if not now.profile.features.context_editing:
+        return f"{now.profile.id} has no context editing [EDIT-01]"
+    if now.own_edits:
+        return "the settings hold context edits of the caller's own"
+    if any(str(tool.get("type", "")).startswith("advisor_") for tool in now.wire.base.get("tools") or ()):
+        return "context editing is not fully compatible with the advisor tool [EDIT-10]"
+    return None
+
+
+def offer(now: Situation, target: int) -> Offer:
+    """As many of the oldest results cleared as bring the window down to `target` tokens."""
+    why = unable(now)
+    if why is not None:
+        return cannot("clear_tool_uses", why)
+    held = now.held.uses if now.held is not None else 0
+    after, cut, first, upto = now.total + SLACK, 0, None, 0
+    for number, use in enumerate(_uses(now), start=1):
+        if after <= target:
+            break
+        source = now.wire.sources[use.message]
+        if source is not None and source >= now.unsent:
+            break  # what the model has not seen is never cleared
+        upto = number
+        if number > held:
+            after -= max(0, use.tokens - _PLACEHOLDER)
+            first = use.message if first is None else first
+            cut = source if source is not None else 0
+    if after > target or first is None:
+        return cannot("clear_tool_uses", f"all old results together do not bring it down to {target:,}")
+    sums = sum(now.weigh(entry.size.count) for entry in now.wire.ledger.entries[:first])
+    return offered(
+        now,
+        "clear_tool_uses",
+        f"the server clears the results of the first {upto} tool uses from its copy",
+        after=after,
+        plan=Edited(
+            method="clear_tool_uses",
+            uses=upto,
+            turns=now.held.turns if now.held is not None else 0,
+            exclude=now.policy.keep_tools,
+            first=now.wire.sources[first] or 0,
+            end=cut + 1,
+            before=now.wire.ledger.total.tokens,
+            target=target,
+        ),
+        breaks="cache",
+        kept=min(now.fixed + sums, now.cached_tokens),
+        hot=cut < now.hot_cut,
+    )
+
+
+def _uses(now: Situation) -> Iterator[_Use]:
+    """Results of the wire that may be cleared, oldest first, as the server numbers them."""
+    names: dict[str, object] = {}
+    kept = now.policy.keep_tools
+    entries = now.wire.ledger.entries
+    start = now.wire.ledger.start
+    for position in range(start, len(entries)):
+        for place, block in enumerate(blocks_of(entries[position].message)):
+            if not isinstance(block, Mapping):
+                continue
+            family = block_type(block).family
+            if family == "call":
+                names[call_id(block) or ""] = block.get("name")
+            elif family == "result" and names.get(result_id(block) or "") not in kept:
+                yield _Use(position, now.weigh(entries[position].size.blocks[place].count))
