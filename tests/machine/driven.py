@@ -1,164 +1,86 @@
-"""One conversation in a store, driven as an agent drives it, and held to the laws at every step."""
+"""A conversation driven as an agent drives it, with every decision and every answer held to the laws."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
-from collections.abc import Callable
 from typing import Any
 
-from ctxwindow import Conversation, Count, Policy, Send, Summarize
+from ctxwindow import Compact, Conversation, Count, Send, Summarize
 from ctxwindow.catalog import resolve
 from ctxwindow.emulator.faults import Fault
 from ctxwindow.emulator.replies import thinks
 from ctxwindow.errors import CtxwindowError, MisuseError, ProtocolError, WindowOverflow
 from ctxwindow.record.blocks import blocks_of
-from ctxwindow.record.events import Sent, Spilled
+from ctxwindow.record.events import Compacted, Declined, Edited, Sent, Spilled
 from ctxwindow.rules.frame import Frame
-from ctxwindow.stores import Store, keep, load
 from ctxwindow.testing.content import server_result
+from ctxwindow.window import Window
 from tests.driver import summary
-from tests.machine.known import JSON, Known
-from tests.machine.laws import Laws, again
-from tests.machine.scenes import Scene, Shape, content
-from tests.machine.world import Refused, World
+from tests.machine.held import Held
+from tests.machine.known import JSON
+from tests.machine.laws import again
+from tests.machine.scenes import Shape, content
+from tests.machine.world import Refused
 
 PRICE = 0.01
 """Dollars for each summary."""
 
 MOST_DECISIONS = 12
-"""More than any plan takes: spills come inside of one, and no edit follows another (law 7)."""
+"""More than any plan takes: spills and edits of the server's come inside of one, and no edit follows another (law 7)."""
 
 
-class Driven:
-    """A driver of one conversation.
-
-    Attributes:
-        known: what the driver knows, which a crash sets back to what was kept.
-        lazy: how many times the driver will not keep what is new.
-    """
-
-    def __init__(self, scene: Scene, policy: Policy, tools: list[JSON] | None, world: World, store: Store) -> None:
-        self.scene, self.policy, self.tools, self.world, self.store = scene, policy, tools, world, store
-        self.laws: Laws
-        self.number = 0
-        self.lazy = 0
-        self.narrow = False
-        self.tell = True
-
-    def start(self, name: str, laws: Laws) -> None:
-        """Begin a conversation under a name of its own."""
-        self.name, self.laws = name, laws
-        self.overflowed = False
-        self.known = Known(settings=dict(self.scene.settings), model=self.scene.model)
-        self.conversation = Conversation.start(
-            model=self.scene.model,
-            system="Be brief.",
-            tools=self.tools,
-            settings=self.scene.settings,
-            policy=self.policy,
-            now=self.world.now,
-        )
-        self.save(must=True)
-
-    # -- keeping, and what is left after a crash ----------------------------------------------------------------
-
-    def save(self, *, must: bool = False) -> None:
-        """Keep what is new, unless the driver is lazy. Before a request goes out it must be kept."""
-        if self.lazy and not must:
-            self.lazy -= 1
-            return
-        keep(self.store, self.name, self.conversation)
-        self.kept, self.kept_events = self.known.copy(), self.conversation.events
-
-    def crash(self, *, remembers: bool) -> None:
-        """The process ends here. `remembers`: the request that is out is still known to the one that takes over."""
-        lost = len(self.conversation.events) - len(self.kept_events)
-        self.laws.tally["crash, with events lost" if lost else "crash"] += 1
-        self.conversation = load(self.store, self.name)
-        self.known = self.kept.copy()
-        self.laws.law_10_what_was_kept_is_there(self.conversation, self.known, self.kept_events)
-        if not (remembers and isinstance(self.known.due, Send)):
-            self.known.due = None
-
-    def attempt(self, call: Callable[[], Any]) -> bool:
-        """Whether the engine took something. Only errors of ours are raised, and what is refused changes nothing."""
-        before = self.conversation.events
-        try:
-            call()
-        except MisuseError:
-            assert self.conversation.events == before, "refused, and something changed"
-            self.laws.tally["refused by the engine"] += 1
-            return False
-        return True
-
-    # -- the caller ---------------------------------------------------------------------------------------------
-
-    def take(self, message: JSON) -> bool:
-        """Append a message; False where the engine refuses it."""
-        given = copy.deepcopy(message)
-        due, late = self.known.due, isinstance(self.known.due, (Summarize, Count))
-        if not self.attempt(lambda: self.conversation.append(given, now=self.world.now)):
-            return False
-        assert given == message, "what was given was mutated"
-        self.known.takes(message)
-        if late:
-            self.known.due = due  # a summary that is being written, and a count, are of what came before
-        self.save()
-        return True
-
-    def configure(self, model: str | None, settings: JSON | None) -> bool:
-        """Switch the model or the settings."""
-        if not self.attempt(lambda: self.conversation.configure(model=model, settings=settings, now=self.world.now)):
-            return False
-        self.known.due = None
-        if settings is not None:
-            self.known.settings = settings
-        if model is not None:
-            self.known.model = model
-            if self.bound:
-                # Made before the edits that began this epoch, so that no bound model takes it (BIND-22).
-                epoch = self.conversation.epoch
-                self.known.gone |= {index for index, made in self.known.made.items() if made < epoch}
-        self.save()
-        return True
-
-    @property
-    def bound(self) -> bool:
-        """Whether thinking is checked against the conversation before it."""
-        return resolve(self.known.model).bound and self.policy.assume_binding
+class Driven(Held):
+    """The driver: it plans, does what is asked of it, and hands back what comes of that."""
 
     # -- planning -----------------------------------------------------------------------------------------------
 
     def decide(self, more: int = 0) -> None:
         """One decision of the engine; it is then due. None is where there is nothing to decide, or an overflow."""
         asked = self.scene.max_tokens + more
-        before, twin = self.conversation, again(self.conversation)
-        events, due = before.events, self.known.due
+        twin, window, events, due = (
+            *(again(self.conversation), self.conversation.window),
+            *(self.conversation.events, self.known.due),
+        )
         expected = _outcome(twin, asked, self.world.now)
-        found = _outcome(before, asked, self.world.now)
-        new = before.events[len(events) :]
+        found = _outcome(self.conversation, asked, self.world.now)
+        new = self.conversation.events[len(events) :]
         if isinstance(found, Send) and not any(isinstance(event, Sent) for event in new):
-            assert isinstance(due, Send)
             assert found is due, "nothing has happened, and another request is planned"
             return
         assert _plain(found) == _plain(expected), "law 8: the same events give another plan"
-        assert twin.events == before.events
+        assert twin.events == self.conversation.events
         self.laws.tally["law 8"] += 1
-        self.laws.tally["spill"] += sum(isinstance(event, Spilled) for event in new)
+        self.limit = (self.policy.budget or 0) - self.policy.reserve - asked
+        self._within(new, window)
         self._decided(found, new)
         self.save()
 
+    def _within(self, new: tuple[Any, ...], before: Window) -> None:
+        """What was done inside of a plan."""
+        for event in new:
+            self.laws.tally["spill"] += isinstance(event, Spilled)
+            if isinstance(event, Edited):
+                self.known.aside = None
+                self.laws.tally[f"edit, {event.method}"] += 1
+                if sum(isinstance(one, (Edited, Spilled)) for one in new) == 1:
+                    self.laws.law_7_the_server_clears_enough(
+                        event, self.conversation.window, before, self.limit, self.policy.min_gain
+                    )
+
     def _decided(self, found: Any, new: tuple[Any, ...]) -> None:
-        self.known.due = found if isinstance(found, (Send, Summarize, Count)) else None
+        self.known.due = None
         match found:
             case Send():
-                assert not self.known.calls
+                self.known.due = found
                 self._look_at(found)
-            case Summarize():
-                self.laws.law_10_nothing_is_paid_twice(found, self.conversation)
-                self.before, self.limit = self.conversation.window, self._limit(found)
+            case Summarize() | Compact():
+                self.known.due = found
+                self.laws.law_10_nothing_is_paid_twice(found, self.known)
+                self.asked_at = len(self.known.record)
+                self.before = self.conversation.window
+            case Count():
+                self.known.due = found
             case WindowOverflow():
                 self.overflowed = True
                 self.laws.law_3_overflow(found, self.policy.budget or 0, new)
@@ -168,20 +90,23 @@ class Driven:
     def _look_at(self, send: Send) -> None:
         """Every law that speaks of requests."""
         known, request = self.known, send.request
+        assert not known.calls
+        assert send.number == self.money.sends + 1
+        self.money.sends += 1
         before = known.accepted
         previous = before.request if before is not None and before.epoch == send.epoch else None
-        assert send.number == known.sends + 1
-        known.sends += 1
         self.laws.law_2_the_wire_is_valid(request, previous)
-        self.laws.law_3_the_wire_fits(send, self.policy.budget or 0)
+        self.laws.law_3_the_wire_fits(send, (self.policy.budget or 0) - self.policy.reserve)
         self.laws.law_4_append_only(send, known)
         self.laws.law_5_no_thinking_is_stale(send, known, resolve(known.model))
         self.laws.law_5_what_is_valid_stays(self.conversation, send, known)
         self.laws.law_6_rounds_are_whole(request)
-        self.laws.law_11_isolated(request, self.name, self.store)
-
-    def _limit(self, due: Summarize) -> int:
-        return (self.policy.budget or 0) - self.scene.max_tokens
+        self.laws.law_11_isolated(request, self.name, self.store, self.conversation)
+        assert send.explain()
+        known.accepted_before, known.accepted = known.accepted, send
+        known.aside = send.aside if send.aside is not None else known.aside
+        self.at_send[send.number], self.requests[send.number] = known.copy(), request
+        self.laws.tally["aside asked for"] += send.aside is not None
 
     def until_send(self) -> bool:
         """Plan, and do what is asked for in the usual way, up to a request; False where none can be had."""
@@ -191,6 +116,8 @@ class Driven:
                     return True
                 case Summarize():
                     self.summarize("good")
+                case Compact():
+                    self.compact("good")
                 case Count():
                     self.count("exact")
                 case _:
@@ -199,40 +126,91 @@ class Driven:
                         return False
         raise AssertionError("law 7: planning does not come to an end")
 
-    # -- summaries and counts -----------------------------------------------------------------------------------
+    # -- summaries, compactions and counts ----------------------------------------------------------------------
 
-    def summarize(self, kind: str) -> None:
-        """Hand back a summary of a kind."""
-        due = self.known.due
+    def summarize(self, kind: str, *, aside: bool = False) -> None:
+        """Hand back a summary of a kind, at once or of what was asked for in the background."""
+        due = self.known.aside if aside else self.known.due
         assert isinstance(due, Summarize)
+        now, spent = self.world.now, self.money.summaries
         if kind == "raises":
-            self.known.due = None  # it is asked for again
+            if self.attempt(lambda: self.conversation.summary_failed("it raised", cost=PRICE, now=now)):
+                self._declined(aside=aside)
             return
-        texts = {"blank": " ", "long": "word and word " * 2_000}
-        text = texts.get(kind) or summary(self.conversation, due)
-        late = self.conversation.recorded, self.conversation.window.tokens
-        if not self.attempt(
-            lambda: self.conversation.summarized(text, by="test", cost=PRICE, now=self.world.now)
-        ):
-            assert kind == "long"
+        text = {"blank": " ", "long": "word and word " * 2_000}.get(kind) or summary(self.conversation, due)
+        if not self.attempt(lambda: self.conversation.summarized(text, by="test", cost=PRICE, now=now)):
+            assert kind == "long" or aside
             return
         assert kind != "long"
-        self.known.summaries += PRICE
-        self._edited(due, late)
+        self.money.summaries = spent + PRICE
+        self._edited(aside=aside)
+
+    def compact(self, kind: str, *, aside: bool = False) -> None:
+        """Have the server compact; it brings a block, none, or an error (CMP-16, CMP-26, CMP-27)."""
+        due = self.known.aside if aside else self.known.due
+        assert isinstance(due, Compact)
+        assert self.policy.platform != "bedrock", "CMP-16"
+        self.save(must=True)
+        self.laws.law_2_the_wire_is_valid(due.request, None)
+        self.laws.law_6_rounds_are_whole(due.request)
+        said: dict[str, Any] = {
+            "null": "",
+            "call": [{"type": "tool_use", "id": "toolu_c", "name": "read_file", "input": {}}],
+            "long": "word and word " * 6_000,
+            "529": Fault.parse("529;code=compaction_unavailable"),
+            "timeout": Fault.parse("timeout"),
+        }
+        self.world.sums_up = said.get(kind, "What was done: parse_config in src/app/main.py, line 1234, was read.")
+        now = self.world.now
+        try:
+            reply = self.world.create(due.request)
+        except (Refused, ConnectionError) as error:
+            if isinstance(error, Refused):
+                self.laws.law_2_refusals_are_injected(error, injected=kind == "529", narrow=self.narrow)
+            failed = error
+            if self.attempt(lambda: self.conversation.compaction_failed(failed, now=now)):
+                self._declined(aside=aside)
+            return
+        self.laws.law_5_nothing_is_dropped(reply, resolve(self.known.model))
+        events = len(self.conversation.events)
+        if not self.attempt(lambda: self.conversation.compacted(reply, now=now)):
+            assert aside, "a compaction that was asked for is not taken"
+            return
+        if isinstance(self.conversation.events[events], Declined):
+            assert not reply["content"]
+            self._declined(aside=aside)
+        else:
+            self.money.summaries += self.conversation.compactions[-1].cost
+            self._edited(aside=aside)
+
+    def _declined(self, *, aside: bool) -> None:
+        """Nothing came of it: the history stays as it is, and what was paid is known."""
+        event = self.conversation.events[-1]
+        assert isinstance(event, Declined)
+        self.money.summaries += event.cost
+        self.known.due = None
+        if aside:
+            self.known.aside = None
+        self.laws.tally[f"declined, {event.method}"] += 1
         self.save()
 
-    def _edited(self, due: Summarize, late: tuple[int, int]) -> None:
-        """Every law that speaks of edits."""
+    def _edited(self, *, aside: bool) -> None:
+        """Every law that speaks of edits that begin an epoch."""
         edit = self.conversation.compactions[-1]
-        self.laws.tally[edit.method] += 1
-        self.known.due = None
-        if edit.strip_thinking:
-            self.known.forgets_thinking()
+        self.laws.tally[f"{edit.method}{', in the background' if aside else ''}"] += 1
+        self.laws.tally["beside another summary"] += edit.first > 0
+        self.laws.tally["a higher level"] += edit.level > 1
         self.laws.law_6_no_round_is_split(edit, self.known)
-        self.laws.law_7_no_edit_without_new_content(self.conversation)
-        after = self.conversation.window
-        if late[1] == self.before.tokens:
-            self.laws.law_7_progress(edit, after, due, self.before, self.limit, self.policy.min_gain)
+        if not aside and len(self.known.record) == self.asked_at:
+            self.laws.law_7_progress(edit, self.conversation.window, self.before, self.limit, self.policy.min_gain)
+        self._took_in(edit)
+        self.save()
+
+    def _took_in(self, edit: Compacted) -> None:
+        self.laws.law_7_no_edit_without_new_content(self.known)
+        bound = resolve(self.known.model).bound
+        self.known.edited(edit, preserved=edit.method == "compact" and bound)
+        self.known.due = self.known.aside = None
 
     def count(self, kind: str) -> None:
         """Hand back a count: the exact one, or none."""
@@ -264,7 +242,7 @@ class Driven:
         send = self.known.due
         assert isinstance(send, Send)
         self.save(must=True)
-        self.world.says = says
+        self.world.says, self.world.sums_up = says, "A summary by the server."
         try:
             reply = self.world.create(send.request)
         except Refused as error:
@@ -279,35 +257,41 @@ class Driven:
         """A reply came."""
         self.laws.law_5_nothing_is_dropped(reply, resolve(self.known.model))
         told = reply if self.tell else {key: reply[key] for key in reply if key != "input_transformations"}
+        events = len(self.conversation.events)
         self.conversation.receive(told, now=self.world.now)
-        self.known.accepted = send
         self.known.hears(told, send)
+        self.everything.append(self.known.record[-1])
         self.laws.tally[f"reply, {reply['stop_reason']}"] += 1
-        self.laws.law_12_honest_forecasts(
-            self.conversation, send, told, exact=self.world.share == 1.0, now=self.world.now
-        )
+        for event in self.conversation.events[events + 1 :]:
+            if isinstance(event, Compacted):
+                self.laws.tally[event.method] += 1
+                self.money.summaries += event.cost
+                self._took_in(event)
+            elif isinstance(event, Declined):
+                self.laws.tally[f"declined, {event.method}"] += 1
+                self.money.summaries += event.cost
+        exact = self.world.share == 1.0 and (self.tell or len(self.known.makers | {self.known.model}) == 1)
+        self.laws.law_12_honest_forecasts(self.conversation, send, told, exact=exact)
         self.save()
 
     def receive_again(self) -> None:
         """The last reply is handed in once more: it is not taken twice (law 10)."""
         if self.known.exchange is None or isinstance(self.known.due, Send):
             return
-        reply = self.known.exchange[1]
         with contextlib.suppress(ProtocolError):
-            self.conversation.receive(reply, now=self.world.now)
+            self.conversation.receive(self.known.exchange[1], now=self.world.now)
             raise AssertionError("law 10: a reply was recorded twice")
 
     def fail(self, error: Exception) -> None:
         """The request that is out came to nothing."""
-        send = self.known.due
-        assert isinstance(send, Send)
-        self.known.due = None
+        assert isinstance(self.known.due, Send)
+        self.known.due = self.known.aside = None
         recovery = None
         with contextlib.suppress(MisuseError):  # final: the record says so, the conversation goes on
             recovery = self.conversation.fail(error, now=self.world.now)
         self.laws.tally[f"recovery, {recovery.action if recovery else 'give_up'}"] += 1
-        if recovery is None or recovery.tokens is None:
-            self.known.accepted = send
+        if recovery is not None and recovery.tokens is not None:
+            self.known.accepted = self.known.accepted_before
         if recovery is not None and recovery.settings is not None:
             self.known.settings = recovery.merged(self.known.settings)
             self.laws.tally["recovery, thinking dropped"] += 1
@@ -315,14 +299,6 @@ class Driven:
             self.known.forgets_thinking()
             self.laws.tally["recovery, thinking stripped"] += 1
         self.save()
-
-    # -- what always holds --------------------------------------------------------------------------------------
-
-    def check(self) -> None:
-        """The laws that hold between any two steps."""
-        self.laws.law_1_nothing_is_lost(self.conversation, self.known)
-        self.laws.law_8_the_fold_is_the_conversation(self.conversation)
-        self.laws.law_9_the_books_balance(self.conversation, self.known)
 
 
 def _outcome(conversation: Conversation, max_tokens: int, now: float) -> Any:
@@ -335,10 +311,9 @@ def _outcome(conversation: Conversation, max_tokens: int, now: float) -> Any:
 
 def _plain(found: Any) -> Any:
     """A decision or an error as what it is compared by, byte for byte."""
-    if isinstance(found, Exception):
-        return type(found).__name__, json.dumps(found.as_dict()) if isinstance(found, CtxwindowError) else str(found)
-    request = getattr(found, "request", None)
-    return found, json.dumps(request)
+    if isinstance(found, CtxwindowError):
+        return type(found).__name__, json.dumps(found.as_dict())
+    return found, json.dumps([getattr(one, "request", None) for one in (found, getattr(found, "aside", None))])
 
 
 def _tools(request: JSON) -> set[str]:

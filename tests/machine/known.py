@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ctxwindow import Count, Send, Summarize
+from ctxwindow import Compact, Count, Send, Summarize
 from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.record.events import Compacted
 from ctxwindow.testing import Step
 from tests.driver import is_dead
 
 JSON = dict[str, Any]
+
+Due = Send | Summarize | Compact | Count | None
 
 
 def thinking_of(message: Mapping[str, Any]) -> list[Any]:
@@ -21,8 +24,21 @@ def thinking_of(message: Mapping[str, Any]) -> list[Any]:
 
 
 @dataclass
+class Money:
+    """What is the same on all branches: nothing that was sent or paid is undone."""
+
+    sends: int = 0
+    summaries: float = 0.0
+    """Dollars paid for summaries."""
+
+    def copy(self) -> Money:
+        """A copy that later events do not reach."""
+        return dataclasses.replace(self)
+
+
+@dataclass
 class Known:
-    """What a driver knows of one conversation. A copy of it is what is left after a crash."""
+    """What a driver knows of one branch of a conversation."""
 
     record: list[JSON] = field(default_factory=list)
     """Every message that was taken, as it was given."""
@@ -34,35 +50,43 @@ class Known:
     """Epoch in which each reply was made, by its index."""
     gone: set[int] = field(default_factory=set)
     """Replies whose thinking cannot be sent any more: the conversation before it is another now (BIND-12)."""
-    due: Send | Summarize | Count | None = None
+    makers: set[str] = field(default_factory=set)
+    """Models that made replies."""
+    due: Due = None
     """What was decided and not carried out yet."""
+    aside: Summarize | Compact | None = None
+    """What may be prepared in the background."""
     accepted: Send | None = None
     """The last request that was not refused for its size: later ones of its epoch extend it."""
+    accepted_before: Send | None = None
+    """The same, before the request that is out."""
     exchange: tuple[JSON, JSON] | None = None
     """The last request that was answered, and its answer."""
-    sends: int = 0
-    answered: set[int] = field(default_factory=set)
-    """Numbers of sends that were answered."""
-    summaries: float = 0.0
-    """Dollars paid for summaries."""
+    edit: Compacted | None = None
+    """The last edit that began an epoch."""
+    fresh: int = 0
+    """Messages since then."""
+    loose: set[int] = field(default_factory=set)
+    """Replies whose thinking only models that do not check it take: it was kept over an edit (BIND-28, CMP-30)."""
     settings: JSON = field(default_factory=dict)
     model: str = ""
+    pinned: set[int] = field(default_factory=set)
+    """Messages that the caller pinned."""
+    past: list[Known] = field(default_factory=list)
+    """This branch as it was just before each of its messages came."""
 
     def copy(self) -> Known:
         """A copy that later events do not reach."""
-        return dataclasses.replace(
-            self,
-            record=list(self.record),
-            dead=set(self.dead),
-            made=dict(self.made),
-            gone=set(self.gone),
-            answered=set(self.answered),
-            settings=dict(self.settings),
-        )
+        copies = {
+            name: type(value)(value)
+            for name, value in vars(self).items()
+            if isinstance(value, (list, set)) or name in ("made", "settings")
+        }
+        return dataclasses.replace(self, **copies)
 
     def takes(self, message: JSON) -> None:
         """The caller's message was taken."""
-        self.record.append(message)
+        self._add(message)
         self.calls = ()
         self.due = None
 
@@ -70,9 +94,9 @@ class Known:
         """A reply was taken."""
         message = {"role": "assistant", "content": reply["content"]}
         index = len(self.record)
-        self.record.append(message)
+        self._add(message)
         self.made[index] = send.epoch
-        self.answered.add(send.number)
+        self.makers.add(self.model)
         self.exchange = send.request, reply
         self.due = None
         if is_dead(Step("receive", message, reply["stop_reason"])):
@@ -80,6 +104,23 @@ class Known:
         else:
             self.calls = tuple(block["id"] for block in blocks_of(message) if block["type"] == "tool_use")
 
+    def _add(self, message: JSON) -> None:
+        self.past.append(self.copy())
+        self.record.append(message)
+        self.fresh += 1
+
     def forgets_thinking(self) -> None:
         """All thinking so far cannot be sent any more."""
         self.gone |= set(self.made)
+
+    def edited(self, edit: Compacted, *, preserved: bool) -> None:
+        """An epoch began. `preserved`: thinking that is kept stays valid on models that check it (CMP-30)."""
+        self.edit, self.fresh = edit, 0
+        if edit.strip_thinking:
+            self.forgets_thinking()
+        elif not preserved:
+            self.loose |= set(self.made)
+
+    def idle(self) -> Known:
+        """The same, with nothing out, due or prepared: as after a rewind."""
+        return dataclasses.replace(self.copy(), due=None, aside=None)

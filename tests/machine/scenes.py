@@ -74,29 +74,48 @@ def policies(scene: Scene, tools: list[JSON] | None) -> st.SearchStrategy[Policy
     """Policies with so little room that edits come soon: marks near and far, any set of methods."""
     around = 200 if tools is None else 1_100 if tools[-1] not in SERVER_TOOLS else 5_500
     return st.builds(
-        lambda room, marks, methods, **more: Policy(
-            budget=scene.max_tokens + around + room,
-            high=marks[0],
-            low=marks[1],
-            min_gain=marks[2],
+        lambda room, marks, methods, recall, **more: Policy(
+            budget=scene.max_tokens + around + room + (900 if recall else 0),
             methods=methods,
+            recall=recall and tools is not None,
             assume_binding=scene.new_account,
+            **marks,
             **more,
         ),
         st.sampled_from([1_600, 2_400, 4_000]),
-        st.sampled_from([(0.85, 0.5, 0.1), (0.7, 0.3, 0.1), (0.99, 0.6, 0.05), (0.8, 0.3, 0.4)]),
+        st.sampled_from(MARKS),
         st.sampled_from(METHODS),
+        st.sampled_from([False, False, True]),
+        prefer=st.sampled_from(["cost", "order"]),
+        warm=st.sampled_from([{"tokens": 250}, {"share": 0.4, "tokens": 600}, {"levels": 1, "tokens": 400}]),
+        pins=st.sampled_from([{}, {}, {"first_user_message": True}, {"matching": ["it failed"]}]),
+        hot=st.sampled_from([{}, {"rounds": 1}, {"turns": 2}]),
+        platform=st.sampled_from(["claude_api", "claude_api", "claude_api", "bedrock"]),
+        reserve=st.sampled_from([0, 0, 100]),
+        keep_tools=st.sampled_from([(), (), ("deploy",)]),
         exact_counts=st.booleans(),
         cache=st.sampled_from(["5m", "1h", None]),
     )
 
 
+MARKS: tuple[JSON, ...] = (
+    {"high": 0.85, "low": 0.5},
+    {"high": 0.7, "low": 0.3, "background": 0.4},
+    {"high": 0.99, "low": 0.6, "cold": 0.7, "min_gain": 0.05},
+    {"high": 0.8, "low": 0.3, "min_gain": 0.4},
+    {"high": 0.9, "low": 0.4, "background": 0.5, "horizon": 200},
+)
+
 METHODS: tuple[tuple[str, ...], ...] = (
+    ("spill", "compact", "summarize_keep_tail", "summarize_all"),
+    ("compact", "summarize_all"),
+    ("clear_tool_uses", "clear_thinking", "compact", "drop"),
+    ("spill", "clear_tool_uses", "summarize_all"),
     ("spill", "summarize_keep_tail", "summarize_all"),
-    ("spill", "summarize_keep_tail", "summarize_all"),
-    ("spill", "summarize_all"),
+    ("clear_thinking", "summarize_keep_tail", "summarize_all"),
+    ("spill", "drop", "summarize_all"),
     ("summarize_keep_tail", "summarize_all"),
-    ("spill", "summarize_keep_tail"),
+    ("spill", "compact", "summarize_keep_tail"),
 )
 
 # -- what the user says ---------------------------------------------------------------------------------------
@@ -190,6 +209,8 @@ class Shape(NamedTuple):
     """Lines of text; none where there are calls and this is 0."""
     searched: bool = False
     """Whether the server ran a search by the way."""
+    recalls: bool = False
+    """Whether it calls the recall tool."""
 
 
 _THOUGHTS = {"short": "Let me see.", "long": _LINE * 6, "redacted": "hidden " * 20}
@@ -201,6 +222,7 @@ SHAPES = st.builds(
     late=st.booleans(),
     words=st.sampled_from([1, 0, 10]),
     searched=st.sampled_from([False, False, True]),
+    recalls=st.sampled_from([False, False, True]),
 )
 
 
@@ -228,5 +250,16 @@ def content(shape: Shape, number: int, *, thinks: bool, tools: set[str]) -> list
         found.append(text(f"{number}: parse_config is in src/app/main.py. " * max(1, shape.words)))
     name = "deploy" if shape.late and "deploy" in tools else "read_file"
     for place in range(calls):
-        found.append({"type": "tool_use", "id": f"toolu_{number}_{place}", "name": name, "input": {"path": "main.py"}})
+        call = {"type": "tool_use", "id": f"toolu_{number}_{place}", "name": name, "input": {"path": "main.py"}}
+        asked = RECALLS[number % len(RECALLS)]
+        found.append({**call, "name": "recall", "input": asked} if shape.recalls and "recall" in tools else call)
     return found
+
+
+RECALLS: tuple[JSON, ...] = (
+    {"action": "search", "query": "parse_config"},
+    {"action": "list"},
+    {"action": "open", "handle": "m0"},
+    {"action": "open", "handle": "m9999.7"},
+    {"action": "search", "query": "((" * 40},
+)

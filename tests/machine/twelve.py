@@ -10,15 +10,33 @@ import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ctxwindow import Conversation, Count, Policy, Send, Summarize
+from ctxwindow import Compact, Conversation, Count, Policy, Send, Summarize
 from ctxwindow.catalog import resolve
 from ctxwindow.emulator.faults import Fault
 from ctxwindow.stores import Store, keep
 from ctxwindow.testing.content import server_use
 from tests.machine.driven import Driven
-from tests.machine.laws import MARKER, Laws
-from tests.machine.scenes import JSON, NEXT, RESULTS, SCENES, SHAPES, TOOLSETS, WORDS, Scene, Shape, policies, results, system, text, user
+from tests.machine.laws import Laws
+from tests.machine.laws_of_requests import MARKER
+from tests.machine.scenes import (
+    JSON,
+    NEXT,
+    RESULTS,
+    SCENES,
+    SHAPES,
+    TOOLSETS,
+    WORDS,
+    Scene,
+    Shape,
+    policies,
+    system,
+    text,
+    user,
+)
 from tests.machine.world import Refused, World
+
+COMPACTIONS = ("null", "call", "long", "529", "timeout")
+"""How a compaction on demand comes to nothing (CMP-26, CMP-27)."""
 
 FAULTS = ("529", "429", "500", "401", "html", "timeout", "cut-stream")
 """What goes wrong at the API, by the names that the emulator has for it."""
@@ -44,12 +62,13 @@ class TwelveLaws(RuleBasedStateMachine):
         scene=st.sampled_from(SCENES),
         tools=st.sampled_from(TOOLSETS),
         share=st.sampled_from([1.0, 1.0, 0.9, 1.15]),
-        narrow=st.sampled_from([False, False, False, True]),
-        tell=st.booleans(),
+        ways=st.tuples(st.sampled_from([False, False, False, True]), st.booleans()),
     )
     def begin(
-        self, data: st.DataObject, scene: Scene, tools: list[JSON] | None, share: float, narrow: bool, tell: bool
+        self, data: st.DataObject, scene: Scene, tools: list[JSON] | None, share: float, ways: tuple[bool, bool]
     ) -> None:
+        """`ways`: whether the window is smaller than the catalog knows, and whether the API tells what it drops."""
+        narrow, tell = ways
         policy = data.draw(policies(scene, tools))
         profiles = ()
         if narrow:  # the window is smaller than the catalog knows
@@ -59,36 +78,36 @@ class TwelveLaws(RuleBasedStateMachine):
                 msgspec.structs.replace(resolve(name), window=window, max_output=window) for name in sorted(names)
             )
         world = World(profiles, new_account=scene.new_account, share=share)
-        self.driven = Driven(scene, policy, tools, world, self.store)
+        laws = Laws(self.tally, enforced=scene.new_account)
+        self.driven = Driven(scene, policy, tools, world, self.store, laws)
         self.driven.narrow, self.driven.tell = narrow, tell
         self.tally[f"scene, {scene.model}"] += 1
-        self.begin_again()
-        self.begin_another(world)
-
-    def begin_again(self) -> None:
-        laws = Laws(self.tally, enforced=self.driven.scene.new_account)
-        self.driven.start(f"one-{next(self.names)}", laws)
-
-    def begin_another(self, world: World) -> None:
-        """Another conversation in the same store, by the same API."""
+        self.driven.start(f"one-{next(self.names)}")
         self.another = Conversation.start(model="claude-opus-5-5", system=MARKER, policy=Policy(budget=4_000))
         self.other_name = f"other-{next(self.names)}"
 
     # -- what is usual ------------------------------------------------------------------------------------------
 
-    @rule(words=st.sampled_from(sorted(WORDS)), kinds=st.lists(st.sampled_from(sorted(RESULTS)), min_size=1, max_size=3), shape=SHAPES)
+    @rule(
+        words=st.sampled_from(sorted(WORDS)),
+        kinds=st.lists(st.sampled_from(sorted(RESULTS)), min_size=1, max_size=3),
+        shape=SHAPES,
+    )
     def exchange(self, words: str, kinds: list[str], shape: Shape) -> None:
         """Something is said or answered, the request is planned and sent, the model replies."""
         driven = self.driven
         if driven.known.calls:
-            driven.take(results(driven.known.calls, kinds))
+            driven.take(driven.answers(driven.known.calls, kinds))
         elif not isinstance(driven.known.due, Send):
             driven.take(user(words))
         if driven.until_send():
             driven.send(driven.say(shape))
         self.over()
 
-    @rule(shapes=st.lists(SHAPES, min_size=2, max_size=5), kinds=st.lists(st.sampled_from(sorted(RESULTS)), min_size=1, max_size=3))
+    @rule(
+        shapes=st.lists(SHAPES, min_size=2, max_size=5),
+        kinds=st.lists(st.sampled_from(sorted(RESULTS)), min_size=1, max_size=3),
+    )
     def rounds(self, shapes: list[Shape], kinds: list[str]) -> None:
         """Several rounds of calls in one turn."""
         for shape in shapes:
@@ -97,7 +116,7 @@ class TwelveLaws(RuleBasedStateMachine):
     def over(self) -> None:
         """Behind an overflow nothing fits any more: the agent begins again."""
         if self.driven.overflowed:
-            self.begin_again()
+            self.driven.start(f"one-{next(self.names)}")
 
     # -- the caller ---------------------------------------------------------------------------------------------
 
@@ -107,16 +126,21 @@ class TwelveLaws(RuleBasedStateMachine):
         assert not (taken and self.driven.known.calls), "open calls come first (TOOL-01)"
 
     @precondition(lambda self: self.driven.known.calls)
-    @rule(kinds=st.lists(st.sampled_from(sorted(RESULTS)), min_size=1, max_size=3), words=st.booleans(), apart=st.booleans())
+    @rule(
+        kinds=st.lists(st.sampled_from(sorted(RESULTS)), min_size=1, max_size=3),
+        words=st.booleans(),
+        apart=st.booleans(),
+    )
     def results_come(self, kinds: list[str], words: bool, apart: bool) -> None:
         driven, calls = self.driven, self.driven.known.calls
         if not apart or len(calls) == 1:
-            assert driven.take(results(calls, kinds, words=words))
+            assert driven.take(driven.answers(calls, kinds, words=words))
             return
-        assert driven.take(results(calls[:1], kinds))
+        first, rest = (driven.answers(some, kinds) for some in (calls[:1], calls[1:]))
+        assert driven.take(first)
         driven.known.calls = calls[1:]
         assert not driven.take(user("short")), "open calls come first (TOOL-01)"
-        assert driven.take(results(calls[1:], kinds))
+        assert driven.take(rest)
 
     @rule(kind=st.sampled_from(["scoped", "standing", "tool", "effort"]))
     def system_reminds(self, kind: str) -> None:
@@ -153,6 +177,23 @@ class TwelveLaws(RuleBasedStateMachine):
             self.driven.take(user("short"))
         self.driven.summarize(kind)
 
+    @precondition(lambda self: isinstance(self.driven.known.due, Compact))
+    @rule(kind=st.sampled_from(["good", *COMPACTIONS]), late=st.booleans())
+    def compaction_comes(self, kind: str, late: bool) -> None:
+        if late:
+            self.driven.take(user("short"))
+        self.driven.compact(kind)
+
+    @precondition(lambda self: self.driven.known.aside and not isinstance(self.driven.known.due, (Summarize, Compact)))
+    @rule(kind=st.sampled_from(["good", "good", "raises", "null"]))
+    def aside_comes(self, kind: str) -> None:
+        """What was prepared in the background is handed in, sooner or later (CMP-34)."""
+        driven = self.driven
+        if isinstance(driven.known.aside, Compact):
+            driven.compact("null" if kind == "null" else "529" if kind == "raises" else "good", aside=True)
+        else:
+            driven.summarize("blank" if kind == "null" else kind, aside=True)
+
     @precondition(lambda self: isinstance(self.driven.known.due, Count))
     @rule(kind=st.sampled_from(["exact", "none"]), late=st.booleans())
     def count_comes(self, kind: str, late: bool) -> None:
@@ -167,7 +208,9 @@ class TwelveLaws(RuleBasedStateMachine):
     def reply_comes(self, shape: Shape) -> None:
         self.driven.send(self.driven.say(shape))
 
-    @rule(end=st.sampled_from(["refusal", "empty", "thinking", "call", "text", "pause", "pause in a call"]), shape=SHAPES)
+    @rule(
+        end=st.sampled_from(["refusal", "empty", "thinking", "call", "text", "pause", "pause in a call"]), shape=SHAPES
+    )
     def reply_is_cut(self, end: str, shape: Shape) -> None:
         """A reply that does not end well (FB-02, MSG-07, MSG-09, MSG-13, MSG-14)."""
         driven = self.driven
@@ -218,6 +261,29 @@ class TwelveLaws(RuleBasedStateMachine):
         self.tally["too long, as told"] += 1
         self.driven.save(must=True)
         self.driven.fail(Refused(400, body))
+
+    # -- time travel, pins ------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.driven.known.record)
+    @rule(back=st.integers(0, 6))
+    def go_back(self, back: int) -> None:
+        self.driven.rewind(max(0, len(self.driven.known.record) - back))
+
+    @precondition(lambda self: self.driven.requests)
+    @rule(number=st.integers(0, 50))
+    def go_back_to_a_send(self, number: int) -> None:
+        sends = sorted(self.driven.requests)
+        self.driven.rewind_to_send(sends[-1 - number % len(sends)])
+
+    @rule(number=st.integers(0, 5))
+    def go_over(self, number: int) -> None:
+        self.driven.go_over(number)
+
+    @precondition(lambda self: self.driven.requests)
+    @rule(number=st.integers(0, 50))
+    def look_back(self, number: int) -> None:
+        sends = sorted(self.driven.requests)
+        self.driven.look_back(sends[number % len(sends)])
 
     # -- a crash, and what is beside ----------------------------------------------------------------------------
 

@@ -49,7 +49,9 @@ class World:
         share: usage is told as this multiple of what was counted, as when estimates are off.
     """
 
-    def __init__(self, profiles: tuple[ModelProfile, ...] = (), *, new_account: bool = True, share: float = 1.0) -> None:
+    def __init__(
+        self, profiles: tuple[ModelProfile, ...] = (), *, new_account: bool = True, share: float = 1.0
+    ) -> None:
         self.emulator = Emulator(
             lambda _: self.says, summaries=lambda _: self.sums_up, profiles=profiles, new_account=new_account
         )
