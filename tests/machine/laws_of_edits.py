@@ -30,7 +30,7 @@ class EditLaws:
 
     def law_7_progress(self, edit: Compacted, after: Window, before: Window, limit: int, gain: float) -> None:
         """After an edit usage is at or under the target; it freed what the policy asks for, or was needed."""
-        assert after.tokens <= edit.target
+        assert after.tokens <= edit.target, f"{edit.method}: {after.tokens} tokens after it, not {edit.target} or fewer"
         self._freed(before, after, limit, gain)
 
     def law_7_the_server_clears_enough(
@@ -39,7 +39,7 @@ class EditLaws:
         """The same of an edit that the server makes on its copy."""
         if edit.trigger is not None:
             return  # what comes of it the reply says
-        assert after.tokens <= edit.target
+        assert after.tokens <= edit.target, f"{edit.method}: {after.tokens} tokens after it, not {edit.target} or fewer"
         self._freed(before, after, limit, gain)
 
     def _freed(self, before: Window, after: Window, limit: int, gain: float) -> None:

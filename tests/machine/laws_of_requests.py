@@ -68,7 +68,7 @@ class RequestLaws:
 
     def law_3_overflow(self, overflow: WindowOverflow, budget: int, new: Iterable[Any]) -> None:
         """Or an overflow says what cannot shrink, and nothing is sent."""
-        assert overflow.need > overflow.limit
+        assert overflow.need > overflow.limit, str(overflow)
         assert overflow.limit <= budget
         assert sum(overflow.floor.values()) == overflow.need
         assert overflow.floor["max_tokens"] > 0
