@@ -18,6 +18,7 @@ again. `ctxwindow.stores.keep` writes new events to a store.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -57,13 +58,14 @@ from ctxwindow.tiers.intake import (
     checked_tokens,
     raise_errors,
 )
+from ctxwindow.tiers.pins import PinTracker
 from ctxwindow.tiers.planner import in_background
 from ctxwindow.tiers.pressure import overflow, oversized, relief
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.requests import compact_of, count_of, send_of, sent_event, summarize_of
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.travel import Moment, moment, rewound, state_of
-from ctxwindow.window import Book, Spending, Window, count_text
+from ctxwindow.window import Book, Spending, Window, count_text, size_message
 from ctxwindow.window.memo import Memo, TextCount
 
 __all__ = ["Conversation"]
@@ -84,6 +86,7 @@ class Conversation:
         self._out: tuple[int, Send] | None = None
         self._archive: Archive | None = None
         self._vectors: Vectors | None = None
+        self._pins: PinTracker | None = None
         self.searcher: Searcher | None = None
 
     # -- beginnings ----------------------------------------------------------------------------------------
@@ -487,7 +490,7 @@ class Conversation:
         )
         index = len(state.messages) - 1
         if armed is not None and armed.trigger is not None:
-            self._record(server_compaction(armed, state.messages[index], index, state.profile, taken, at))
+            self._record(server_compaction(armed, taken, index, state.profile, at))
         return index
 
     def configure(
@@ -827,7 +830,7 @@ class Conversation:
             at=now,
             correction=(state.learned or 0) - state.wire.learned,
             may_cut=lambda index: may_cut(view, index),
-            pins=lambda: sorted(state.pinned),
+            pins=functools.cache(lambda: self._pinned(limit)),
             warm=state.warm,
             held=state.held,
             cached=state.cached,
@@ -835,6 +838,20 @@ class Conversation:
             unsent=state.unsent,
             declined=state.failing,
             own_edits=bool(state.base.get("context_management")),
+        )
+
+    def _pinned(self, limit: int) -> tuple[int, ...]:
+        """Record indices of the messages that no method takes off the wire."""
+        state, room = self._state, max(0, limit - self._state.wire.ledger.fixed.count.tokens)
+        if self._pins is None:
+            self._pins = PinTracker(state.policy.pins)
+        self._pins.follow(state.messages)
+        return self._pins.pinned(
+            state.forms,
+            state.outline,
+            state.pinned,
+            most=int(room * state.policy.pins.share),
+            size=lambda form: size_message(form, state.profile).count.tokens,
         )
 
     def _replay(self, events: Sequence[Event]) -> None:
@@ -873,7 +890,7 @@ class Conversation:
         if isinstance(event, Compacted | Configured | Failed | Edited):
             self._aside = None  # the range that it is of is not sent any more as it was then
         if isinstance(event, Rewound):
-            self._archive = self._aside = self._weighed = None
+            self._archive = self._aside = self._weighed = self._pins = None
 
 
 _REPLY_FIELDS = frozenset({"role", "content", "usage", "stop_reason", "model", "id", "type"})

@@ -5,24 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ctxwindow.summarize.ranking import Line
+from ctxwindow.summarize.sections import BULLET, HEADINGS, NAMES_JOIN
 
-__all__ = ["BULLET", "HEADINGS", "Draft"]
+__all__ = ["Draft"]
 
-HEADINGS = (
-    "[User instructions]",
-    "[System messages]",
-    "[Decisions and state of work]",
-    "[Errors seen]",
-    "[Tool calls]",
-    "[Quoted from results and code]",
-    "[Files and identifiers]",
-    "[Attachments, not carried over]",
-    "[Earlier summary]",
-)
-"""The headings of a summary, in the order in which they stand; one without lines is left out."""
-
-BULLET = "- "
-"""Before every line that is not a heading."""
+_NAMES_A_LINE = 12
+"""A reader finds a name faster in a short line; the bullets cost little."""
 
 
 class Draft:
@@ -39,22 +27,26 @@ class Draft:
         self._costs: dict[str, int] = {}
         self._headings: set[int] = set()
 
-    def cost(self, line: str) -> int:
-        """Tokens of a line with its line end; each line is counted once."""
-        known = self._costs.get(line)
+    def cost(self, text: str) -> int:
+        """Tokens of a text by itself; each is counted once."""
+        known = self._costs.get(text)
         if known is None:
-            known = self._costs[line] = self._count(f"{line}\n")
+            known = self._costs[text] = self._count(text)
         return known
+
+    def cost_of(self, line: Line) -> int:
+        """Tokens of a line with its bullet and line end, or of a name with what separates it from the next."""
+        return self.cost(f"{NAMES_JOIN}{line.text}" if line.kind is None else f"{BULLET}{line.text}\n")
 
     def take(self, line: Line, reserve: int = 0) -> bool:
         """Choose a line, unless that would leave less than `reserve` tokens of room."""
         if line.text in self.chosen:
             return True
-        if self.room - self.cost(BULLET) < reserve:
+        if self.room - self.cost(f"{BULLET}\n" if line.kind is not None else NAMES_JOIN) < reserve:
             return False  # not even an empty line: no need to count this one
-        need = self.cost(BULLET + line.text)
+        need = self.cost_of(line)
         if line.heading not in self._headings:
-            need += self.cost(HEADINGS[line.heading])
+            need += self.cost(f"{HEADINGS[line.heading]}\n{BULLET if line.kind is None else ''}")
         if self.room - need < reserve:
             # The first line is what a summary is for: where the sum of the parts is over, the whole may fit.
             first = not self.chosen and self._count(f"{HEADINGS[line.heading]}\n{BULLET}{line.text}") <= self.budget
@@ -79,7 +71,11 @@ class Draft:
         rows: list[str] = []
         for heading in sorted(under):
             rows.append(HEADINGS[heading])
-            rows.extend(BULLET + line.text for line in sorted(under[heading], key=lambda line: line.order))
+            lines = sorted(under[heading], key=lambda line: line.order)
+            names = [line.text for line in lines if line.kind is None]
+            rows.extend(BULLET + line.text for line in lines if line.kind is not None)
+            starts = range(0, len(names), _NAMES_A_LINE)
+            rows.extend(BULLET + NAMES_JOIN.join(names[start : start + _NAMES_A_LINE]) for start in starts)
         return "\n".join(rows)
 
     def fitted(self) -> str:
@@ -97,7 +93,6 @@ class Draft:
             for dropped, line in enumerate(reversed(list(self.chosen))):
                 if dropped >= least and over <= 0:
                     break
-                over -= self.cost(BULLET + line)
-                del self.chosen[line]
+                over -= self.cost_of(self.chosen.pop(line))
             least *= 2
         return ""

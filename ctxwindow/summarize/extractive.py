@@ -5,74 +5,63 @@ can be checked (`provenance`), and nothing in it can be made up. No model, no ne
 segment and budget give the same text in any process.
 
 What is kept, in this order: the first sentence of the user's newest instruction; the first two of the whole
-conversation, which say what it is about; the rest of the newest, then the other instructions; system messages;
-the summary before; what the model said last; what was decided, done or is left to do; errors; calls; then
+conversation, which say what it is about; the rest of the newest; the user's constraints; the other instructions; what is
+open and what is done by the newest state of the to-do lists, the newest test run, the question that is left; system
+messages; the summary before; what the model said last; what was decided, done or is left to do; errors; calls; then
 whatever covers most of the identifiers that are likely to be used again, be it a line or the bare name. Each
 step but the last has a share of the budget; the last gives away the rest.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
-from ctxwindow.record.identifiers import known_identifiers
-from ctxwindow.summarize.draft import BULLET, HEADINGS, Draft
-from ctxwindow.summarize.passages import JOIN, LONGEST, Kind, passages, prose
-from ctxwindow.summarize.ranking import Line, cover, lone_names, offer, recency, weights
-from ctxwindow.summarize.source import Work, pieces
+import msgspec
+
+from ctxwindow.summarize import sections
+from ctxwindow.summarize.draft import Draft
+from ctxwindow.summarize.lines import HEADING_OF, distinct, lines_of
+from ctxwindow.summarize.passages import Kind
+from ctxwindow.summarize.progress import Progress, progress
+from ctxwindow.summarize.ranking import Line, cover, critical, lone_names, offer, recency, weights
+from ctxwindow.summarize.sections import HEADINGS
 
 if TYPE_CHECKING:
     from ctxwindow.tiers.segment import Segment
 
-__all__ = ["BULLET", "HEADINGS", "Extractive", "Summarizer", "provenance"]
+__all__ = ["Extractive", "Summarizer"]
 
-_INSTRUCTIONS, _OPERATOR, _STATE, _ERRORS, _CALLS, _QUOTED, _NAMES, _ATTACHED, _EARLIER = range(len(HEADINGS))
+_INSTRUCTIONS = HEADINGS.index(sections.INSTRUCTIONS)
+_STATE = HEADINGS.index(sections.STATE)
+_NAMES = HEADINGS.index(sections.NAMES)
+_EARLIER = HEADINGS.index(sections.EARLIER)
 
-# A reminder that a harness put into a message is left out: the harness repeats what still holds, and an old
-# one must not come back as if it did (compare SYS-07).
-_HEADING_OF: dict[Kind, int] = {
-    "instruction": _INSTRUCTIONS,
-    "operator": _OPERATOR,
-    "decision": _STATE,
-    "sentence": _STATE,
-    "list_item": _STATE,
-    "error": _ERRORS,
-    "call": _CALLS,
-    "code": _QUOTED,
-    "table_row": _QUOTED,
-    "result": _QUOTED,
-    "media": _ATTACHED,
-    "summary": _EARLIER,
-}
-# What a line of an earlier summary of ours is, by its heading.
-_KIND_UNDER: tuple[tuple[Kind | None, Work], ...] = (
-    ("instruction", "user"),
-    ("operator", "system"),
-    ("decision", "assistant"),
-    ("error", "tool"),
-    ("call", "assistant"),
-    ("result", "tool"),
-    (None, "assistant"),
-    ("media", "tool"),
-    ("summary", "assistant"),
-)
-
-# Shares of the budget, in the order in which they are spent. Chosen for a reader: instructions and state come
-# first. On recorded sessions the identifiers kept move by less than two points when any of them is halved or doubled.
+# Shares of the budget, in the order in which they are spent. Chosen for a reader: instructions and state come first.
 _NEWEST_SHARE = 0.20
-_INSTRUCTION_SHARE = 0.15  # all the others
+_FIRST_SHARE = 0.10
+_CONSTRAINT_SHARE = 0.10
+_INSTRUCTION_SHARE = 0.10  # all the others
+_PROGRESS_SHARE = 0.10
 _OPERATOR_SHARE = 0.05
-_EARLIER_SHARE = 0.12  # what a summary before says beside instructions: all that is left of what it stood for
-_LAST_WORDS_SHARE = 0.10
-_STATE_SHARE = 0.12
-_ERROR_SHARE = 0.05
-_CALL_SHARE = 0.08
+_EARLIER_SHARE = 0.10  # what a summary before says beside instructions: all that is left of what it stood for
+_LAST_WORDS_SHARE = 0.08
+_STATE_SHARE = 0.08
+_ERROR_SHARE = 0.03
+_CALL_SHARE = 0.03
 _HEAD = 2  # sentences of every instruction, and of the whole conversation, that go before the rest of any
 _PLAIN = 0.3  # worth of a decision that names nothing, in the unit of `weights`: about one old mention
 _FULL = 40  # characters from which on a line is a full sentence; "ok" and "Update: 3" are worth less
 _TOP_UPS = 4  # times at most that the whole is counted to give away room that the sum of the lines did not see
 _WORTHWHILE = 0.03  # share of the budget that such room must have
+
+# English only: in another language an instruction is kept by its age.
+_CONSTRAINT = re.compile(
+    r"\b(?:must|never|always|don't|do not|only|prefer|avoid|without|instead|make sure|ensure|no longer|should(?:n't)?"
+    r"|keep|at (?:most|least)|exactly)\b",
+    re.IGNORECASE,
+)
 
 
 class Summarizer(Protocol):
@@ -110,15 +99,21 @@ class _Selection:
         self._draft = draft
         self._first = segment.first
         self._last = segment.end - 1
-        lines = list(_lines(segment))
+        lines = lines_of(segment)
         self._weights = weights(lines, self._first, self._last)
         self._spoken = [line for line in lines if line.kind == "instruction"]
-        self._lines = _distinct(lines)
+        shown = progress(segment, lines)
+        self._progress = list(_progress_lines(shown, len(lines)))
+        self._lines = distinct([line for line in (*lines, *self._progress) if not _outdated(line, shown)])
         self._names = list(lone_names(lines, _NAMES))
 
     def run(self) -> None:
         """Every step in its order, then what room is left by the count of the whole."""
         self._instructions()
+        self._critical()
+        for kind in ("open", "test", "question", "done"):
+            found = [line for line in self._lines if line.kind == kind]
+            offer(sorted(found, key=lambda line: line.earlier), self._within(_PROGRESS_SHARE / 2))
         self._cover("operator", _OPERATOR_SHARE, self._age)
         earlier = [line for line in self._lines if line.earlier or line.kind == "summary"]
         cover(earlier, self._worth, self._within(_EARLIER_SHARE))
@@ -132,7 +127,7 @@ class _Selection:
             self._fill()
 
     def _instructions(self) -> None:
-        """The newest instruction, the first one, the heads of the others from new to old, then their rest."""
+        """The newest instruction and the first one, constraints, the heads of the others from new to old, their rest."""
         spoken: dict[tuple[int, int], list[Line]] = {}
         for line in self._spoken:
             # The lines of an earlier summary come from many messages: each stands for itself.
@@ -144,9 +139,19 @@ class _Selection:
         self._draft.take(newest[0])
         offer([line for lines in reversed(said) for line in lines][:_HEAD], self._draft.take)
         offer(newest, self._within(_NEWEST_SHARE))
+        offer(said[-1], self._within(_FIRST_SHARE))
+        constraints = [line for lines in said for line in lines if _CONSTRAINT.search(line.text)]
+        offer(constraints, self._within(_CONSTRAINT_SHARE))
         heads = [line for lines in said for line in lines[:_HEAD]]
         rest = [line for lines in said for line in lines[_HEAD:]]
         offer([*heads, *rest], self._within(_INSTRUCTION_SHARE))
+
+    def _critical(self) -> None:
+        """The heaviest names: what every summary of the segment is checked for."""
+        by_text = {line.text: line for line in self._names}
+        for name in critical(self._weights, self._draft.budget, self._draft.cost):
+            if name not in self._draft.names and name in by_text:
+                self._draft.take(by_text[name])
 
     def _state(self) -> None:
         """What the model said last, then decisions."""
@@ -187,79 +192,26 @@ class _Selection:
         return sum(known.get(name, 0.0) for name in line.names if name not in kept)
 
 
-def _lines(segment: Segment) -> Iterator[Line]:
-    """Every line that the summary may hold, in source order, each as often as it stands there."""
-    known: dict[str, tuple[str, ...]] = {}
-    order = 0
-    for text, kind, work, heading in _earlier(segment.previous or ""):
-        names = tuple(dict.fromkeys((*known_identifiers(text, known), *((text,) if kind is None else ()))))
+def _progress_lines(shown: Progress, order: int) -> Iterator[Line]:
+    """Items, test run and question as lines, at the end of the source."""
+    for item in shown.items:
+        kind: Kind = item.state
         yield Line(
-            text=text, kind=kind, work=work, message=segment.first, order=order, heading=heading, names=names,
-            earlier=True,
+            text=item.text, kind=kind, work="assistant", message=item.message, order=order,
+            heading=HEADING_OF[kind], names=item.names,
         )  # fmt: skip
         order += 1
-    for passage in passages(segment.messages, segment.messages_from):
-        heading = _HEADING_OF.get(passage.kind, -1)
-        if heading >= 0:
-            names = tuple(dict.fromkeys(known_identifiers(passage.literal, known)))
-            yield Line(
-                text=passage.text, kind=passage.kind, work=passage.work, message=passage.message,
-                order=order + passage.order, heading=heading, names=names,
-            )  # fmt: skip
+    for kind, lines in (("test", shown.tests), ("question", shown.questions)):
+        for line in lines:
+            yield msgspec.structs.replace(line, kind=kind, heading=HEADING_OF[kind])
 
 
-def _distinct(lines: list[Line]) -> list[Line]:
-    """Of lines with equal text one: what is under the most important heading, and of those the newest."""
-    best: dict[str, Line] = {}
-    for line in lines:
-        held = best.get(line.text)
-        if held is None or line.heading <= held.heading:
-            best[line.text] = line
-    return list(best.values())
-
-
-def _earlier(previous: str) -> Iterator[tuple[str, Kind | None, Work, int]]:
-    """The lines of the summary before: under their own headings if it is one of ours, else as prose."""
-    rows = previous.splitlines()
-    if not rows or rows[0] not in HEADINGS:
-        for text, _ in prose(previous, LONGEST["assistant"]):
-            yield text, "summary", "assistant", _EARLIER
-        return
-    heading = _EARLIER
-    for row in rows:
-        if row in HEADINGS:
-            heading = HEADINGS.index(row)
-        elif row.removeprefix(BULLET).strip():
-            kind, work = _KIND_UNDER[heading]
-            yield row.removeprefix(BULLET), kind, work, heading
-
-
-def provenance(summary: str, segment: Segment) -> list[str]:
-    """The lines of a summary that do not stand literally in the segment; an empty list is the proof.
-
-    A line is a heading, or a bullet and text. The text stands on one line of a string of a message, or of the
-    summary before; or it is `NAME: literal`, where a call or attachment has that name and that literal. The
-    bullet is taken off; nothing else is normalised.
-    """
-    literals: dict[str, list[str]] = {}
-    texts: list[str] = [segment.previous or ""]
-    for piece in pieces(segment.messages, segment.messages_from):
-        texts.append(piece.text)
-        if piece.label:
-            literals.setdefault(piece.label, []).append(piece.text)
-    source = "\n".join(texts)  # a line holds no line end, so it cannot stand across two of them
-    unproven: list[str] = []
-    for line in summary.splitlines():
-        text = line.removeprefix(BULLET)
-        quoted = line.startswith(BULLET) and text.strip() and (text in source or text in literals)
-        if line in HEADINGS or quoted:
-            continue
-        named = (
-            text[len(label) + len(JOIN) :] in literal
-            for label, all_literals in literals.items()
-            if line.startswith(f"{BULLET}{label}{JOIN}")
-            for literal in all_literals
-        )
-        if not any(named):
-            unproven.append(line)
-    return unproven
+def _outdated(line: Line, shown: Progress) -> bool:
+    """Whether a line says of the work what newer ones of the record do not: it must not be claimed."""
+    if line.kind in ("open", "done"):
+        return shown.state_of(line.text) not in (None, line.kind)
+    if line.kind == "test":
+        return line.earlier and bool(shown.tests)
+    if line.kind == "question":
+        return line.earlier
+    return line.heading == _STATE and shown.contradicts(line.text, line.message)

@@ -17,7 +17,7 @@ import msgspec
 
 from ctxwindow.summarize.source import Piece, Work, pieces
 
-__all__ = ["JOIN", "LONGEST", "SAMPLED", "Kind", "Passage", "passages", "prose"]
+__all__ = ["JOIN", "LONGEST", "SAMPLED", "Kind", "Passage", "passages", "prose", "without_reminders"]
 
 Kind = Literal[
     "instruction",  # what the user said
@@ -32,6 +32,11 @@ Kind = Literal[
     "call",
     "media",  # an image or document, named only: its content cannot be carried over (CMP-29)
     "summary",  # a line of a summary that the server wrote (CMP-02)
+    "goal",  # of a summary before that a model wrote: what the work is for
+    "done",  # an item of a to-do list, in its newest state
+    "open",
+    "test",  # a line of the newest test run
+    "question",
     "reminder",  # text that a harness put into the user's message, not the user
 ]
 
@@ -84,7 +89,10 @@ _SENTENCE_END = re.compile(
     r"(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\betc)[.!?\u2026][\"')\]*`]{0,3}\s++(?=[\"'(\[*`]{0,3}[^\W_a-z])|[\u3002\uff01\uff1f]"
 )
 _DATA = re.compile(r"[A-Za-z0-9+/=_-]{200,}")  # base64 and the like
-_REMINDER = re.compile(r"<system-reminder>.*?(?:</system-reminder>|\Z)", re.DOTALL)  # SYS-02, SYS-09
+# Text that a harness puts into the user's message (SYS-02, SYS-09), and what its own commands printed.
+_REMINDER = re.compile(
+    r"<(?P<tag>system-reminder|local-command-[a-z]+|command-(?:name|message))>.*?(?:</(?P=tag)>|\Z)", re.DOTALL
+)
 _ERROR = re.compile(
     r"""
       (?:Error|Exception)\b[^:\n]{0,20}:
@@ -147,6 +155,11 @@ def _split(piece: Piece) -> Iterator[tuple[str, Kind]]:
             yield from ((line, "reminder") for line, _ in prose(reminder.group(), longest))
             at = reminder.end()
         yield from _read(part[at:], piece, longest)
+
+
+def without_reminders(text: str) -> list[str]:
+    """The parts of a user's text that are the user's, not a harness's (SYS-02, SYS-09)."""
+    return _REMINDER.sub("\0", text).split("\0")
 
 
 def _read(text: str, piece: Piece, longest: int) -> Iterator[tuple[str, Kind]]:

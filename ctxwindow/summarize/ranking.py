@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -18,7 +18,7 @@ from ctxwindow.record.identifiers import known_identifiers
 from ctxwindow.summarize.passages import Kind
 from ctxwindow.summarize.source import Work
 
-__all__ = ["Line", "cover", "lone_names", "offer", "recency", "weights"]
+__all__ = ["Line", "cover", "critical", "lone_names", "offer", "recency", "weights"]
 
 
 class Line(msgspec.Struct, kw_only=True, eq=False):
@@ -46,6 +46,9 @@ class Line(msgspec.Struct, kw_only=True, eq=False):
 _MENTION: dict[Work, float] = {"user": 1.0, "assistant": 1.0, "system": 0.5, "tool": 0.15}
 _HALVES = 3  # the weight of a mention halves this often from the newest message to the oldest
 _LINE = 6  # characters that a line costs beside its text: bullet, line end, a token cut short
+_NAME = 2  # the same for a name in a list
+_CRITICAL_SHARE = 0.08
+_MOST_CRITICAL = 40
 _PATIENCE = 16  # refusals in a row after which the room left is too small to go on looking
 _LONGEST_NAME = 120  # characters of an identifier that may stand on a line of its own
 _MENTIONS = 2  # of a name that may: one by the user or the model counts as two
@@ -96,6 +99,26 @@ def lone_names(lines: Sequence[Line], heading: int) -> Iterator[Line]:
         )
 
 
+def critical(known: Mapping[str, float], budget: int, cost: Callable[[str], int]) -> list[str]:
+    """The heaviest identifiers that can stand alone: those that any summary of the segment is expected to keep.
+
+    As many as a small share of the budget holds, so that a summary within its budget has room for them.
+
+    Args:
+        known: weights by identifier.
+        budget: tokens of the summary.
+        cost: tokens of a text.
+    """
+    room = int(budget * _CRITICAL_SHARE)
+    chosen: list[str] = []
+    for name in heapq.nsmallest(_MOST_CRITICAL, filter(_stands_alone, known), key=lambda name: (-known[name], name)):
+        room -= cost(name) + _NAME
+        if room < 0:
+            break
+        chosen.append(name)
+    return chosen
+
+
 def _stands_alone(name: str) -> bool:
     """Whether a name says something without its line: one run with letters in it that is not a plain word."""
     plain = name.isalpha() and (name.islower() or name.istitle())
@@ -120,7 +143,7 @@ def cover(lines: Sequence[Line], worth: Callable[[Line], float], take: Callable[
     """
 
     def density(line: Line) -> float:
-        return worth(line) / (len(line.text) + _LINE)
+        return worth(line) / (len(line.text) + (_LINE if line.kind is not None else _NAME))
 
     heap = [(-density(line), place) for place, line in enumerate(lines)]
     heapq.heapify(heap)

@@ -11,7 +11,7 @@ from ctxwindow.tiers.situation import Situation
 from ctxwindow.tiers.spill import spillable
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.summarize_all import floor as smallest_request
-from ctxwindow.tiers.summarize_all import repeated as repeated_messages
+from ctxwindow.tiers.summarize_all import standing
 from ctxwindow.window import size_message
 
 __all__ = ["overflow", "oversized", "relief"]
@@ -141,4 +141,4 @@ def _on_wire(state: State) -> dict[str, int]:
 
 def _repeated(now: Situation) -> dict[str, int]:
     """The messages that stand word for word even in the smallest request."""
-    return {f"messages.{index}": now.size(form) for index, form in repeated_messages(now).items()}
+    return {f"messages.{index}": now.size(form) for index, form in standing(now).items()}

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxwindow.summarize.draft import BULLET, HEADINGS, Draft
+from ctxwindow.summarize.draft import Draft
 from ctxwindow.summarize.ranking import Line
+from ctxwindow.summarize.sections import BULLET, HEADINGS
 
 
 def line(text: str, *, heading: int = 0, order: int = 0) -> Line:

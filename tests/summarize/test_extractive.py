@@ -16,52 +16,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxwindow.record import identifier_set
-from ctxwindow.summarize import HEADINGS, Extractive, Summarizer, provenance
+from ctxwindow.summarize import HEADINGS, Extractive, Summarizer, check_summary, provenance
 from ctxwindow.summarize.passages import passages
+from ctxwindow.summarize.sections import lines_under
 from ctxwindow.tiers.segment import Segment
-
-
-def tokens(text: str) -> int:
-    """A stand-in for a token counter: a known rate, rounded up."""
-    return -(-len(text) * 5 // 16)
-
-
-def segment(*messages: dict[str, Any], budget: int = 1_000, previous: str | None = None, first: int = 0) -> Segment:
-    return Segment(
-        first=0 if previous else first,
-        end=first + len(messages),
-        previous=previous,
-        messages_from=first,
-        messages=messages,
-        budget=budget,
-    )
+from tests.summarize.scenes import calls, says, segment, todos, tokens, user, works
 
 
 def summarize(of: Segment, count: Callable[[str], int] = tokens) -> str:
     return Extractive().summarize(of, count)
 
 
-def user(text: str) -> dict[str, Any]:
-    return {"role": "user", "content": text}
-
-
-def says(text: str) -> dict[str, Any]:
-    return {"role": "assistant", "content": [{"type": "text", "text": text}]}
-
-
-def works(call: str, answer: str, *, is_error: bool = False) -> list[dict[str, Any]]:
-    use = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": call}}
-    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": answer, "is_error": is_error}
-    return [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
-
-
 def under(summary: str, heading: str) -> list[str]:
-    lines = summary.splitlines()
-    if heading not in lines:
-        return []
-    start = lines.index(heading) + 1
-    end = next((at for at in range(start, len(lines)) if lines[at] in HEADINGS), len(lines))
-    return [line.removeprefix("- ") for line in lines[start:end]]
+    return lines_under(summary, heading)
 
 
 def session(rounds: int) -> list[dict[str, Any]]:
@@ -172,6 +139,91 @@ def test_a_budget_for_nothing_gives_nothing() -> None:
     assert summarize(segment()) == ""
 
 
+def test_work_is_marked_as_the_newest_list_shows() -> None:
+    of = segment(
+        user("Port the parser."),
+        *todos(("Write the lexer", "completed"), ("Write the parser", "in_progress"), ("Write docs", "pending")),
+        *todos(("Write the lexer", "pending"), ("Write the parser", "completed")),
+        says("I have finished: Write the lexer is done."),
+    )
+    found = summarize(of)
+    assert under(found, "[Done]") == ["Write the parser"]
+    assert under(found, "[Open]") == ["Write the lexer"]
+    assert "I have finished" not in found
+    assert provenance(found, of) == []
+
+
+def test_what_was_done_is_open_again_when_a_later_segment_says_so() -> None:
+    before = "[User instructions]\n- Port it.\n[Done]\n- Write the lexer\n[Open]\n- Write docs"
+    of = segment(*todos(("Write the lexer", "pending"), ("Write docs", "completed")), previous=before, first=10)
+    found = summarize(of)
+    assert under(found, "[Open]") == ["Write the lexer"]
+    assert under(found, "[Done]") == ["Write docs"]
+
+
+def test_numbered_tasks_keep_their_state_over_compactions() -> None:
+    first = segment(
+        user("Go."), *calls("TaskCreate", {"subject": "Add the table"}, "Task #3 created successfully: Add the table")
+    )
+    before = summarize(first)
+    assert under(before, "[Open]") == ["Task #3 created successfully: Add the table"]
+    later = segment(*calls("TaskUpdate", {"taskId": "3", "status": "completed"}), previous=before, first=3)
+    found = summarize(later)
+    assert under(found, "[Done]") == ["Task #3 created successfully: Add the table"]
+    assert under(found, "[Open]") == []
+    assert provenance(found, later) == []
+
+
+def test_a_run_that_failed_later_takes_back_what_was_claimed() -> None:
+    of = segment(
+        user("Fix it."),
+        *works("pytest", "3 passed in 0.1s"),
+        says("All tests pass now. I moved the cache."),
+        *works("pytest -x", "1 failed, 2 passed in 0.1s", is_error=True),
+    )
+    found = summarize(of)
+    assert under(found, "[Newest test run]") == ["1 failed, 2 passed in 0.1s"]
+    assert under(found, "[Decisions and state of work]") == ["I moved the cache."]
+
+
+def test_the_question_that_is_left_open() -> None:
+    assert under(summarize(segment(user("Go."), says("Done. Shall I commit?"))), "[Open questions]") == [
+        "Shall I commit?"
+    ]
+    answered = segment(user("Go."), says("Shall I commit?"), user("Yes."))
+    assert under(summarize(answered), "[Open questions]") == []
+
+
+def test_constraints_go_before_other_sentences_of_the_user() -> None:
+    """Of long instructions between the first and the newest, what must and must not be done stays."""
+    chatter = [user(f"By the way, the weather in town number {number} was rather nice." * 3) for number in range(40)]
+    of = segment(
+        user("Port it."), *chatter[:20], user("Never touch the schema!"), *chatter[20:], user("Go on."), budget=300
+    )
+    found = under(summarize(of), "[User instructions]")
+    assert found[0] == "Port it."
+    assert "Never touch the schema!" in found
+    assert found[-1] == "Go on."
+
+
+def test_names_stand_in_lists() -> None:
+    names = [f"module_{number}.py" for number in range(30)]
+    of = segment(user("Read them."), *works("ls", "\n".join(names)), *works("wc", "\n".join(names)), budget=200)
+    found = summarize(of)
+    listed = under(found, "[Files and identifiers]")
+    assert len(listed) < 4
+    assert sum(name in found for name in names) > 25
+    assert provenance(found, of) == []
+
+
+def test_a_list_of_names_comes_apart_again() -> None:
+    before = "[Files and identifiers]\n- src/a.py, src/b.py"
+    of = segment(
+        user("Look at src/b.py again."), *works("cat src/b.py", "src/b.py"), previous=before, first=4, budget=30
+    )
+    assert "src/a.py, " not in summarize(of)
+
+
 def test_room_that_the_sum_of_the_lines_does_not_see_is_given_away() -> None:
     """A counter that charges every text a little makes the sum of the lines too high."""
 
@@ -189,31 +241,6 @@ def test_identifiers_kept_grow_with_the_budget() -> None:
     kept = [sum(name in summary for name in wanted) for summary in found]
     assert kept == sorted(set(kept))
     assert kept[-1] == len(wanted)
-
-
-@pytest.mark.parametrize(
-    ("line", "of"),
-    [
-        ("- The user wants a pony.", segment(user("The user wants a horse."))),
-        ("- wants a", segment(user("The user wants"), user("a horse"))),
-        ("- ", segment(user("- "))),
-        ("a horse", segment(user("a horse"))),
-        ("[Made up heading]", segment(user("x"))),
-        ("- Bash: rm -rf", segment(*works("ls", "rm -rf"))),
-        ("- Read: ls", segment(*works("ls", "ok"))),
-        ("- no\u2028way", segment(user("no\u2028way"))),
-        ("- hidden", segment({"role": "assistant", "content": [{"type": "thinking", "thinking": "hidden"}]})),
-    ],
-)
-def test_what_does_not_stand_in_the_source_is_found_out(line: str, of: Segment) -> None:
-    unproven = provenance(f"[User instructions]\n{line}", of)
-    assert unproven == [part for part in line.splitlines() if part != "- no"]
-
-
-def test_what_stands_in_the_source_is_proven() -> None:
-    of = segment(*works("ls -l /tmp", "total 0"), user("Why?"), previous="- earlier words")
-    good = "[Tool calls]\n- Bash: ls -l\n- Bash\n- total 0\n- Why?\n- earlier words"
-    assert provenance(good, of) == []
 
 
 WORDS = st.sampled_from(
@@ -269,6 +296,38 @@ def test_property_the_newest_instruction_survives(messages: list[dict[str, Any]]
         newest = next(passage for passage in said if passage.message == said[-1].message)
         smallest = f"{HEADINGS[0]}\n- {newest.text}"
         assert (f"- {newest.text}" in summarize(of).splitlines()) or tokens(smallest) > budget
+
+
+@given(messages=MESSAGES, previous=PREVIOUS, budget=st.integers(1_000, 3_000))
+def test_property_it_passes_the_check_of_summaries(
+    messages: list[dict[str, Any]], previous: str | None, budget: int
+) -> None:
+    of = segment(*messages, budget=budget, previous=previous, first=4)
+    found = summarize(of)
+    assert not found or check_summary(found, of, tokens).problems == ()
+
+
+LISTS = st.lists(
+    st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["pending", "in_progress", "completed"])), max_size=4),
+    max_size=6,
+)
+
+
+@given(lists=LISTS, cut=st.integers(0, 6), budget=st.integers(60, 600))
+def test_property_nothing_is_done_that_the_newest_list_shows_open(
+    lists: list[list[tuple[str, str]]], cut: int, budget: int
+) -> None:
+    """Over one compaction or two, at any budget."""
+    named = [[(f"Write part {letter}", state) for letter, state in items] for items in lists]
+    rounds = [message for items in named for message in todos(*items)]
+    before = summarize(segment(user("Go."), *rounds[: 2 * cut], budget=budget))
+    found = summarize(segment(*rounds[2 * cut :], previous=before, first=1 + 2 * cut, budget=budget))
+    newest = named[-1] if named else []
+    done, left = under(found, "[Done]"), under(found, "[Open]")
+    assert not set(done) & set(left)
+    last = dict(newest)  # of equal items the later one counts
+    assert not [text for text in done if last.get(text, "completed") != "completed"]
+    assert not [text for text in left if last.get(text) == "completed"]
 
 
 @given(messages=MESSAGES)
@@ -329,7 +388,7 @@ def test_two_megabytes_of_two_thousand_messages() -> None:
         found = summarize(of, count)
         took = time.process_time() - began
         assert 0.9 * of.budget < tokens(found) <= of.budget
-        assert len(counted) < 2 * len(found.splitlines()) + 200
+        assert len(counted) < 2 * (len(found.splitlines()) + found.count(", ")) + 200
         assert sum(length > 10_000 for length in counted) <= 8
         return took
 

@@ -202,7 +202,7 @@ def test_a_wire_that_breaks_a_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> 
             for rule, path, severity in few
         ]
 
-    monkeypatch.setattr(f"{replay.__module__}.find_violations", strict)
+    monkeypatch.setattr("ctxwindow.transcripts.checks.find_violations", strict)
     found = replay(three_sends(second=1, third=2))
     assert [row.violations for row in found.sends] == [(), ("MSG-01 at messages.0",), ("MSG-01 at messages.0",)]
     assert [row.valid for row in found.sends] == [True, False, False]
