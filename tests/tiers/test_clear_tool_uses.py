@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -65,7 +66,7 @@ def test_the_server_and_the_window_agree_on_what_is_cleared(model: str) -> None:
     for send, told in zip(session.sends, session.usage, strict=True):
         assert send.window.low <= told <= send.window.high
     tokens = [send.window.tokens for send in session.sends]
-    assert any(later < earlier for earlier, later in zip(tokens, tokens[1:], strict=False))
+    assert any(later < earlier for earlier, later in itertools.pairwise(tokens))
     assert session.conversation.epoch == 0, "the prefix of the wire stays as it is (EDIT-08)"
 
 
@@ -88,7 +89,7 @@ def test_what_is_cleared_stays_the_same_until_the_next_edit() -> None:
     for _ in range(24):
         session.round(20, think=2)
     seen = [_cleared(send) for send in session.sends]
-    moved = [place for place, (old, new) in enumerate(zip(seen, seen[1:], strict=False), start=1) if old != new]
+    moved = [place for place, (old, new) in enumerate(itertools.pairwise(seen), start=1) if old != new]
     assert 2 <= len(moved) <= 6, "the edge moves rarely"
     assert all(seen[place - 1] < seen[place] for place in moved), "what was cleared comes back"
     edited = [

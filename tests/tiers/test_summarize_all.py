@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 from hypothesis import assume, given
-from hypothesis import strategies as st
 
 from ctxwindow import Conversation
 from ctxwindow.tiers import summarize_all
