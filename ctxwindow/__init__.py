@@ -21,6 +21,7 @@ from ctxwindow.errors import (
     UnknownModel,
     WindowOverflow,
 )
+from ctxwindow.record.log import Branch, Place
 from ctxwindow.repairs import Repair, repair
 from ctxwindow.rules import Report, ThinkingState, Violation, check
 from ctxwindow.tiers import (
@@ -39,6 +40,7 @@ from ctxwindow.tiers import (
     Summarize,
     Warm,
 )
+from ctxwindow.tiers.travel import Moment
 from ctxwindow.window import BlockCost, BlockCount, Effect, Expense, Spending, Window, compare, count
 
 __version__ = "0.1.0"
@@ -46,6 +48,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BlockCost",
     "BlockCount",
+    "Branch",
     "Compact",
     "Conversation",
     "Count",
@@ -60,7 +63,9 @@ __all__ = [
     "InvalidRequest",
     "MisuseError",
     "ModelProfile",
+    "Moment",
     "Pins",
+    "Place",
     "Policy",
     "PolicyError",
     "ProtocolError",

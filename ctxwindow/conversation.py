@@ -17,17 +17,21 @@ again. `ctxwindow.stores.keep` writes new events to a store.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import HistoryError, InvalidRequest, MisuseError, ProtocolError
+from ctxwindow.recall import Archive, Embedder, Question, Recalled, Searcher, Standing, Vectors, recall
+from ctxwindow.recall.answers import answer
+from ctxwindow.recall.entries import handle_of
+from ctxwindow.recall.opening import Excerpt, block_behind, lines_behind, matches_behind
+from ctxwindow.recall.tool import TOOL_NAME, with_recall_tool
 from ctxwindow.record import Event, Outline, identifiers_of, intake
-from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import (
     Appended,
     Compacted,
@@ -38,8 +42,10 @@ from ctxwindow.record.events import (
     Failed,
     Pinned,
     Received,
+    Rewound,
     Started,
 )
+from ctxwindow.record.log import Branch, Log, Place
 from ctxwindow.rules import View, check_end, check_message, may_cut
 from ctxwindow.tiers import Compact, Decision, Offer, Policy, Recovery, Send, Situation, Summarize, Verdict, judge
 from ctxwindow.tiers.bookkeeping import enter
@@ -56,9 +62,10 @@ from ctxwindow.tiers.planner import in_background
 from ctxwindow.tiers.pressure import overflow, oversized, relief
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.requests import compact_of, count_of, send_of, sent_event, summarize_of
-from ctxwindow.tiers.spill import handle_of
+from ctxwindow.tiers.restarts import messages_after, restart
+from ctxwindow.tiers.standing import standing
 from ctxwindow.tiers.state import State
-from ctxwindow.tiers.wire import sendable
+from ctxwindow.tiers.travel import Moment, moment, rewound, state_of
 from ctxwindow.window import Book, Spending, Window, count_text
 from ctxwindow.window.memo import Memo, TextCount
 
@@ -71,14 +78,17 @@ class Conversation:
     def __init__(self, started: Started, counts: Iterable[TextCount] = ()) -> None:
         """Use `start` or `fold`."""
         self._memo = Memo(counts)
-        self._events: list[Event] = [started]
-        self._replay()
+        self._replay([started])
         self._kept = 0
         self._due: Compacted | None = None
         self._aside: Compacted | None = None
         self._weighed: Verdict | None = None
         self._counting: str | None = None
         self._out: tuple[int, Send] | None = None
+        self._archive: Archive | None = None
+        self._archived = 0
+        self._vectors: Vectors | None = None
+        self.searcher: Searcher | None = None
 
     # -- beginnings ----------------------------------------------------------------------------------------
 
@@ -109,17 +119,19 @@ class Conversation:
             UnknownModel: the id is not in the catalog.
             PolicyError: its budget leaves no room in the window of this model.
             MisuseError: `unseen` is not a number of tokens, or `now` no time.
-            InvalidRequest: system, tools or settings are not JSON, or break a rule on their own.
+            InvalidRequest: system, tools or settings are not JSON, or break a rule on their own; or a tool has the name
+                of the one that the policy's `recall` adds.
         """
         profile = resolve(model)
         policy = policy or Policy()
         policy.budget_of(profile.window)
+        given = intake(tools, "tools") if tools is not None else None
         started = Started(
             at=checked_time(now),
             model=profile.id,
             profile=msgspec.to_builtins(profile) if isinstance(model, ModelProfile) else None,
             system=intake(system, "system") if system is not None else None,
-            tools=intake(tools, "tools") if tools is not None else None,
+            tools=with_recall_tool(given) if policy.recall else given,
             settings=checked_settings(settings or {}),
             policy=policy.model_dump(mode="json"),
             unseen=checked_tokens(unseen, "unseen"),
@@ -145,20 +157,20 @@ class Conversation:
         conversation = cls(first, counts)
         for event in stream:
             conversation._record(event)
-        conversation._kept = len(conversation._events)
+        conversation._kept = len(conversation._log)
         return conversation
 
     # -- what there is -------------------------------------------------------------------------------------
 
     @property
     def messages(self) -> tuple[dict[str, Any], ...]:
-        """The record: every message that was ever appended or received, as it came. Do not mutate."""
+        """The record: every message of the current branch that was appended or received, as it came. Do not mutate."""
         return tuple(self._state.messages)
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """Everything that happened, in order."""
-        return tuple(self._events)
+        """Everything that happened, on all branches, in order."""
+        return tuple(self._log.events)
 
     @property
     def window(self) -> Window:
@@ -194,7 +206,7 @@ class Conversation:
     @property
     def spending(self) -> Spending:
         """What it has cost so far: every send with its forecast and its bill, by turn, tool, kind of block, and block."""
-        return self._book.spending()
+        return self._book.spending(self._log.names())
 
     @property
     def wire(self) -> tuple[dict[str, Any], ...]:
@@ -206,16 +218,116 @@ class Conversation:
         return tuple(source for source in self._state.wire.sources if source is not None)
 
     def open(self, handle: str) -> dict[str, Any]:
-        """The whole tool result behind a handle, as it was recorded.
+        """The whole block behind a handle, as it was recorded: a spilled result, or any that recall has told.
 
         Raises:
-            ProtocolError: no result of this conversation has that handle.
+            ProtocolError: no block of this conversation has that handle, or it is thinking, which is never shown.
         """
-        for message, block in self._state.spills:
-            if handle_of(message, block) == handle:
-                whole: dict[str, Any] = copy.deepcopy(blocks_of(sendable(self._state.messages[message]) or {})[block])
-                return whole
-        raise ProtocolError(f"no spilled result has the handle {handle[:40]!r}.", remedy="See `spilled`.")
+        return block_behind(self._state.messages, handle)
+
+    def recall(
+        self,
+        query: str = "",
+        *,
+        k: int = 10,
+        around: int = 0,
+        handle: str | None = None,
+        kinds: Collection[str] | None = None,
+        tool: str | None = None,
+        first: int | None = None,
+        end: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        embedder: Embedder | Vectors | None = None,
+    ) -> list[Recalled]:
+        """What was said about something, best first; without a query, what the filters let through, newest first.
+
+        Filters combine. Thinking is never found. The first call reads the whole record; later ones what is new.
+
+        Args:
+            query: any text; it is looked for by its words, whole and in parts. A handle alone stands for what it names.
+            k: the most texts to return, up to 1,000.
+            around: messages before and after each hit to show the opening of, up to 20.
+            handle: only this message or block (`m12`, `m12.3`), or summary (`s0-12`).
+            kinds: only blocks of these types (`text`, `tool_use`, `tool_result`, ...), or `summary`.
+            tool: only calls and results of this tool.
+            first: only messages from this record index on ...
+            end: ... and before this one.
+            since: only what was said at or after this time, in seconds since the epoch ...
+            until: ... and at or before this one. What has no time is left out where either is given.
+            embedder: an embedding model of yours, to search by meaning too. Its vectors are kept while it is the one
+                that is passed; pass `Vectors` to keep them yourself.
+
+        Raises:
+            MisuseError: an argument is of the wrong type, or the embedder failed its promise. The text of a query is
+                never refused.
+            ProtocolError: nothing in this conversation has the handle.
+        """
+        ask = Question(
+            query=query,
+            k=k,
+            around=around,
+            handle=handle,
+            kinds=kinds,
+            tool=tool,
+            first=first,
+            end=end,
+            since=since,
+            until=until,
+        )
+        if embedder is not None:
+            self._vectors = Vectors.of(embedder, self._vectors)
+        return recall(*self._recallable(), ask, self._vectors if embedder is not None else None)
+
+    def open_lines(self, handle: str, first: int, last: int) -> Excerpt:
+        """The lines from `first` to `last` (from 1, both included) of the text behind a handle, spilled or not.
+
+        Raises:
+            ProtocolError: nothing in this conversation has the handle.
+        """
+        return lines_behind(self._recallable()[0], handle, first, last)
+
+    def open_matches(self, handle: str, pattern: str, *, context: int = 2, most: int = 100) -> Excerpt:
+        """The first `most` lines of the text behind a handle that match a pattern, with `context` lines around each.
+
+        The pattern is a regular expression that can be matched in linear time (see `ctxwindow.recall.pattern`); any other
+        text is looked for as it is.
+
+        Raises:
+            ProtocolError: nothing in this conversation has the handle.
+        """
+        return matches_behind(self._recallable()[0], handle, pattern, context=context, most=most)
+
+    def answer_recall(self, call: Any) -> dict[str, Any]:
+        """The tool result that answers the model's call of the recall tool: append it in a user message.
+
+        It is bounded (see `ctxwindow.recall.answers`), and whatever the model asked for, it is an answer: a mistake comes
+        back with `is_error`.
+
+        Args:
+            call: the `tool_use` block, a dict or an SDK object.
+
+        Raises:
+            ProtocolError: the block is no call of the recall tool.
+        """
+        tokenizer = self._state.profile.tokenizer
+        archive, now = self._recallable()
+        room = self._limit(0) - self._state.wire.ledger.total.tokens
+        return answer(
+            archive, now, intake(call, "call"), room=room, count=lambda text: count_text(text, tokenizer).high
+        )
+
+    def _recallable(self) -> tuple[Archive, Standing]:
+        """Everything that was said, and how things stand now."""
+        if self._archive is None:
+            self._archive = Archive(TOOL_NAME if self.policy.recall else None)
+            self._archive.follow(self._log.path(len(self._log)))
+        else:  # since it was made, all is on one branch
+            self._archive.follow(self._log.events[self._archived :])
+        self._archived = len(self._log)
+        # A store's index holds every branch, and what was said on another was not said here.
+        whole = self._log.straight and self._kept == len(self._log)
+        return self._archive, standing(self._state, searcher=self.searcher if whole else None, version=self._kept)
 
     @property
     def recorded(self) -> int:
@@ -225,7 +337,7 @@ class Conversation:
     @property
     def unkept(self) -> tuple[Event, ...]:
         """The events that no store has yet."""
-        return tuple(self._events[self._kept :])
+        return tuple(self._log.events[self._kept :])
 
     @property
     def kept(self) -> int:
@@ -237,10 +349,63 @@ class Conversation:
         """Exact counts of its texts that no store has yet."""
         return self._memo.new
 
+    # -- time travel ---------------------------------------------------------------------------------------
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """Every branch: the current one, and those that `rewind` has left."""
+        return self._log.branches
+
+    def everything(self) -> Iterator[dict[str, Any]]:
+        """Every message that ever came, on all branches, in the order in which they came. Do not mutate."""
+        return iter(tuple(self._log.messages))
+
+    def at(self, *, send: int) -> Moment:
+        """The conversation as it was when request `send` was handed out, on whatever branch. Costs the length of its history.
+
+        Raises:
+            MisuseError: there is no such send.
+        """
+        with self._memo.using():
+            return moment(self._log, send)
+
+    def rewind(self, to: int | Branch | None = None, *, send: int | None = None, now: float | None = None) -> None:
+        """Go back, or over to another branch. What is left stays in the log as a branch; what it cost stays in `spending`.
+
+        A request that is out counts as given up. Costs the length of the history, once.
+
+        Args:
+            to: how many messages of the record stay: all is as it was just before the next one came, compactions and settings
+                included. Or one of `branches`: its last message is the last one again.
+            send: instead, as it was when this request had been handed out.
+            now: the caller's clock.
+
+        Raises:
+            MisuseError: there is no such place; nothing was changed.
+        """
+        self._record(rewound(self._log, to, send, checked_time(now)))
+
+    def branch_of(self, seq: int) -> Place:
+        """The branch, and the record index there, of event `seq`, such as that of a hit of a search.
+
+        Raises:
+            MisuseError: there is no such event.
+        """
+        place = self._log.place(seq)
+        if place is None:
+            raise MisuseError(
+                f"there is no event {seq!r:.40}.", path="seq", remedy=f"Events are numbered 1 to {len(self._log)}."
+            )
+        return place
+
+    def recorded_at(self, seq: int) -> int:
+        """How many messages the record had just after event `seq`."""
+        return self._log.recorded(seq)
+
     def mark_kept(self, events: int) -> None:
         """A store has the first `events` events, and where these are all, the counts too."""
         self._kept = events
-        if events == len(self._events):
+        if events == len(self._log):
             self._memo.mark_kept()
 
     # -- what happens --------------------------------------------------------------------------------------
@@ -322,7 +487,7 @@ class Conversation:
         )
         index = len(state.messages) - 1
         if armed is not None and armed.trigger is not None:
-            self._record(server_compaction(armed, state.messages[index], index, state.profile, taken, at))
+            self._record(server_compaction(armed, taken, index, state.profile, at))
         return index
 
     def configure(
@@ -330,34 +495,45 @@ class Conversation:
         *,
         model: str | ModelProfile | None = None,
         settings: Mapping[str, Any] | None = None,
+        platform: str | None = None,
         now: float | None = None,
     ) -> None:
-        """Switch the model, or replace the settings that every send carries. System and tools stay (BIND-12).
+        """Switch the model or the platform, or replace the settings that every send carries. System and tools stay (BIND-12).
 
-        All thinking stays in the history across switches: the API drops what the next model cannot read (BIND-21).
+        All thinking stays in the history across switches: the API drops what the next model cannot read (BIND-21). A
+        compaction block of the server that the next model or platform does not take is replaced by its text: a new epoch.
+        The next `Send` says so among its edits.
 
         Raises:
             UnknownModel: the id is not in the catalog.
+            PolicyError: there is no such platform, or the budget leaves no room in the window of the model.
             InvalidRequest: the settings, or the history on that model, break a rule; nothing was changed.
         """
-        state = self._state
+        state, at = self._state, checked_time(now)
         profile = resolve(model) if model is not None else None
         given = checked_settings(settings) if settings is not None else None
+        policy = state.policy if platform is None else state.policy.on(platform)
+        following = profile or state.profile
+        policy.budget_of(following.window)
+        edit = restart(state, following, policy.platform, at)
         check_fixed(
-            profile or state.profile,
+            following,
             state.settings if given is None else given,
             system=state.base.get("system"),
             tools=state.base.get("tools"),
-            messages=state.wire.messages if profile is not None else (),
+            messages=messages_after(state, edit) if profile is not None else (),
         )
         self._record(
             Configured(
-                at=checked_time(now),
+                at=at,
                 model=profile.id if profile else None,
                 profile=msgspec.to_builtins(profile) if isinstance(model, ModelProfile) else None,
                 settings=given,
+                platform=policy.platform if platform is not None else None,
             )
         )
+        if edit is not None:
+            self._record(edit)
 
     def summarized(self, text: str, *, by: str, cost: float = 0.0, now: float | None = None) -> None:
         """Hand back the summary that `Summarize` asked for, at once or in the background. A new epoch starts.
@@ -565,8 +741,9 @@ class Conversation:
                 self._counting = state.count_key
                 return count_of(state, max_tokens)
             if verdict.offer is not None:
-                if isinstance(verdict.offer.plan, Edited):
-                    self._record(msgspec.structs.replace(verdict.offer.plan, at=now))
+                plan = verdict.offer.plan
+                if isinstance(plan, Edited) or (plan is not None and plan.method == "drop"):
+                    self._record(msgspec.structs.replace(plan, at=now))  # nobody else is needed
                     continue
                 return self._ask(situation, verdict, verdict.offer)
             spills = relief(state, dataclasses.replace(situation, cautious=True))
@@ -658,11 +835,12 @@ class Conversation:
             profile=state.profile,
             policy=state.policy,
             limit=limit,
+            bound=state.bound,
             asked=state.count_key in state.counts,
             at=now,
             correction=(state.learned or 0) - state.wire.learned,
             may_cut=lambda index: may_cut(view, index),
-            pins=lambda: sorted(state.pinned),
+            pins=functools.cache(lambda: state.pins(limit)),
             warm=state.warm,
             held=state.held,
             cached=state.cached,
@@ -672,34 +850,43 @@ class Conversation:
             own_edits=bool(state.base.get("context_management")),
         )
 
-    def _replay(self) -> None:
-        """Make state and book from the events."""
-        started, *events = self._events
+    def _replay(self, events: Sequence[Event]) -> None:
+        """Make state, book and log from the events."""
+        started, *rest = events
         assert isinstance(started, Started)  # noqa: S101 - the first event, by both constructors
+        self._log = Log(started)
         with self._memo.using():
-            state = State(started)
-            book = Book(state.messages, state.policy.cache)
-            for event in events:
-                state.apply(event)
-                enter(book, event, state)
-        self._state, self._book = state, book
+            self._state = State(started)
+            self._book = Book(self._log.messages, self._state.policy.cache)
+            for event in rest:
+                self._apply(event)
+
+    def _apply(self, event: Event) -> None:
+        """Take one more event into state, book and log."""
+        if isinstance(event, Rewound):
+            self._log.check(event)
+            self._state = state_of(self._log.path(event.to))
+        self._state.apply(event)
+        enter(self._book, event, self._state, self._log)
+        self._log.add(event)
 
     def _record(self, event: Event) -> None:
         """Apply first: an event that cannot be applied is not kept, nor is what it has changed by then (law 8)."""
+        length = len(self._log)
         try:
             with self._memo.using():
-                self._state.apply(event)
-                enter(self._book, event, self._state)
+                self._apply(event)
         except BaseException:
-            self._replay()
+            self._replay(self._log.events[:length])
             raise
-        self._events.append(event)
         self._out = None
         if not isinstance(event, Appended | Pinned):
             # A summary that is being written, and a count, are of what came before.
             self._due = self._counting = None
-        if isinstance(event, Compacted | Configured | Failed | Edited):
+        if isinstance(event, Compacted | Configured | Failed | Edited | Rewound):
             self._aside = None  # the range that it is of is not sent any more as it was then
+        if isinstance(event, Rewound):
+            self._archive = self._aside = self._weighed = None
 
 
 _REPLY_FIELDS = frozenset({"role", "content", "usage", "stop_reason", "model", "id", "type"})

@@ -266,12 +266,17 @@ def run(case: Case, start: float = 0.0) -> Run:
         model=case.model, system="Be brief.", tools=case.tools, settings=case.settings, policy=case.policy
     )
     result = Run(case, conversation, conversation.window.high)
+    carry_on(result, case.steps, start)
+    return result
+
+
+def carry_on(result: Run, steps: Sequence[Step], start: float) -> None:
+    """Carry steps out, a second for each from `start` on, up to the last or to the first overflow."""
     try:
-        for number, step in enumerate(case.steps):
+        for number, step in enumerate(steps):
             _step(result, step, start + number)
     except WindowOverflow as overflow:
         result.overflow = overflow
-    return result
 
 
 def _step(result: Run, step: Step, now: float) -> None:

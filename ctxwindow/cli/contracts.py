@@ -200,6 +200,8 @@ _SEND = {
     "survival.used": "identifiers the reply uses that appeared before",
     "survival.on_wire": "of these, present in the request",
     "survival.recallable": "of these, present in the request or found in the record",
+    "thinking.kept": "thinking blocks that the model reads, of those that it would read without management",
+    "thinking.lost": "those it does not read",
 }
 
 _TOTALS = {
@@ -207,7 +209,8 @@ _TOTALS = {
     "messages": "messages in the record",
     "sends": "requests",
     "turns": "turns",
-    "cost": "modelled dollars, or null",
+    "cost": "modelled dollars, those for summaries included, or null",
+    "summaries_cost": "the part of it that was paid for summaries and compactions, or null",
     "unmanaged_cost": "the same without management",
     "cost_ratio": "`cost` / `unmanaged_cost`, or null",
     "overflows": "1 when a request could not be made to fit, which ends the replay",
@@ -215,6 +218,12 @@ _TOTALS = {
     "epochs": "epochs",
     "compactions": "summaries",
     "spills": "results kept outside the window",
+    "edits.{method}": "edits by that method",
+    "thinking_kept": "thinking blocks that the model read, over all requests, of those that it would read without management",
+    "thinking_lost": "those it did not read",
+    "thinking_blocks": "distinct thinking blocks that some request would have read without management",
+    "thinking_blocks_lost": "of these, those that were missing from at least one such request",
+    "window_mean": "tokens of a request, on the mean",
     "peak_window": "tokens of the largest request",
     "unmanaged_peak": "the same without management",
     "cache_hit_ratio": "share of the prompt tokens read from the cache, modelled",
@@ -223,6 +232,32 @@ _TOTALS = {
     "lossless": "whether everything that was fed reads back equal",
     "refused": "messages of the recording that the API would refuse; not fed, named in `notes`",
     "laws.{law}": "laws that the run checked on itself, and whether they held",
+}
+
+_COLUMN = {
+    "kind": "`baseline` or `policy`",
+    "name": "`unmanaged`, `threshold`, `sliding` (with its budget where there are several), or the policy as it was named",
+    "sends": "requests",
+    "cost": "modelled dollars, those for summaries included, or null",
+    "summaries_cost": "the part of it that was paid for summaries and compactions, or null",
+    "cost_ratio": "`cost` to that of `unmanaged`, or null, as where a replay ended early",
+    "threshold_ratio": "`cost` to that of `threshold`, or null",
+    "overflows": "requests that do not fit; the first ends the replay of a policy",
+    "violations": "rules broken by the requests; those of a baseline are not checked",
+    "edits.{method}": "edits by that method; `slide` where the start of a sliding window moves",
+    "epochs": "runs of requests that only grow at their end",
+    "cache_hit_ratio": "share of the prompt tokens read from the cache, modelled",
+    "thinking_kept": "thinking blocks that the model reads, over all requests, of those that it would read without management",
+    "thinking_lost": "those it does not read",
+    "thinking_blocks": "distinct thinking blocks that some request would have read without management",
+    "thinking_blocks_lost": "of these, those that are missing from at least one such request",
+    "window_mean": "tokens of a request, on the mean",
+    "window_peak": "tokens of the largest, one that is only compacted included",
+    "used": "identifiers that replies use and that had appeared before",
+    "on_wire": "of these, present in the request",
+    "recallable": "of these, present in the request or recallable; a baseline can recall nothing",
+    "reference_survival": "`on_wire` / `used`",
+    "reference_survival_recallable": "`recallable` / `used`",
 }
 
 _OVERFLOW = {
@@ -245,6 +280,16 @@ _REPLAY = {
     **{f"overflow.{key}": f"null, or what ended the replay: {text}" for key, text in _OVERFLOW.items()},
 }
 
+_REPLAYS = {
+    **_REPLAY,
+    "model": "with several policies: the model that the session begins on",
+    "turns": "with several policies: turns",
+    **{
+        f"columns[].{key}": f"with several policies, in place of `sends`, `totals` and `overflow`: {text}"
+        for key, text in _COLUMN.items()
+    },
+}
+
 _DEMO = {
     **_REPLAY,
     "recall.query": "a text that a reply used after it had left the window; `recall` is null where there is none",
@@ -265,7 +310,7 @@ JSON: dict[str, dict[str, str]] = {
     "count": _COUNT,
     "check": _CHECK,
     "inspect": _INSPECT,
-    "replay": _REPLAY,
+    "replay": _REPLAYS,
     "emulate": _EMULATE,
     "demo": _DEMO,
 }

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ctxwindow.cli.compared import show
 from ctxwindow.cli.options import file_argument, json_option, load, model_option, naming, read_policy, thread_option
 from ctxwindow.cli.output import dollars, few, percent, plain, print_json
 from ctxwindow.cli.wires import Wires
 from ctxwindow.tiers import Send
+from ctxwindow.transcripts.comparison import Comparison, compare_policies
+from ctxwindow.transcripts.comparison import as_json as comparison_form
 from ctxwindow.transcripts.live import Feed
 from ctxwindow.transcripts.replay import Replay, SendRow, Totals, as_json, replay
 
@@ -37,10 +40,17 @@ _LAWS = {
 
 @click.command(
     "replay",
-    epilog="\b\nExamples:\n  ctxwindow replay session.jsonl --window 60000\n  ctxwindow replay session.jsonl --policy policy.toml --wires out",
+    epilog="\b\nExamples:\n  ctxwindow replay session.jsonl --window 60000\n  ctxwindow replay session.jsonl --policy policy.toml --wires out\n  ctxwindow replay session.jsonl --policy a.toml --policy b.toml --window 120000",
 )
 @file_argument
-@click.option("--policy", metavar="P", type=click.Path(path_type=Path), help="A policy in a TOML or JSON file.")
+@click.option(
+    "--policy",
+    "policies",
+    metavar="P",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A policy in a TOML or JSON file. Two or more are compared, in one table.",
+)
 @click.option("--window", metavar="N", type=click.IntRange(min=1), help="Budget in tokens, instead of the policy's.")
 @model_option("As if the session, its thinking included, had run on this model.")
 @click.option(
@@ -57,7 +67,7 @@ def command(
     ctx: click.Context,
     file: str,
     *,
-    policy: Path | None,
+    policies: tuple[Path, ...],
     window: int | None,
     model: str | None,
     wires: Path | None,
@@ -69,8 +79,15 @@ def command(
 
     Summaries are made offline, by quoting. Costs are modelled, for the session as managed and as it was. Exit code 1
     when a request broke a rule or did not fit, or when the API would refuse a message of the recording.
+
+    With several policies there is a column for each, and beside them what else could have been done: nothing, the
+    server's own compaction with its defaults, and a sliding window of the same budget.
     """
-    rules = read_policy(policy, window)
+    named = {str(path): read_policy(path, window) for path in policies} or {"": read_policy(None, window)}
+    if len(named) < len(policies):
+        raise click.UsageError("a policy is named twice: each is one column.")
+    if wires is not None and len(named) > 1:
+        raise click.UsageError("--wires writes the requests of one policy.")
     session, thread = load(file, thread_id, model)
     from ctxwindow.cli.terminal import Screen, progress  # noqa: PLC0415 - not needed for --help
 
@@ -78,7 +95,8 @@ def command(
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(Wires(wires).filling()) if wires is not None else None
         stack.enter_context(naming(session.path))
-        bar = stack.enter_context(progress(screen, "replaying", len(thread.replies), shown=not as_json))
+        steps = len(thread.replies) * len(named)
+        bar = stack.enter_context(progress(screen, "replaying", steps, shown=not as_json))
 
         def on_send(row: SendRow, send: Send, feed: Feed) -> None:
             del feed
@@ -86,16 +104,43 @@ def command(
             if folder is not None:
                 folder.write(send)
 
-        result = replay(session, policy=rules, model=model, thread=thread, unseen=unseen, on_send=on_send)
+        options: dict[str, Any] = {"model": model, "thread": thread, "unseen": unseen, "on_send": on_send}
+        if len(named) > 1:
+            found = compare_policies(session, named, **options)
+            results = dict(zip(named, found.replays, strict=True))
+        else:
+            found = None
+            results = {name: replay(session, policy=rules, **options) for name, rules in named.items()}
+    if found is not None:
+        _compared(screen, found, as_json=as_json)
+    else:
+        _managed(screen, *results.values(), as_json=as_json)
+    for name, result in results.items():
+        for finding in _findings(result):
+            where = f"{session.path}: {name}: " if found is not None else f"{session.path}: "
+            click.echo(f"ctxwindow: {few(plain(f'{where}{finding}'))}", err=True)
+    ctx.exit(1 if any(_broken(result.totals) for result in results.values()) else 0)
+
+
+def _broken(totals: Totals) -> bool:
+    return bool(totals.violations or totals.overflows or totals.refused)
+
+
+def _managed(screen: Screen, result: Replay, *, as_json: bool) -> None:
     if as_json:
         print_json(_form(result))
     elif result.sends:
         _show(screen, result)
     else:
         _show_notes(screen, result)
-    for finding in _findings(result):
-        click.echo(f"ctxwindow: {few(plain(f'{session.path}: {finding}'))}", err=True)
-    ctx.exit(1 if result.totals.violations or result.totals.overflows or result.totals.refused else 0)
+
+
+def _compared(screen: Screen, found: Comparison, *, as_json: bool) -> None:
+    if as_json:
+        print_json(comparison_form(found))
+        return
+    show(screen, found)
+    _notes(screen, list(dict.fromkeys(note for result in found.replays for note in result.notes)))
 
 
 def _findings(result: Replay) -> Iterator[str]:
@@ -146,7 +191,11 @@ def _show(screen: Screen, result: Replay) -> None:
 def _show_notes(screen: Screen, result: Replay) -> None:
     if not result.sends and result.overflow is None:
         screen.say("No assistant message follows another message in it, so there is nothing to replay.")
-    for note in result.notes:
+    _notes(screen, result.notes)
+
+
+def _notes(screen: Screen, notes: Sequence[str]) -> None:
+    for note in notes:
         screen.say(f"note: {note}", indent="  ", style="dim")
 
 

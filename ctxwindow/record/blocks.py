@@ -21,6 +21,7 @@ __all__ = [
     "is_blank_text",
     "is_thinking",
     "known_types",
+    "never_sent",
     "result_id",
     "seal",
     "texts_of",
@@ -147,6 +148,11 @@ def is_blank_text(block: Mapping[str, Any]) -> bool:
     """Whether a block is a text block the API refuses because it holds no visible text (MSG-06)."""
     text = block.get("text")
     return block.get("type") == "text" and isinstance(text, str) and not text.strip()
+
+
+def never_sent(block: Any) -> bool:
+    """Whether the API refuses a block anywhere: blank text (MSG-06), or thinking without a signature (REPLAY-04)."""
+    return isinstance(block, Mapping) and (is_blank_text(block) or (is_thinking(block) and not seal(block)))
 
 
 def blocks_of(message: Mapping[str, Any]) -> list[Any]:

@@ -24,6 +24,7 @@ __all__ = [
     "Failed",
     "Pinned",
     "Received",
+    "Rewound",
     "Sent",
     "Spilled",
     "Started",
@@ -53,11 +54,12 @@ class Started(_Base, tag="started", frozen=True, kw_only=True):
 
 
 class Configured(_Base, tag="configured", frozen=True, kw_only=True):
-    """Model or settings changed between requests. Only the fields that are set changed."""
+    """Model, platform or settings changed between requests. Only the fields that are set changed."""
 
     model: str | None = None
     profile: JSON | None = None
     settings: JSON | None = None
+    platform: str | None = None
 
 
 class Appended(_Base, tag="appended", frozen=True, kw_only=True):
@@ -212,6 +214,17 @@ class Failed(_Base, tag="failed", frozen=True, kw_only=True):
     """Whether all thinking of the record leaves the wire from here on (BIND-26)."""
 
 
+class Rewound(_Base, tag="rewound", frozen=True, kw_only=True):
+    """The conversation went back to how it was after an earlier event, on this branch or another. What came since stays in
+    the log: it is a branch of its own.
+    """
+
+    to: int
+    """Number of that event, from 1: the parent of this one. That of every other event is the one before it."""
+    sends: int
+    """Requests handed out so far, on all branches: no number is given twice."""
+
+
 Event = (
     Started
     | Configured
@@ -225,6 +238,7 @@ Event = (
     | Pinned
     | Counted
     | Failed
+    | Rewound
 )
 
 _TYPES: dict[str, type[Event]] = {
@@ -242,7 +256,8 @@ _TYPES: dict[str, type[Event]] = {
         Pinned,
         Counted,
         Failed,
-    )  # fmt: skip
+        Rewound,
+    )
 }
 
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from ctxwindow.errors import MisuseError, StoreConflict
-from ctxwindow.stores import ranking, terms
+from ctxwindow.recall.index import Index
 from ctxwindow.stores.protocol import (
     ConversationInfo,
     Hit,
@@ -26,70 +26,37 @@ from ctxwindow.window.memo import TextCount
 __all__ = ["MemoryStore"]
 
 
-class _Passage:
-    """One indexed part of a text; `text` is the text's number."""
-
-    def __init__(self, text: int, start: int, stop: int, counts: dict[str, int]) -> None:
-        self.text = text
-        self.start = start
-        self.stop = stop
-        self.counts = counts
-        self.length = sum(counts.values())
-
-
 class _Conversation:
-    """The rows, texts and postings of one conversation."""
+    """The rows, texts and index of one conversation."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.texts: list[tuple[Row, Text]] = []
-        self.passages: list[_Passage] = []
-        self.length = 0
-        self.postings: dict[str, list[int]] = {}
+        self.index = Index()
         self.counts: list[TextCount] = []
 
-    def append(self, row: Row, counter: terms.TermCounter) -> None:
-        self.rows.append(Row(seq=row.seq, kind=row.kind, payload=row.payload, at=float(row.at)))
-        for text in row.texts:
-            self.texts.append((self.rows[-1], text))
-            for start, stop in terms.passages(text.text):
-                self._index(_Passage(len(self.texts) - 1, start, stop, counter.count(text.text[start:stop])))
-
-    def _index(self, passage: _Passage) -> None:
-        if passage.length:
-            self.passages.append(passage)
-            self.length += passage.length
-            for term in passage.counts:
-                self.postings.setdefault(term, []).append(len(self.passages) - 1)
+    def append(self, rows: Sequence[Row]) -> None:
+        added = len(self.texts)
+        for row in rows:
+            self.rows.append(Row(seq=row.seq, kind=row.kind, payload=row.payload, at=float(row.at)))
+            self.texts.extend((self.rows[-1], text) for text in row.texts)
+        self.index.add(text.text for _, text in self.texts[added:])
 
     def search(self, conversation: str, query: str, k: int, kinds: Collection[str] | None) -> list[Hit]:
-        def postings(term: str) -> Iterator[ranking.Posting]:
-            for number in self.postings[term]:
-                passage = self.passages[number]
-                if kinds is None or self.texts[passage.text][1].kind in kinds:
-                    yield number, passage.text, passage.length, passage.counts[term]
+        def wanted(number: int) -> bool:
+            return kinds is None or self.texts[number][1].kind in kinds
 
-        found, weights = ranking.rank(
-            query,
-            k,
-            passages=len(self.passages),
-            length=self.length,
-            frequency=lambda term: len(self.postings.get(term, ())),
-            postings=postings,
-        )
         hits = []
-        for score, number, best in found:
-            row, text = self.texts[number]
-            passage = self.passages[best]
-            shown = ranking.snippet(text.text[passage.start : passage.stop], weights)
+        for match in self.index.search(query, k, wanted):
+            row, text = self.texts[match.text]
             hits.append(
                 Hit(
                     conversation=conversation,
                     seq=row.seq,
                     path=text.path,
                     kind=text.kind,
-                    snippet=shown,
-                    score=score,
+                    snippet=match.snippet,
+                    score=match.score,
                     at=row.at,
                 )
             )
@@ -115,9 +82,7 @@ class MemoryStore:
                 raise conflict(conversation, version=version, expect=expect)
             if rows:
                 held = kept.setdefault(conversation, _Conversation())
-                counter = terms.TermCounter()
-                for row in rows:
-                    held.append(row, counter)
+                held.append(rows)
                 held.counts.extend(counts)
             elif held:
                 known = set(held.counts)

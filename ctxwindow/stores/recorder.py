@@ -3,25 +3,24 @@
     kept = keep(store, "agent-7", conversation)     # writes what is new; returns the new version
     conversation = load(store, "agent-7")           # the same conversation again
 
+Both let the store answer the conversation's recall, as long as it has all of it.
+
 The version check of the store is the lock: two writers cannot both continue the same conversation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection
 
 from ctxwindow.conversation import Conversation
-from ctxwindow.errors import HistoryError
-from ctxwindow.record import Event, block_type, decode_event, encode_event
-from ctxwindow.record.blocks import blocks_of, texts_of
-from ctxwindow.record.events import Appended, Compacted, Received, kind_of
+from ctxwindow.errors import HistoryError, MisuseError, StoreError
+from ctxwindow.recall import Found
+from ctxwindow.recall.entries import entries_of
+from ctxwindow.record import decode_event, encode_event
+from ctxwindow.record.events import kind_of
 from ctxwindow.stores.protocol import Row, Store, Text
 
 __all__ = ["keep", "load"]
-
-_MESSAGES = (Appended, Received)
-"""The events that put a message into the record."""
 
 
 def keep(store: Store, name: str, conversation: Conversation) -> int:
@@ -45,15 +44,14 @@ def keep(store: Store, name: str, conversation: Conversation) -> int:
     """
     expect = conversation.kept
     events = conversation.unkept
-    # Record index of the first new message, counted from the end: the work is that for what is new.
-    index = conversation.recorded - sum(isinstance(event, _MESSAGES) for event in events)
     rows = []
     for seq, event in enumerate(events, start=expect + 1):
-        texts = tuple(_texts(event, index))
-        index += isinstance(event, _MESSAGES)
+        index = conversation.recorded_at(seq) - 1
+        texts = tuple(Text(path=text.path, kind=text.kind, text=text.text) for text in entries_of(event, index, {}))
         rows.append(Row(seq=seq, kind=kind_of(event), payload=encode_event(event), at=event.at or 0.0, texts=texts))
     version = store.append(name, rows, expect=expect, counts=conversation.unkept_counts)
     conversation.mark_kept(version)
+    conversation.searcher = _StoreSearcher(store, name)
     return version
 
 
@@ -66,24 +64,24 @@ def load(store: Store, name: str) -> Conversation:
     if store.version(name) == 0:
         raise HistoryError(f"the store has no conversation {name[:80]!r}.", remedy="See `store.conversations()`.")
     events = (decode_event(row.payload) for row in store.read(name))
-    return Conversation.fold(events, counts=store.counts(name))
+    conversation = Conversation.fold(events, counts=store.counts(name))
+    conversation.searcher = _StoreSearcher(store, name)
+    return conversation
 
 
-def _texts(event: Event, index: int) -> Iterator[Text]:
-    """The readable texts of an event, by block; thinking is left out: it is no content to be quoted."""
-    if isinstance(event, Compacted):
-        yield Text(path=f"summaries.{event.first}-{event.end}", kind="summary", text=event.summary)
-        return
-    if not isinstance(event, _MESSAGES):
-        return
-    for position, block in enumerate(blocks_of(event.message)):
-        if not isinstance(block, dict) or block_type(block).family == "thinking":
-            continue
-        text = "\n".join(texts_of(block))
-        if text.strip():
-            yield Text(path=f"messages.{index}.content.{position}", kind=_kind(block), text=text)
+class _StoreSearcher:
+    """Recall by what a store has indexed, for one conversation in it."""
 
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self._name = name
 
-def _kind(block: dict[str, Any]) -> str:
-    """The block's type as a name that a store takes: any JSON may come as a type, lone surrogates included."""
-    return block_type(block).name.encode(errors="replace").decode() or "other"
+    def search(self, query: str, *, k: int, kinds: Collection[str] | None, version: int) -> list[Found] | None:
+        """See `Searcher.search`."""
+        try:
+            if self._store.version(self._name) != version:
+                return None
+            hits = self._store.search(self._name, query, k=k, kinds=kinds)
+        except (MisuseError, StoreError):  # closed, locked, of another process: the conversation has it all in memory
+            return None
+        return [Found(path=hit.path, score=hit.score, snippet=hit.snippet) for hit in hits]

@@ -26,7 +26,7 @@ def m001_log_and_index(db: sqlite3.Connection) -> None:
     - `postings` is the inverted index, a full text table without content whose rowid is `passages.id`.
       Each term has the conversation's key in front (`12:parse`): a look-up reads the postings of one
       conversation, however many there are, and cannot reach another's (law 11); a purge finds exactly
-      the terms it has to delete. Words are cut by terms.py; the tokenizer here only splits at spaces.
+      the terms it has to delete. Words are cut by recall/terms.py; the tokenizer here only splits at spaces.
     - `unwiped` has a row while deleted bytes may still be in the file.
     - `postings_by_term` and `postings_by_passage` are views of it, without data of their own.
     """

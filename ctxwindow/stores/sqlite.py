@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from ctxwindow.errors import HistoryError, MisuseError, StoreConflict, StoreUnavailable
-from ctxwindow.stores import index, ranking, terms
+from ctxwindow.recall import ranking, terms
+from ctxwindow.stores import index
 from ctxwindow.stores.database import open_database, shown, sqlite_errors, transaction
 from ctxwindow.stores.protocol import (
     ConversationInfo,

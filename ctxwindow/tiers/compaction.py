@@ -58,18 +58,14 @@ def read_compaction(reply: Any, profile: ModelProfile, at: float | None) -> Adop
 
 
 def server_compaction(
-    armed: Edited,
-    message: Mapping[str, Any],
-    index: int,
-    profile: ModelProfile,
-    reply: Mapping[str, Any],
-    at: float | None,
+    armed: Edited, reply: Mapping[str, Any], index: int, profile: ModelProfile, at: float | None
 ) -> Compacted | Declined:
     """What became of the threshold edit in the request that asked for it, by the reply at a record index (CMP-02, CMP-04).
 
     With a block the messages before the reply leave the wire, for the server ignores them. The iterations of compactions are
     its price (CMP-10).
     """
+    message = {"role": "assistant", "content": reply.get("content")}
     blocks = [block for block in blocks_of(message) if isinstance(block, Mapping)]
     found = next((block for block in reversed(blocks) if block.get("type") == "compaction"), None)
     content = found.get("content") if found is not None else None

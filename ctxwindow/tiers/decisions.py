@@ -104,8 +104,10 @@ class Summarize:
 
 @dataclass(frozen=True)
 class Compact:
-    """Have the server compact (CMP-16): send `request`, hand the reply to `compacted`, or an error to
-    `compaction_failed`, and plan again."""
+    """Have the server compact (CMP-16).
+
+    Send `request`, hand the reply to `compacted`, or an error to `compaction_failed`, and plan again.
+    """
 
     request: dict[str, Any]
     """Ready for `client.beta.messages.create(**request)`. Its messages are shared with the record: do not mutate."""

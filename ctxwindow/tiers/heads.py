@@ -15,6 +15,7 @@ from typing import Any
 
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Compacted
+from ctxwindow.tiers.repeats import as_user_content, blocks_in, names_before, pinned_blocks, unmarked
 from ctxwindow.tiers.wire import without_thinking
 
 __all__ = ["epoch_messages", "head_message", "opening"]
@@ -47,12 +48,12 @@ def head_message(warm: Sequence[Compacted], wire_forms: Mapping[int, Message]) -
     content: list[Any] = [{"type": "text", "text": text} for text in texts]
     content += _restated(edit, wire_forms)
     if edit.carried is not None:
-        names = _names_before(wire_forms, edit.carried[0])
         for index in range(*edit.carried):
             form = wire_forms.get(index)
-            if form is not None and form.get("role") == "user":
-                content += _carried(form, names)
-        if any("tool_use_id" in block for index in range(*edit.carried) for block in _blocks(wire_forms.get(index))):
+            if form is None or form.get("role") == "system":
+                continue
+            content += as_user_content(form, names_before(wire_forms, index))
+        if any("tool_use_id" in block for index in range(*edit.carried) for block in blocks_in(wire_forms.get(index))):
             content.append({"type": "text", "text": "[Continue from here.]"})
     return {"role": "user", "content": content}
 
@@ -61,14 +62,13 @@ def _restated(edit: Compacted, wire_forms: Mapping[int, Message]) -> list[Any]:
     """What is pinned, and the request in progress, word for word."""
     content: list[Any] = []
     for index in edit.pinned:
-        if index in wire_forms and index != edit.instruction:
-            content.append({"type": "text", "text": f"[Pinned: message {index}, word for word:]"})
-            content += _carried(wire_forms[index], _names_before(wire_forms, index))
+        if index != edit.instruction:
+            content += pinned_blocks(index, wire_forms)
     if edit.instruction is not None and edit.instruction in wire_forms:
         content.append({"type": "text", "text": "[The request in progress, word for word:]"})
         # Results that came with it belong to a round that is summarised.
-        asked = [block for block in _blocks(wire_forms[edit.instruction]) if block.get("type") != "tool_result"]
-        content += [_unmarked(block) for block in asked]
+        asked = [block for block in blocks_in(wire_forms[edit.instruction]) if block.get("type") != "tool_result"]
+        content += [unmarked(block) for block in asked]
     return content
 
 
@@ -125,54 +125,6 @@ def _tail_messages(
             forms.append((stripped, index))
     if forms and forms[0][0].get("role") == "user":
         first, source = forms.pop(0)
-        joined = {**first, "content": [*head["content"], *(_unmarked(block) for block in blocks_of(first))]}
+        joined = {**first, "content": [*head["content"], *(unmarked(block) for block in blocks_of(first))]}
         return [(joined, source), *forms]
     return [(head, None), *forms]
-
-
-def _blocks(form: Message | None) -> list[Any]:
-    return [block for block in blocks_of(form or {}) if isinstance(block, Mapping)]
-
-
-def _names_before(wire_forms: Mapping[int, Message], first: int) -> dict[str, str]:
-    """Tool names by call id, from the assistant message before results."""
-    return {
-        str(block.get("id")): str(block.get("name"))
-        for block in _blocks(wire_forms.get(first - 1))
-        if block.get("type") == "tool_use"
-    }
-
-
-def _carried(form: Message, names: Mapping[str, str]) -> list[Any]:
-    """The blocks of a user message with each tool result turned into text; everything else as it is."""
-    out: list[Any] = []
-    for block in _blocks(form):
-        if block.get("type") != "tool_result":
-            out.append(_unmarked(block))
-            continue
-        call = str(block.get("tool_use_id"))
-        failed = ", an error" if block.get("is_error") else ""
-        out.append({"type": "text", "text": f"[Result of {names.get(call, 'a tool')}, call {call}{failed}:]"})
-        out += _result_blocks(block.get("content"))
-    return out
-
-
-def _result_blocks(content: Any) -> Sequence[Any]:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}] if content.strip() else []
-    blocks = [block for block in content or () if isinstance(block, Mapping)]
-    out: list[Any] = []
-    for block in blocks:
-        if block.get("type") == "tool_reference":
-            # Only a tool result or a system message may load a tool: named here, not loaded (TOOL-18).
-            out.append({"type": "text", "text": f"[tool reference: {block.get('tool_name')}]"})
-        elif block.get("type") != "text" or str(block.get("text", "")).strip():
-            out.append(_unmarked({key: value for key, value in block.items() if key != "citations"}))
-    return out
-
-
-def _unmarked(block: Any) -> Any:
-    """Without a cache marker: a repeated one would count against the four allowed (CACHE-02)."""
-    if isinstance(block, Mapping) and "cache_control" in block:
-        return {key: value for key, value in block.items() if key != "cache_control"}
-    return block

@@ -133,8 +133,10 @@ def _gains(now: Situation, offer: Offer, *, needed: bool) -> bool:
 
 
 def _is_worth(now: Situation, offer: Offer, alone: Offer) -> bool:
-    """Whether an edit that the window does not demand costs less over the horizon than none; without prices, whether the
-    high mark is passed."""
+    """Whether an edit that the window does not demand costs less over the horizon than none.
+
+    Without prices: whether the high mark is passed.
+    """
     if offer.costs is None or alone.over is None:
         return now.total > now.mark(now.policy.high)
     return offer.costs < alone.over

@@ -4,7 +4,8 @@ Theory of operation. The *record* (`messages`) only grows, by `Appended` and `Re
 at most one wire *form*; a reply that cannot be sent back (cut inside thinking or inside a call, or empty) has none
 and stays as evidence. The *wire* holds the forms of the epoch: its head, then every form since. Messages since the
 last `Sent` are unsent: only they may still change form, by `Spilled`. `Compacted` starts a new epoch and a new wire.
-`Sent` freezes the wire; the reply's usage pins its size. The same events always give the same state (law 8).
+`Sent` freezes the wire; the reply's usage pins its size. `Rewound` follows the events of its path only: going back makes
+another state (`ctxwindow.tiers.travel`). The same events always give the same state (law 8).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, assert_never
 import msgspec
 
 from ctxwindow.catalog import ModelProfile, resolve
+from ctxwindow.recall.entries import handle_of
 from ctxwindow.record import Event, Outline, block_type
 from ctxwindow.record.blocks import blocks_of, call_id, is_thinking, result_id
 from ctxwindow.record.events import (
@@ -27,6 +29,7 @@ from ctxwindow.record.events import (
     Failed,
     Pinned,
     Received,
+    Rewound,
     Sent,
     Spilled,
     Started,
@@ -36,12 +39,14 @@ from ctxwindow.rules import is_misshapen
 from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
 from ctxwindow.tiers.heads import epoch_messages
+from ctxwindow.tiers.pins import PinTracker
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.reported import Reported, dropped, reported
-from ctxwindow.tiers.spill import handle_of, preview
+from ctxwindow.tiers.spill import preview
+from ctxwindow.tiers.switching import maker_of, switch_note, unreadable
 from ctxwindow.tiers.warm import stands_for
-from ctxwindow.tiers.wire import Wire, sendable, without_thinking
-from ctxwindow.window import Billed, Held, Learning, Suspicion, contradiction, is_open_ended
+from ctxwindow.tiers.wire import Wire, sendable, without_block, without_thinking
+from ctxwindow.window import Billed, Held, Learning, Suspicion, contradiction, is_open_ended, size_message
 from ctxwindow.window.block_sizes import size_block
 
 __all__ = ["State", "usable"]
@@ -80,6 +85,7 @@ class State:
         forms: wire form by record index; a message without one is evidence only.
         wire: what would be sent now.
         sends: requests handed out.
+        last: the last request handed out on this branch, or None.
         awaiting: the request whose reply is due, or None.
         paused: whether the last reply was paused and goes back as it is (MSG-13).
         unsent: record index of the first message that was never sent.
@@ -88,12 +94,14 @@ class State:
         held: the server-side edits in force, or None.
         trail: the sends of this epoch.
         pinned: record indices that the caller pinned.
+        pin_tracker: finds what the policy pins.
         declined: methods that failed: how often in a row, and how long the record was.
         fresh_edits: edits since the last send.
         learned: what the first exact size differed by from the sum of its parts.
         learning: what exact sizes have taught about the estimates, on any wire of this model.
         suspicion: the last reported size, if it was not believed.
         billed: what the usage of a reply says of its size, by record index.
+        makers: the model that made each reply, by record index.
         tightened: a window that the API named, smaller than the catalog's.
         stripped: whether all thinking so far left the wire because the API found it bound elsewhere (BIND-26).
     """
@@ -121,8 +129,10 @@ class State:
         self.fresh_edits: list[Edit] = []
         self.trail: list[LastSend] = []
         self.pinned: set[int] = set()
+        self.pin_tracker = PinTracker(self.policy.pins)
         self.declined: dict[str, tuple[int, int]] = {}
         self.sends = 0
+        self.last: Sent | None = None
         self.awaiting: Sent | None = None
         self.unsent = 0
         self.paused = False
@@ -132,12 +142,14 @@ class State:
         self.stripped = False
         self.own_markers = has_markers(self.base)
         self.billed: dict[int, Billed] = {}
+        self.makers: dict[int, ModelProfile] = {}
+        self._binds_to = 0  # record length after the last reply of a model that binds its thinking
         self._unsent_before = 0
         self._lengths: list[int] = []
         self._stale = False
         self._wire = self._new_wire()
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: Event) -> None:  # noqa: C901, PLR0912 - a case an event
         """Move to the state after one more event."""
         match event:
             case Appended():
@@ -168,6 +180,10 @@ class State:
                 self._failed(event)
             case Configured():
                 self._configured(event)
+            case Rewound():
+                # Everything else is as the events before it on its path left it.
+                self.sends = event.sends
+                self.awaiting = None
             case Started():
                 raise AssertionError("a conversation starts once")
             case _:
@@ -178,6 +194,7 @@ class State:
     def _take(self, message: dict[str, Any], *, on_wire: bool = True) -> None:
         index = len(self.messages)
         self.messages.append(message)
+        self.pin_tracker.follow(self.messages)
         form = sendable(message) if on_wire else None
         self.outline.add(message if form is not None else {"role": message.get("role"), "content": []})
         if form is None:
@@ -186,6 +203,25 @@ class State:
         self.forms[index] = form
         if not self._stale:
             self._put(self._wire, form, index)
+
+    def pins(self, limit: int) -> tuple[int, ...]:
+        """Record indices of all that is pinned and has a share, where the prompt may take `limit` tokens; rising."""
+
+        def size(message: Mapping[str, Any]) -> int:
+            return size_message(message, self.profile).count.tokens
+
+        room = limit - self.wire.ledger.fixed.count.tokens
+        # What the model has not seen yet must be sent whatever it takes: what is only found gives way to it.
+        unseen = sum(size(self.forms[index]) for index in range(self.unsent, len(self.messages)) if index in self.forms)
+        share = self.policy.pins.share
+        return self.pin_tracker.pinned(
+            self.forms,
+            self.outline,
+            self.pinned,
+            most=int(room * share),
+            spare=int((room - unseen) * share),
+            size=size,
+        )
 
     def tool_of(self, result: Mapping[str, Any]) -> str | None:
         """The name of the tool that a result is of."""
@@ -247,7 +283,8 @@ class State:
         billed = self.billed.get(source) if source is not None else None
         if billed is not None and source is not None and form != self.messages[source]:
             billed = Billed(thinking=billed.thinking)  # of the rest without some blocks nothing was said
-        wire.add(form, source, billed)
+        maker = self.makers.get(source) if source is not None else None
+        wire.add(form, source, billed, unreadable(form, self.profile, maker))
 
     @property
     def _held(self) -> Held | None:
@@ -289,8 +326,11 @@ class State:
 
     @property
     def bound(self) -> bool:
-        """Whether thinking must be taken as bound to its prefix (BIND-03, BIND-04)."""
-        return self.profile.bound and self.policy.assume_binding
+        """Whether thinking on the wire must be taken as bound to its prefix (BIND-03, BIND-04).
+
+        Also while another model has the word: the one that made it may come back, and checks it then.
+        """
+        return self.policy.assume_binding and (self.profile.bound or self._binds_to > self.wire.start)
 
     # -- transitions ---------------------------------------------------------------------------------------
 
@@ -316,6 +356,9 @@ class State:
         on_wire = usable(event.message, event.stop_reason)
         if told is not None and told.billed is not None:
             self.billed[index] = told.billed
+        self.makers[index] = maker_of(self.profile, event.model)
+        if self.makers[index].bound:
+            self._binds_to = index + 1
         self._take(event.message, on_wire=on_wire)
         if told is not None and told.last is not None and self._wire.sources[-1:] == [index]:
             cut = event.stop_reason == "max_tokens"
@@ -380,7 +423,12 @@ class State:
         content = blocks_of(form)
         recorded = blocks_of(sendable(self.messages[event.message]) or {})[event.block]
         content[event.block] = preview(
-            recorded, handle_of(event.message, event.block), tokens=event.tokens, head=event.head, tail=event.tail
+            recorded,
+            handle_of(event.message, event.block),
+            tokens=event.tokens,
+            head=event.head,
+            tail=event.tail,
+            recall=self.policy.recall,
         )
         self.forms[event.message] = {**form, "content": content}
         self._stale = True
@@ -397,7 +445,7 @@ class State:
         wire = self._wire
         self._unsent_before = self.unsent
         self.sends = event.send
-        self.awaiting = event
+        self.last = self.awaiting = event
         self.unsent = len(self.messages)
         wire.sent()
         self.cached = LastSend(tokens=event.tokens, messages=len(wire.messages), at=event.at or 0.0)
@@ -407,6 +455,9 @@ class State:
     def _compacted(self, event: Compacted) -> None:
         self._settle()
         before, sent = self.wire.ledger.total.tokens, self.cached
+        if event.method == "restart":
+            bare = {index: without_block(form) for index, form in self.forms.items()}
+            self.forms = {index: form for index, form in bare.items() if form is not None}
         self.edits.append(event)
         self._lengths.append(len(self.messages))
         self.warm = stands_for(self.warm, event)
@@ -420,6 +471,8 @@ class State:
         freed = before - self._wire.ledger.total.tokens
         by = f"summary by {event.by}" if event.by else "no summary"
         why = f"{by}; the window had to come down to {event.target:,}"
+        if event.method == "restart":
+            why = f"{by}, whose block cannot go to {self.profile.id} on {self.policy.platform} (CMP-01, CMP-16)"
         self.fresh_edits.append(Edit(method=event.method, first=event.first, end=event.end, freed=freed, why=why))
 
     def _edited(self, event: Edited) -> None:
@@ -429,7 +482,8 @@ class State:
         self.held = event
         place = next((place for place, source in enumerate(sources) if (source or 0) >= event.first), len(sources))
         if event.trigger is None and self.cached is not None:
-            kept = before.fixed.count.tokens + sum(entry.size.count.tokens for entry in before.entries[:place])
+            whole = sum(entry.size.count.tokens for entry in before.entries[:place])
+            kept = before.fixed.count.tokens + max(0, whole - sum(edit.tally.freed.tokens for edit in before.cleared))
             self.cached = LastSend(tokens=min(kept, self.cached.tokens), messages=place, at=self.cached.at)
             self.trail = [last for last in self.trail if last.messages <= place]
         was = before.total.tokens
@@ -470,6 +524,9 @@ class State:
         self._stale = False
 
     def _configured(self, event: Configured) -> None:
+        model, platform = self.profile, self.policy.platform
+        if event.platform is not None:
+            self.policy = self.policy.on(event.platform)
         if event.model is not None:
             profile = msgspec.convert(event.profile, ModelProfile) if event.profile else None
             self.profile = profile or resolve(event.model)
@@ -485,14 +542,25 @@ class State:
         if event.model is not None or before.get("context_management") != self.base.get("context_management"):
             self.held = None  # weighed anew by what the next model has of it, and by what the caller edits
         self.awaiting = None
-        if event.model is None and all(before.get(key) == self.base.get(key) for key in _WEIGHS):
+        moved = self.policy.platform != platform
+        if event.model is None and not moved and all(before.get(key) == self.base.get(key) for key in _WEIGHS):
             self.wire.base = dict(self.base)  # nothing else bears on size or on the prefix (BIND-13)
             return
-        self.cached, self.trail = (
-            None,
-            [],
-        )  # the cache is per model (CACHE-15), and settings that are rendered invalidate it (CACHE-11)
-        if event.model is None and self.wire.refit(self.base):
-            return
-        self._wire = self._new_wire()
-        self._stale = False
+        # The cache is per model and account (CACHE-15), and settings that are rendered invalidate it (CACHE-11).
+        self.cached, self.trail = None, []
+        if event.model is not None or not self.wire.refit(self.base):
+            self._wire = self._new_wire()
+            self._stale = False
+        if (self.profile.id != model.id or moved) and self.messages:
+            self.fresh_edits.append(self._switched(model, platform))
+
+    def _switched(self, model: ModelProfile, platform: str) -> Edit:
+        wire = self._wire
+        makers = (self.makers.get(source) if source is not None else None for source in wire.sources)
+        return switch_note(
+            (model, platform),
+            (self.profile, self.policy.platform),
+            zip(wire.messages, makers, strict=True),
+            messages=len(self.messages),
+            freed=wire.ledger.window().not_counted.get("BIND-02", 0),
+        )

@@ -14,14 +14,14 @@ from typing import Any
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Outline, Prefix
-from ctxwindow.record.blocks import blocks_of, is_blank_text, is_thinking, seal
+from ctxwindow.record.blocks import blocks_of, is_thinking, never_sent
 from ctxwindow.record.turns import OutlineMark
 from ctxwindow.rules.editing import COMPACT
 from ctxwindow.window import Billed, Held, Learning, Ledger, entry_for, open_ledger
 from ctxwindow.window.before import forces
 from ctxwindow.window.ledger import Mark
 
-__all__ = ["ON_DEMAND_BETA", "Wire", "is_block", "sendable", "with_betas", "without_thinking"]
+__all__ = ["ON_DEMAND_BETA", "Wire", "is_block", "sendable", "with_betas", "without_block", "without_thinking"]
 
 CLEARING_BETA = "context-management-2025-06-27"
 """EDIT-01."""
@@ -37,11 +37,7 @@ def sendable(message: Mapping[str, Any]) -> dict[str, Any] | None:
     if isinstance(content, str):
         return dict(message) if content.strip() else None
     blocks = blocks_of(message)
-    kept = [
-        block
-        for block in blocks
-        if not (isinstance(block, Mapping) and (is_blank_text(block) or (is_thinking(block) and not seal(block))))
-    ]
+    kept = [block for block in blocks if not never_sent(block)]
     if not kept:
         # An effort-only system message has no content at all (SYS-06).
         return dict(message) if message.get("output_config") and not blocks else None
@@ -57,6 +53,15 @@ def without_thinking(message: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**message, "content": kept} if kept else None
 
 
+def without_block(message: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A message without compaction blocks of the server; None when nothing remains."""
+    blocks = blocks_of(message)
+    kept = [block for block in blocks if not (isinstance(block, Mapping) and block.get("type") == "compaction")]
+    if len(kept) == len(blocks):
+        return dict(message)
+    return {**message, "content": kept} if kept else None
+
+
 class Wire:
     """Messages as sent, with their ledger and their fingerprint chain.
 
@@ -64,6 +69,7 @@ class Wire:
         epoch: number of the epoch, from 0.
         messages: the messages as sent. Shared: never mutate.
         sources: for each, the record index it came from, or None for a head.
+        hot: the record indices among them.
         outline: turns and rounds of the messages as sent.
         start: record index from which messages stand on the wire verbatim.
         base: the request's system, tools and settings.
@@ -106,24 +112,34 @@ class Wire:
         self.trigger = trigger
         self.messages: list[dict[str, Any]] = []
         self.sources: list[int | None] = []
+        self.hot: set[int] = set()
         self.ledger: Ledger = open_ledger(profile, base, unseen=unseen, learned=learned, learning=learning, held=held)
         self.prefix = Prefix(base.get("system"), base.get("tools"))
         self.outline = Outline()
         self._sent: tuple[Mark, OutlineMark] | None = None
 
-    def add(self, form: dict[str, Any], source: int | None, billed: Billed | None = None) -> None:
+    def add(
+        self,
+        form: dict[str, Any],
+        source: int | None,
+        billed: Billed | None = None,
+        out: Mapping[int, str] | None = None,
+    ) -> None:
         """Put one message, already in its wire form, at the end.
 
         Args:
             form: the message as it will be sent.
             source: its record index, None for a head.
             billed: of a reply, what its usage said of it.
+            out: place -> rule of blocks that the server is known to leave out.
         """
         self.messages.append(form)
         self.sources.append(source)
+        if source is not None:
+            self.hot.add(source)
         self.prefix.add(form)
         self.outline.add(form)
-        self.ledger.add(entry_for(form, self.profile, before=self.ledger.before, billed=billed))
+        self.ledger.add(entry_for(form, self.profile, before=self.ledger.before, billed=billed, out=out or {}))
 
     def refit(self, base: Mapping[str, Any]) -> bool:
         """Take other settings in, without forgetting what is known of the size; system and tools stay.
@@ -149,6 +165,7 @@ class Wire:
         ledger, outline = self._sent
         length = ledger.length
         del self.messages[length:]
+        self.hot.difference_update(self.sources[length:])
         del self.sources[length:]
         self.prefix.rollback(length)
         self.outline.rollback(outline)

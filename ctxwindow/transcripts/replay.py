@@ -6,7 +6,7 @@ edits and no limit. Costs are modelled for both by one code, from sizes and time
 
 from __future__ import annotations
 
-import datetime
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,12 +14,17 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import WindowOverflow
-from ctxwindow.rules import find_violations
-from ctxwindow.tiers import Edit, Policy, Send, prompt_bill
+from ctxwindow.record.events import Compacted, Declined
+from ctxwindow.rules import Violation
+from ctxwindow.tiers import Edit, Policy, Send
+from ctxwindow.transcripts.charges import charge
+from ctxwindow.transcripts.checks import Checker, Checks
 from ctxwindow.transcripts.live import Exchange, Feed
+from ctxwindow.transcripts.outcome import total
 from ctxwindow.transcripts.session import Session, Thread
 from ctxwindow.transcripts.survival import Survival, Tally
-from ctxwindow.window import Ttl, bill
+from ctxwindow.transcripts.thoughts import Losses, Thoughts, ThoughtTally
+from ctxwindow.transcripts.unmanaged import Plain, Unmanaged, run_unmanaged
 
 __all__ = ["Replay", "SendRow", "Totals", "as_json", "replay"]
 
@@ -47,6 +52,7 @@ class SendRow(msgspec.Struct, frozen=True, kw_only=True):
     actual: int | None
     """Prompt tokens the API reported, where this very request was recorded."""
     survival: Tally
+    thinking: ThoughtTally
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +63,9 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     sends: int
     turns: int
     cost: float | None
+    """Dollars, summaries and compactions included."""
+    summaries_cost: float | None
+    """The part of it that was paid for summaries and compactions."""
     unmanaged_cost: float | None
     cost_ratio: float | None
     overflows: int
@@ -64,6 +73,17 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     epochs: int
     compactions: int
     spills: int
+    edits: dict[str, int]
+    """By method."""
+    thinking_kept: int
+    """Thinking blocks that the model read, over all requests, of those that it would read without management."""
+    thinking_lost: int
+    """Those it did not read."""
+    thinking_blocks: int
+    """Distinct thinking blocks that some request would have read without management."""
+    thinking_blocks_lost: int
+    """Of these, those that were missing from at least one such request."""
+    window_mean: float
     peak_window: int
     unmanaged_peak: int
     cache_hit_ratio: float
@@ -99,6 +119,9 @@ def replay(
     thread: Thread | None = None,
     unseen: bool = False,
     on_send: Callable[[SendRow, Send, Feed], None] | None = None,
+    beside: Unmanaged | None = None,
+    checks: Checks = "full",
+    priced: bool = False,
 ) -> Replay:
     """Feed a thread of a session to the engine, step by step, as if live.
 
@@ -111,6 +134,11 @@ def replay(
             what the first recorded request weighed beyond its messages. Otherwise the window is that of the
             messages alone.
         on_send: called after each send, for progress and for writing wires.
+        beside: the same thread on the same model without management, where that was run before.
+        checks: `cheap` looks at what is new in each request, see `ctxwindow.transcripts.checks`, and does not fold the
+            events again at the end.
+        priced: let summaries cost what they would if the model had written them; else they are free, as by quoting.
+            What the server compacts always costs.
 
     Raises:
         HistoryError: no model is named in the session, and none is given.
@@ -118,32 +146,28 @@ def replay(
         InvalidRequest: the model refuses the system prompt, tools or settings of a request body.
     """
     chosen, rules = thread or session.main, policy or Policy()
-    feed = Feed(session, chosen, policy=rules, model=model, unseen=unseen)
-    # Cached like ours, so that the two costs differ by the edits alone.
-    plain = Feed(
-        session, chosen, policy=Policy(methods=(), cache=rules.cache), model=model, unseen=unseen, unlimited=True
-    )
-    survival = Survival()
+    feed = Feed(session, chosen, policy=rules, model=model, unseen=unseen, priced=priced)
+    plain = beside or run_unmanaged(session, chosen, model=model, unseen=unseen)
+    watch = _Watch(feed, plain, checks)
     rows: list[SendRow] = []
-    before: dict[str, Any] | None = None
     fits, unsure = True, 0
     overflow: WindowOverflow | None = None
     try:
-        for ours, theirs in zip(feed, plain, strict=True):
-            row = _row(feed, ours, theirs, survival, before)
+        for ours, theirs in zip(feed, plain.sends, strict=True):
+            row = watch.row(ours, theirs)
             rows.append(row)
-            before = ours.send.request
             fits = fits and _fits(feed, ours.send)
             unsure += not ours.send.sure
             if on_send is not None:
                 on_send(row, ours.send, feed)
     except WindowOverflow as error:
         overflow, fits = error, False
+    rows = watch.finish(rows)
     return Replay(
         path=session.path,
         thread=chosen.id,
         sends=tuple(rows),
-        totals=_totals(feed, rows, overflowed=overflow is not None, fits=fits),
+        totals=_totals(feed, rows, watch.losses, overflowed=overflow is not None, fits=fits, refold=checks == "full"),
         notes=tuple(_notes(session, chosen, feed, rows, unsure=unsure, overflow=overflow)),
         overflow=overflow.as_dict() if overflow else None,
     )
@@ -174,68 +198,77 @@ def _notes(
     return notes
 
 
-def _row(feed: Feed, ours: Exchange, theirs: Exchange, survival: Survival, before: dict[str, Any] | None) -> SendRow:
-    """One send; `before` is the request before it, for the rules that compare the two (BIND-05, REPLAY-01)."""
-    send = ours.send
-    profile = feed.current
-    output = feed.reply_tokens(ours.reply)
-    found = find_violations(send.request, previous=before, profile=profile)
-    violations = [violation for violation in found if violation.severity == "error"]
-    ttl = feed.conversation.policy.cache
-    cost, read = _cost(profile, send, output, ours.at, ttl)
-    return SendRow(
-        number=send.number,
-        turn=ours.turn,
-        epoch=send.epoch,
-        window=send.window.tokens,
-        low=send.window.low,
-        high=send.window.high,
-        source=send.window.source,
-        unmanaged_window=theirs.send.window.tokens,
-        edits=send.edits,
-        cost=cost,
-        unmanaged_cost=_cost(profile, theirs.send, output, ours.at, ttl)[0],
-        read=read,
-        valid=not violations,
-        violations=tuple(f"{violation.rule} at {violation.path}" for violation in violations),
-        actual=ours.actual,
-        survival=survival.judge(feed.conversation, send, ours.reply.message),
-    )
+class _Watch:
+    """Judges each send of a managed conversation; what that takes is kept from send to send."""
+
+    def __init__(self, feed: Feed, plain: Unmanaged, checks: Checks) -> None:
+        self.losses = Losses()
+        self._feed = feed
+        self._checker = Checker(checks)
+        self._survival = Survival(plain.names)
+        self._thoughts = Thoughts()
+
+    def row(self, ours: Exchange, theirs: Plain) -> SendRow:
+        """One send, beside what it would be without management."""
+        send, feed = ours.send, self._feed
+        profile, conversation = feed.current, feed.conversation
+        violations = self._checker.check(send, profile, ours.answer)
+        ttl = conversation.policy.cache
+        tokens, cached = send.window.tokens, send.forecast.cached if send.forecast.lives else 0
+        if ours.resumed is not None:  # the reply went on from less; what was read before is the price of the compaction
+            tokens, cached = ours.resumed.tokens, ours.resumed.fixed
+        cost = charge(profile, tokens, cached=cached, output=theirs.output, at=ours.at, ttl=ttl)
+        counted = self._thoughts.take(send.window, conversation.hot(), len(send.request["messages"]))
+        return SendRow(
+            number=send.number,
+            turn=ours.turn,
+            epoch=send.epoch,
+            window=send.window.tokens,
+            low=send.window.low,
+            high=send.window.high,
+            source=send.window.source,
+            unmanaged_window=theirs.tokens,
+            edits=send.edits,
+            cost=cost.dollars,
+            unmanaged_cost=theirs.charge(ttl).dollars,
+            read=cost.read,
+            valid=not violations,
+            violations=_named(violations),
+            actual=ours.actual,
+            survival=self._survival.judge(conversation, send, ours.reply.message, resumed=ours.resumed),
+            thinking=self.losses.compare(theirs.thinking, counted),
+        )
+
+    def finish(self, rows: list[SendRow]) -> list[SendRow]:
+        """The rows, with what was left to check of the last send."""
+        late = self._checker.finish()
+        if not late:
+            return rows
+        last = rows[-1]
+        broken = (*last.violations, *_named(late))
+        return [*rows[:-1], msgspec.structs.replace(last, valid=False, violations=broken)]
 
 
-def _cost(profile: ModelProfile, send: Send, output: int, at: float, ttl: Ttl | None) -> tuple[float | None, int]:
-    """Dollars of one send, and the tokens it read from the cache.
-
-    The cache holds what the send before wrote, as long as its lifetime lasts (CACHE-05). A session older than the
-    model it is replayed on is priced at the model's first day.
-    """
-    cached = send.forecast.cached if send.forecast.lives else 0
-    prompt = prompt_bill(profile, send.window.tokens, cached, ttl)
-    if profile.prices:
-        first = datetime.datetime.combine(profile.prices[0].since, datetime.time(12), tzinfo=datetime.UTC).timestamp()
-        at = max(at, first)
-    return bill(profile, msgspec.structs.replace(prompt, output=output), at), prompt.read
+def _named(violations: list[Violation]) -> tuple[str, ...]:
+    return tuple(f"{violation.rule} at {violation.path}" for violation in violations)
 
 
-def _sum(costs: list[float | None]) -> float | None:
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
-
-
-def _totals(feed: Feed, rows: list[SendRow], *, overflowed: bool, fits: bool) -> Totals:
+def _totals(feed: Feed, rows: list[SendRow], losses: Losses, *, overflowed: bool, fits: bool, refold: bool) -> Totals:
     conversation = feed.conversation
-    cost = _sum([row.cost for row in rows])
-    unmanaged = _sum([row.unmanaged_cost for row in rows])
+    paid = [event.cost for event in conversation.events if isinstance(event, (Compacted, Declined))]
+    cost = total([*(row.cost for row in rows), *paid])
+    unmanaged = total(row.unmanaged_cost for row in rows)
     tally = sum((row.survival for row in rows), start=Tally())
     prompts = sum(row.window for row in rows)
     violations = sum(len(row.violations) for row in rows)
-    lossless = _lossless(feed)
+    lossless = _lossless(feed, refold=refold)
     return Totals(
         model=feed.profile.id,
         messages=len(conversation.messages),
         sends=len(rows),
         turns=rows[-1].turn if rows else 0,
         cost=cost,
+        summaries_cost=total(paid),
         unmanaged_cost=unmanaged,
         cost_ratio=cost / unmanaged if cost is not None and unmanaged else None,
         overflows=int(overflowed),
@@ -243,6 +276,12 @@ def _totals(feed: Feed, rows: list[SendRow], *, overflowed: bool, fits: bool) ->
         epochs=conversation.epoch + 1,
         compactions=len(conversation.compactions),
         spills=len(conversation.spilled),
+        edits=dict(sorted(Counter(edit.method for row in rows for edit in row.edits).items())),
+        thinking_kept=sum(row.thinking.kept for row in rows),
+        thinking_lost=sum(row.thinking.lost for row in rows),
+        thinking_blocks=losses.blocks,
+        thinking_blocks_lost=losses.blocks_lost,
+        window_mean=prompts / len(rows) if rows else 0.0,
         peak_window=max((row.window for row in rows), default=0),
         unmanaged_peak=max((row.unmanaged_window for row in rows), default=0),
         cache_hit_ratio=sum(row.read for row in rows) / prompts if prompts else 0.0,
@@ -259,12 +298,11 @@ def _totals(feed: Feed, rows: list[SendRow], *, overflowed: bool, fits: bool) ->
     )
 
 
-def _lossless(feed: Feed) -> bool:
+def _lossless(feed: Feed, *, refold: bool) -> bool:
     """Law 1, on this run: what was fed reads back equal, and so it does after the events were folded again."""
     conversation = feed.conversation
-    record = list(conversation.messages)
-    folded = type(conversation).fold(conversation.events)
-    return record == feed.fed and list(folded.messages) == feed.fed
+    same = list(conversation.messages) == feed.fed
+    return same and (not refold or list(type(conversation).fold(conversation.events).messages) == feed.fed)
 
 
 def _progress(feed: Feed, rows: list[SendRow]) -> bool:

@@ -12,7 +12,7 @@ changed within the prompt (thinking stripped, results cleared, a new epoch) its 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -35,8 +35,9 @@ class BlockCost(msgspec.Struct, frozen=True, kw_only=True):
     """What one block, or a part of prompts that is no block, cost over all sends."""
 
     path: str
-    """`messages.3.content.1` in the record, `system.0`, `tools.2`; `summary.1.content.0` of a summary of ours; the name of
-    a part that is no block, such as `unexplained`."""
+    """`messages.3.content.1` in the record, `events.17.content.1` in the message of that event where it is on another branch;
+    `system.0`, `tools.2`; `summary.1.content.0` of a summary of ours; the name of a part that is no block, such as
+    `unexplained`."""
     kind: str
     """Its type; `system`, `tool` for a definition, `overhead` for a part that is no block."""
     tool: str | None
@@ -64,6 +65,8 @@ class Sending:
     epoch: int
     length: int
     """Messages that were sent."""
+    line: Sequence[int] | None = None
+    """For each record index its place among all messages of all branches; None where there is one branch only."""
 
 
 class Entered(NamedTuple):
@@ -72,7 +75,7 @@ class Entered(NamedTuple):
     sending: Sending | None
     profile: ModelProfile
     reply: int | None
-    """The record index of its reply."""
+    """The place of its reply among all messages."""
 
 
 class _Part(NamedTuple):
@@ -88,7 +91,10 @@ _FRAMES = _Part("frames of messages", "overhead")
 
 
 def attribute(
-    expenses: Sequence[Expense], entries: Sequence[Entered], record: Sequence[Mapping[str, Any]]
+    expenses: Sequence[Expense],
+    entries: Sequence[Entered],
+    record: Sequence[Mapping[str, Any]],
+    name: Callable[[int], str] = "messages.{}".format,
 ) -> tuple[BlockCost, ...]:
     """What each block cost, in the order in which the blocks first appear; together it is what the sends cost.
 
@@ -97,9 +103,10 @@ def attribute(
     Args:
         expenses: in order.
         entries: one for each.
-        record: all messages.
+        record: all messages, of all branches.
+        name: what to call each of them.
     """
-    book = _Book(record)
+    book = _Book(record, name)
     for expense, entry in zip(expenses, entries, strict=True):
         if expense.dollars is None or not expense.charges:
             continue
@@ -112,8 +119,9 @@ def attribute(
 
 
 class _Book:
-    def __init__(self, record: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, record: Sequence[Mapping[str, Any]], name: Callable[[int], str]) -> None:
         self._record = record
+        self._name = name
         self._tools = tool_names(record)
         self._layout: Layout[_Part] = Layout()
         self._parts: list[tuple[_Part, int]] = []  # of the prompt as it stands, with their own tokens
@@ -183,7 +191,10 @@ class _Book:
         """The blocks of messages from an index on, as they stand in the record."""
         names: dict[str, tuple[str, Mapping[str, Any]]] = {}
         for index in range(first, sending.length):
-            stand = places(sending.messages[index], sending.sources[index], self._record, sending.epoch)
+            source = sending.sources[index]
+            number = source if source is None or sending.line is None else sending.line[source]
+            recorded, name = (None, "") if number is None else (self._record[number], self._name(number))
+            stand = places(sending.messages[index], recorded, name, sending.epoch)
             names |= {f"messages.{index}.content.{place}": found for place, found in enumerate(stand)}
         parts = []
         for block in sending.window.blocks_from(first):
@@ -206,6 +217,7 @@ class _Book:
     def output(self, expense: Expense, entry: Entered) -> None:
         """Share out what the reply cost: thinking takes what is told of it, or what the other blocks leave (TOK-03)."""
         reply: Mapping[str, Any] = {} if entry.reply is None else self._record[entry.reply]
+        name = "" if entry.reply is None else self._name(entry.reply)
         own = [charge for charge in expense.charges if charge.kind in SIZED and charge.model == expense.model]
         paid = sum(charge.rates.of("output", charge.tokens.output) for charge in own if charge.billed and charge.rates)
         tokens = sum(charge.tokens.output for charge in own)
@@ -215,7 +227,7 @@ class _Book:
         content = [block if isinstance(block, Mapping) else {} for block in blocks_of(reply)]
         weights = _weights(content, sizes, tokens, expense.thinking)
         for place, (block, weight) in enumerate(zip(content, weights, strict=True)):
-            part = _Part(f"messages.{entry.reply}.content.{place}", str(block.get("type")), self._tool(block))
+            part = _Part(f"{name}.content.{place}", str(block.get("type")), self._tool(block))
             self._tokens.setdefault(part, sizes[place])
             self._add(self._output, part, paid * weight / tokens)
         left = tokens - sum(weights)

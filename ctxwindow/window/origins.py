@@ -11,10 +11,17 @@ __all__ = ["places", "tool_at", "tool_names"]
 
 
 def places(
-    message: Mapping[str, Any], source: int | None, record: Sequence[Mapping[str, Any]], epoch: int
+    message: Mapping[str, Any], recorded: Mapping[str, Any] | None, path: str, epoch: int
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """Where each block of a wire message stands in the record. What is not there is of a summary, or was put before it."""
-    whole = [] if source is None else blocks_of(record[source])
+    """Where each block of a wire message stands in the record. What is not there is of a summary, or was put before it.
+
+    Args:
+        message: as it was sent.
+        recorded: as it came; None for a summary.
+        path: of the recorded message, `messages.3`.
+        epoch: whose summary it is.
+    """
+    whole = [] if recorded is None else blocks_of(recorded)
     found: list[tuple[str, Mapping[str, Any]]] = []
     at = 0
     for place, block in enumerate(blocks_of(message)):
@@ -23,7 +30,7 @@ def places(
         if same is None:
             found.append((f"summary.{epoch}.content.{place}", content))
         else:
-            found.append((f"messages.{source}.content.{same}", content))
+            found.append((f"{path}.content.{same}", content))
             at = same + 1
     return found
 

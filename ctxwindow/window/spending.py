@@ -6,6 +6,7 @@ totals; what blocks cost is worked out when it is asked for (`ctxwindow.window.a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,7 +54,7 @@ class EditCost(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens with it, at that send: as billed, or before that is known as forecast."""
     payback: Payback
     sent: int
-    """Sends since then, that one included: it has paid for itself when they are as many as `payback.sends`."""
+    """Sends since then on its branch, that one included: it has paid for itself when they are as many as `payback.sends`."""
 
 
 @dataclass(frozen=True)
@@ -192,13 +193,17 @@ class Book:
     """Keeps the expenses of one conversation. Each entry costs the work of one send, whatever came before."""
 
     def __init__(self, record: Sequence[Mapping[str, Any]], ttl: Ttl | None = "5m") -> None:
-        """`record`: all messages; the list may grow. `ttl`: for how long requests are cached, None if they are not."""
+        """`record`: all messages, of all branches; the list may grow. `ttl`: for how long requests are cached, None if they
+        are not.
+        """
         self._record = record
         self._ttl: Ttl | None = ttl
         self._edits: list[tuple[int, Window, int, float]] = []
         self._edit: tuple[int, float] | None = None
         self._entries: list[Entered] = []
         self._expenses: list[Expense] = []
+        self._parents: list[int | None] = []  # the send before each, on its branch
+        self._tip: int | None = None  # the last send of the current branch
         self._summaries = 0.0
 
     def __len__(self) -> int:
@@ -215,6 +220,8 @@ class Book:
         """
         self._expenses.append(expense)
         self._entries.append(Entered(sending, profile, None))
+        self._parents.append(self._tip)
+        self._tip = len(self._expenses) - 1
         if self._edit is not None and sending is not None:
             self._edits.append((len(self._expenses) - 1, sending.window, *self._edit))
             self._edit = None
@@ -233,7 +240,7 @@ class Book:
         model: str | None = None,
         stop_reason: str | None = None,
     ) -> Expense:
-        """The reply to the last request came; `index` is its place in the record. Returns the bill."""
+        """The reply to the last request came; `index` is its place among all messages. Returns the bill."""
         entry = self._entries[-1]
         self._entries[-1] = entry._replace(reply=index)
         self._expenses[-1] = answered(
@@ -252,25 +259,58 @@ class Book:
             before: tokens of the prompt without that.
             paid: dollars for the summary.
         """
-        paid = paid if is_money(paid) else 0.0  # a stored event may say anything
-        self._summaries += paid
-        self._edit = before, paid + (self._edit[1] if self._edit else 0.0)
+        self._summaries += self._await_send(before, paid)
 
     def declined(self, paid: float) -> None:
         """A summary was paid for, in dollars, and none came."""
         self._summaries += paid if is_money(paid) else 0.0
 
-    def spending(self) -> Spending:
-        """What stands in the book now."""
+    def rewound(self, send: int | None, edits: Iterable[tuple[int, float]]) -> None:
+        """The conversation went back. What was spent stays spent.
+
+        Args:
+            send: number of the last send that is still before, None if there is none.
+            edits: the compactions since then: tokens of the prompt without each, and dollars for its summary.
+        """
+        self._tip = None if send is None else send - 1
+        self._edit = None
+        for before, paid in edits:
+            self._await_send(before, paid)
+
+    def _await_send(self, before: int, paid: float) -> float:
+        """Keep an edit for the first send after it; returns what it cost."""
+        paid = paid if is_money(paid) else 0.0  # a stored event may say anything
+        self._edit = before, paid + (self._edit[1] if self._edit else 0.0)
+        return paid
+
+    def spending(self, name: Callable[[int], str] = "messages.{}".format) -> Spending:
+        """What stands in the book now; `name` is what to call each message."""
         expenses, entries, record = tuple(self._expenses), tuple(self._entries), self._record
+        carried = self._carried()
         return Spending(
             sends=expenses,
             summaries=self._summaries,
-            edits=tuple(self._edit_cost(*edit) for edit in self._edits),
-            _attribute=lambda: attribute(expenses, entries, record),
+            edits=tuple(self._edit_cost(*edit, sent=carried[edit[0]]) for edit in self._edits),
+            _attribute=lambda: attribute(expenses, entries, record, name),
         )
 
-    def _edit_cost(self, index: int, window: Window, before: int, paid: float) -> EditCost:
+    def _carried(self) -> Counter[int]:
+        """How many sends each edit bears on: those after it on its own branch."""
+        fresh = {index for index, *_ in self._edits}
+        if not fresh:
+            return Counter()
+        sends: Counter[tuple[int, ...]] = Counter()
+        borne: list[tuple[int, ...]] = []
+        for index, parent in enumerate(self._parents):
+            before = () if parent is None else borne[parent]
+            borne.append((*before, index) if index in fresh else before)
+            sends[borne[-1]] += 1
+        found: Counter[int] = Counter()
+        for edits, times in sends.items():
+            found.update(dict.fromkeys(edits, times))
+        return found
+
+    def _edit_cost(self, index: int, window: Window, before: int, paid: float, *, sent: int) -> EditCost:
         """What was read of the first prompt after an edit is what was left in the cache; until that is known it is taken that
         all that stands before the messages was.
         """
@@ -293,4 +333,4 @@ class Book:
             paid=min(paid, MOST_DOLLARS),  # several compactions may come before one send
             ttl=self._ttl,
         )
-        return EditCost(send=expense.send, before=before, after=after, payback=pays, sent=len(self._expenses) - index)
+        return EditCost(send=expense.send, before=before, after=after, payback=pays, sent=sent)

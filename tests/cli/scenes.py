@@ -147,3 +147,11 @@ def session(path: Path, turns: int = 12, **options: Any) -> Path:
     """A Claude Code session that grows to some thousand tokens."""
     path.write_text(rows(long_messages(turns), **options), encoding="utf-8")
     return path
+
+
+def two_policies(folder: Path) -> tuple[str | Path, ...]:
+    """Options that name two policies: one that keeps a tail, and one that does not."""
+    keep, whole = folder / "keep.toml", folder / "all.json"
+    keep.write_text('methods = ["summarize_keep_tail", "summarize_all"]\n', encoding="utf-8")
+    write(whole, {"methods": ["summarize_all"]})
+    return "--policy", keep, "--policy", whole

@@ -12,7 +12,7 @@ import pytest
 
 from ctxwindow.cli.app import COMMANDS
 from ctxwindow.cli.contracts import ERROR, JSON
-from tests.cli.scenes import BOUND, Result, body, result, run, session, text, thinking, write
+from tests.cli.scenes import BOUND, Result, body, result, run, session, text, thinking, two_policies, write
 from tests.conftest import ROOT
 
 
@@ -58,6 +58,7 @@ def forms(tmp_path: Path) -> dict[str, list[Any]]:
         "replay": [
             run("replay", file, "--window", "14000", "--json").json,
             run("replay", write(tmp_path / "b.json", body()), "--window", "9", "--json").json,
+            run("replay", file, "--window", "14000", *two_policies(tmp_path), "--json").json,
         ],
     }
 

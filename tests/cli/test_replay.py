@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import ctxwindow
 from ctxwindow.rules import Violation
-from tests.cli.scenes import BOUND, body, long_messages, run, session, write
+from tests.cli.scenes import BOUND, body, long_messages, run, session, two_policies, write
 
 if TYPE_CHECKING:
     import pytest
@@ -97,7 +97,7 @@ def test_what_was_sent_before_an_overflow_is_whole(tmp_path: Path) -> None:
 
 def test_a_broken_rule_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Violation(rule="MSG-99", path="messages.0", message="m", remedy="r", severity="error")
-    monkeypatch.setattr("ctxwindow.transcripts.replay.find_violations", lambda *_, **__: [broken])
+    monkeypatch.setattr("ctxwindow.transcripts.checks.find_violations", lambda *_, **__: [broken])
     file = write(tmp_path / "a.json", body())
     told, form = run("replay", file), run("replay", file, "--json").json
     assert told.code == 1
@@ -131,3 +131,76 @@ def test_what_is_not_in_a_session_can_be_counted_in(tmp_path: Path) -> None:
     assert without["sends"][0]["window"] < 100
     assert 8_900 < with_it["sends"][0]["window"] < 9_100
     assert any("about 8,9" in note for note in without["notes"])
+
+
+# -- several policies ----------------------------------------------------------------------------------------
+
+
+def test_two_policies_give_one_table(tmp_path: Path) -> None:
+    file = session(tmp_path / "s.jsonl")
+    policies = two_policies(tmp_path)
+    told = run("replay", file, *_SMALL, *policies)
+    form = run("replay", file, *_SMALL, *policies, "--json").json
+    assert (told.code, told.err) == (0, "")
+    names = [column["name"] for column in form["columns"]]
+    assert names == ["unmanaged", "threshold", "sliding", str(policies[1]), str(policies[3])]
+    lines = told.out.splitlines()
+    assert lines[0].split() == names
+    cells = {line[:24].strip(): line[24:].split() for line in lines}
+    assert cells["overflows"] == ["0"] * 5
+    assert cells["epochs"] == [str(column["epochs"]) for column in form["columns"]]
+    assert cells["to unmanaged"] == [f"{column['cost_ratio']:.2f}" for column in form["columns"]]
+    unmanaged, _, sliding, keep, whole = form["columns"]
+    assert unmanaged["window_peak"] > 6_000 >= max(sliding["window_peak"], keep["window_peak"], whole["window_peak"])
+    assert unmanaged["edits"] == {}
+    assert set(sliding["edits"]) == {"slide"}
+    assert set(whole["edits"]) == {"summarize_all"}
+    assert sum(keep["edits"].values()) > 0
+
+
+def test_a_column_says_what_the_policy_alone_says(tmp_path: Path) -> None:
+    """Compared or alone, a policy is replayed in the same way."""
+    file = session(tmp_path / "s.jsonl")
+    policies = two_policies(tmp_path)
+    columns = run("replay", file, *_SMALL, *policies, "--json").json["columns"]
+    for column, policy in zip(columns[3:], policies[1::2], strict=True):
+        totals = run("replay", file, *_SMALL, "--policy", policy, "--json").json["totals"]
+        assert totals["unmanaged_cost"] == columns[0]["cost"]
+        shared = totals.keys() & column.keys()
+        assert {"cost", "cost_ratio", "edits", "thinking_kept", "window_mean", "reference_survival"} <= shared
+        assert {key: totals[key] for key in shared} == {key: column[key] for key in shared}
+
+
+def test_what_cannot_be_compared_is_one_line(tmp_path: Path) -> None:
+    file = session(tmp_path / "s.jsonl", 2)
+    policies = two_policies(tmp_path)
+    twice = run("replay", file, *policies, *policies)
+    assert twice.code == 2
+    assert "a policy is named twice" in twice.err
+    wires = run("replay", file, *policies, "--wires", tmp_path / "out")
+    assert wires.code == 2
+    assert "--wires writes the requests of one policy" in wires.err
+    assert not (tmp_path / "out").exists()
+    missing = run("replay", file, *policies, "--policy", tmp_path / "none.toml")
+    assert missing.code == 2
+    assert "none.toml" in missing.err
+
+
+def test_a_policy_that_does_not_go_through_is_named(tmp_path: Path) -> None:
+    """Each budget has its own sliding window; one that is too small for a message ends that replay alone."""
+    messages = [*long_messages(3, chars=300), {"role": "user", "content": "word " * 6_000}]
+    file = write(
+        tmp_path / "a.json", body(messages=[*messages, {"role": "assistant", "content": "So long."}], max_tokens=500)
+    )
+    small, large = tmp_path / "small.toml", tmp_path / "large.toml"
+    small.write_text("budget = 4_000\n", encoding="utf-8")
+    large.write_text("budget = 40_000\n", encoding="utf-8")
+    told = run("replay", file, "--policy", small, "--policy", large, "--json")
+    assert told.code == 1
+    assert told.err.startswith(f"ctxwindow: {file}: {small}: after request 6: ")
+    columns = {column["name"]: column for column in told.json["columns"]}
+    assert {"sliding 4,000", "sliding 40,000"} <= columns.keys()
+    assert (columns[str(small)]["sends"], columns[str(large)]["sends"]) == (6, 7)
+    assert columns[str(small)]["cost_ratio"] is None, "it did less, so its cost says nothing"
+    assert columns[str(large)]["cost_ratio"] == 1.0
+    assert (columns["sliding 4,000"]["overflows"], columns["sliding 40,000"]["overflows"]) == (1, 0)

@@ -48,6 +48,10 @@ class ConversationMachine(RuleBasedStateMachine):
         self.last: Send | None = None
         """The last send of this epoch, while nothing has happened that may change what was sent."""
         self.calls: tuple[str, ...] = ()
+        self.issued: set[str] = set()
+        """Every call that was ever made, on whatever branch."""
+        self.left: dict[int, list[dict[str, Any]]] = {}
+        """The record of each branch that was left, by its last event."""
 
     @initialize(
         model=st.sampled_from(FAMILIES),
@@ -224,6 +228,7 @@ class ConversationMachine(RuleBasedStateMachine):
         self.number += 1
         self.calls = tuple(f"toolu_{self.number}_{index}" for index in range(calls))
         # With thinking off a reply that is sent back as the last message holds none (THINK-08).
+        self.issued.update(self.calls)
         message = data.draw(replies(calls=self.calls, serial=f"sig{self.number}"))
         self.receive(message, "tool_use" if calls else "end_turn", factor=factor)
 
@@ -266,6 +271,35 @@ class ConversationMachine(RuleBasedStateMachine):
         self.conversation = again(before)
         if not isinstance(self.due, Send):
             self.due = None  # what was asked for is asked for again
+
+    # -- time travel ---------------------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.record) > 3)
+    @rule(data=st.data())
+    def rewinds(self, data: st.DataObject) -> None:
+        stay = data.draw(st.integers(0, len(self.record)))
+        self.went_back(self.record[:stay], lambda: self.conversation.rewind(to=stay))
+
+    @precondition(lambda self: self.left)
+    @rule(data=st.data())
+    def goes_over(self, data: st.DataObject) -> None:
+        branch = data.draw(st.sampled_from(self.conversation.branches))
+        record = self.record if branch.current else self.left[branch.tip]
+        self.went_back(list(record), lambda: self.conversation.rewind(to=branch))
+
+    def went_back(self, record: list[dict[str, Any]], go: Callable[[], None]) -> None:
+        sends, ever = len(self.conversation.spending.sends), list(self.conversation.everything())
+        tip = next(branch.tip for branch in self.conversation.branches if branch.current)
+        self.left[tip] = self.record
+        go()
+        assert len(self.conversation.spending.sends) == sends
+        assert list(self.conversation.everything()) == ever
+        self.record = record
+        self.due = self.last = None
+        blocks = [block for message in record for block in blocks_of(message)]
+        answered = {block["tool_use_id"] for block in blocks if block["type"] == "tool_result"}
+        made = [block["id"] for block in blocks if block["type"] == "tool_use" and block["id"] in self.issued]
+        self.calls = tuple(call for call in made if call not in answered)
 
     # -- what always holds ---------------------------------------------------------------------------------
 

@@ -75,6 +75,27 @@ def test_law_10_reopening_gives_the_state_at_the_last_kept_event(
     assert again.kept == len(again.events)
 
 
+def test_two_branches_have_the_same_places_and_are_told_apart_by_their_events(store: Store) -> None:
+    conversation = opened("Of apples.", "Of pears.")
+    keep(store, "it", conversation)
+    conversation.rewind(to=2)
+    talk(conversation, "Of plums.")
+    keep(store, "it", conversation)
+    again = load(store, "it")
+    assert_same(conversation, again)
+    assert [len(list(one.everything())) for one in (conversation, again)] == [6, 6]
+    found = {}
+    for fruit in ("apples", "pears", "plums"):
+        hit = next(hit for hit in store.search("it", f"of {fruit}") if not hit.snippet.startswith("Answer"))
+        place = again.branch_of(hit.seq)
+        found[fruit] = hit.path, place.message, place.branch.current
+    assert found == {
+        "apples": ("messages.0.content.0", 0, True),
+        "pears": ("messages.2.content.0", 2, False),
+        "plums": ("messages.2.content.0", 2, True),
+    }
+
+
 def test_a_conversation_goes_on_where_it_was_kept(store: Store) -> None:
     conversation = opened("Fix it.")
     keep(store, "it", conversation)

@@ -4,7 +4,7 @@ from typing import Any
 
 from ctxwindow import Conversation, Warm
 from ctxwindow.record.events import Compacted
-from ctxwindow.transcripts.survival import Survival, Tally
+from ctxwindow.transcripts.survival import Mentions, Names, Survival, Tally
 from tests.driver import plan, small
 from tests.transcripts.scenes import OPUS, call, lines, thinking
 
@@ -180,3 +180,34 @@ def test_a_message_that_cannot_be_sent_shifts_nothing() -> None:
 def test_tallies_add_up() -> None:
     assert tally(3, 2, 3) + tally(4, 1, 2) == tally(7, 3, 5)
     assert sum([tally(1, 1, 1), tally(2, 0, 1)], start=Tally()) == tally(3, 1, 2)
+
+
+# -- messages that go out as they are, or not at all ---------------------------------------------------------
+
+
+def mentions(*texts: str, off_wire: int = -1) -> Mentions:
+    found = Mentions(Names())
+    for index, text in enumerate(texts):
+        found.take(index, said(text), on_wire=index != off_wire)
+    return found
+
+
+def test_the_last_mention_decides() -> None:
+    found = mentions("See src/app.py.", "Nothing.", "src/app.py and old_name.py", "Nothing.")
+    reply = said("src/app.py, old_name.py and new_name.py")
+    assert found.judge(reply, start=0) == tally(2, 2, 2), "new_name.py had not appeared"
+    assert found.judge(reply, start=2) == tally(2, 2, 2)
+    assert found.judge(reply, start=3) == tally(2, 0, 0)
+    assert found.judge(reply, start=3, head="Of old_name.py") == tally(2, 1, 1)
+
+
+def test_what_cannot_be_sent_has_appeared_and_is_not_there() -> None:
+    found = mentions("See src/app.py.", "old_name.py", off_wire=1)
+    assert found.judge(said("src/app.py and old_name.py"), start=0) == tally(2, 1, 1)
+
+
+def test_names_are_read_once() -> None:
+    names = Names()
+    first, again = names.of(said("See src/app.py.")), names.of(said("See src/app.py."))
+    assert first == {"src/app.py"}
+    assert first is again

@@ -19,7 +19,8 @@ RECORD: list[dict[str, Any]] = [
 
 
 def paths(message: dict[str, Any], source: int | None) -> list[str]:
-    return [path for path, _ in places(message, source, RECORD, 2)]
+    recorded = None if source is None else RECORD[source]
+    return [path for path, _ in places(message, recorded, f"messages.{source}", 2)]
 
 
 def test_a_message_that_is_sent_as_it_came() -> None:
@@ -51,7 +52,7 @@ def test_a_summary_is_not_in_the_record() -> None:
 
 def test_what_is_no_block_is_found_by_its_equal() -> None:
     odd: list[Any] = [{"role": "user", "content": ["a", 7, {"type": "text", "text": "b"}]}]
-    assert [path for path, _ in places({"role": "user", "content": [7, "c"]}, 0, odd, 1)] == [
+    assert [path for path, _ in places({"role": "user", "content": [7, "c"]}, odd[0], "messages.0", 1)] == [
         "messages.0.content.1",
         "summary.1.content.1",
     ]

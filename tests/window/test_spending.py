@@ -54,6 +54,33 @@ def test_totals_by_hand() -> None:
     assert json.loads(json.dumps(found.as_dict()))["dollars"] == found.dollars
 
 
+def test_an_edit_pays_back_on_its_own_branch() -> None:
+    book, sending = book_of(user("Hi."))
+
+    def send() -> None:
+        book.sent(expense(len(book) + 1), OPUS, sending)
+        book.answered({"input_tokens": 10, "output_tokens": 1}, message=YES, index=1)
+
+    send()  # 1
+    book.compacted(9_000, 0.25)
+    send()  # 2, the first that is smaller for it
+    send()  # 3
+    book.rewound(1, [])
+    send()  # 4, as it was before the edit
+    assert [(edit.send, edit.sent) for edit in book.spending().edits] == [(2, 2)]
+    book.rewound(1, [(9_000, 0.25)])
+    send()  # 5, after the same edit
+    book.rewound(3, [])
+    send()  # 6
+    found = book.spending()
+    assert [(edit.send, edit.sent) for edit in found.edits] == [(2, 3), (5, 1)]
+    assert found.summaries == 0.25
+    book.compacted(9_000, 0.5)
+    book.rewound(None, [])
+    send()
+    assert (len(book.spending().edits), book.spending().summaries) == (2, 0.75)
+
+
 def test_nothing_known_is_not_nothing_paid() -> None:
     book, sending = book_of(user("Hi."))
     assert book.spending().dollars is None

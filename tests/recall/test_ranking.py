@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctxwindow.stores import ranking, terms
+from ctxwindow.recall import ranking, terms
 
 
 def search(query: str, passages: list[tuple[int, str]], k: int = 10) -> list[ranking.Ranked]:

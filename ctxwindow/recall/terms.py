@@ -12,7 +12,7 @@ without spaces give characters and pairs of characters. Case, compatibility form
 accents are folded.
 
 A term never holds white space, and of ASCII only letters, digits and `_ . / : @ + -`: the full text
-index relies on that (see schema.py).
+index relies on that (see stores/schema.py).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ctxwindow.stores import terms
+from ctxwindow.recall import terms
 
 
 @pytest.mark.parametrize(
