@@ -103,7 +103,7 @@ def test_room_for_thinking(model: str, settings: dict[str, Any], room: int) -> N
 
 
 def test_a_prompt_that_leaves_no_room_does_not_fit() -> None:
-    long = [user("word " * 199_000)]
+    long = [user("word " * 400_000)]
     assert not ask(body(model="claude-haiku-4-5", messages=long)).fits
     assert ask(body(model="claude-haiku-4-5")).fits
 
@@ -146,7 +146,7 @@ def test_the_engines_decision_asks_a_legal_request_that_reads_the_cache(model: s
     )
     client = fake.client()
     decision: Decision | None = None
-    for number in range(40):
+    for number in range(80):
         chat.append(user(f"Question {number}? " + "word " * 300), now=NOW)
         decision = chat.plan(max_tokens=500, now=NOW)
         if isinstance(decision, Summarize):
