@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ctxwindow.record import identifier_set
 from ctxwindow.summarize import HEADINGS, Extractive, Summarizer, check_summary, provenance
 from ctxwindow.summarize.passages import passages
-from ctxwindow.summarize.sections import lines_under
+from ctxwindow.summarize.sections import INSTRUCTIONS, lines_under
 from ctxwindow.tiers.segment import Segment
 from tests.summarize.scenes import calls, says, segment, todos, tokens, user, works
 
@@ -294,7 +294,7 @@ def test_property_the_newest_instruction_survives(messages: list[dict[str, Any]]
     said = [passage for passage in passages(of.messages, 0) if passage.kind == "instruction"]
     if said:
         newest = next(passage for passage in said if passage.message == said[-1].message)
-        smallest = f"{HEADINGS[0]}\n- {newest.text}"
+        smallest = f"{INSTRUCTIONS}\n- {newest.text}"
         assert (f"- {newest.text}" in summarize(of).splitlines()) or tokens(smallest) > budget
 
 
