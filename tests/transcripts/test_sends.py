@@ -25,7 +25,7 @@ def test_without_an_edit_a_send_is_what_it_would_be_unmanaged() -> None:
     assert [row.window for row in rows] == [row.unmanaged_window for row in rows] == [one.tokens for one in plain.sends]
     assert [row.cost for row in rows] == pytest.approx([row.unmanaged_cost for row in rows])
     assert [row.thinking for row in rows] == [ThoughtTally(kept=kept) for kept in range(4)]
-    assert rows[-1].survival == plain.sends[-1].survival == Tally(used=2, on_wire=2, recallable=2)
+    assert rows[-1].survival == plain.sends[-1].survival == Tally(used=1, on_wire=1, recallable=1)
     assert all(row.valid and not row.edits for row in rows)
     assert watch.finish(rows) == rows
     assert (watch.losses.blocks, watch.losses.blocks_lost) == (3, 0)
