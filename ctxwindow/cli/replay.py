@@ -40,7 +40,7 @@ _LAWS = {
 
 @click.command(
     "replay",
-    epilog="\b\nExamples:\n  ctxwindow replay session.jsonl --window 60000\n  ctxwindow replay session.jsonl --policy policy.toml --wires out\n  ctxwindow replay session.jsonl --policy a.toml --policy b.toml --window 120000",
+    epilog="\b\nExamples:\n  ctxwindow replay session.jsonl --window 60000\n  ctxwindow replay session.jsonl --policy policy.toml --wires out\n  ctxwindow replay session.jsonl --policy a.toml --policy b.toml",
 )
 @file_argument
 @click.option(
