@@ -53,7 +53,7 @@ def offer(now: Situation, target: int) -> Offer:
     def head(start: int) -> int:
         return now.fixed + now.summary_weight(budget) + _FRAME + (restated if start > now.turn_start else 0)
 
-    tail = longest(now, head, target, strips=False)
+    tail = longest(now, head, target, strips=False, new_role=True)
     if tail is None or tail.start <= now.summarized_to:
         return cannot("compact", f"no cut between rounds brings it down to {target:,}")
     start = tail.start

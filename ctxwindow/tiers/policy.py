@@ -178,7 +178,7 @@ class Policy(_Settings):
     """Above this mark the history is shrunk; 1.0: when the request would not fit otherwise ..."""
     low: Share = 0.6
     """... down to this one, so that edits are rare."""
-    cold: Share | None = 0.95
+    cold: Share | None = 0.85
     """Above this mark it is shrunk when the cache has expired, so that the prompt is paid in full anyway; None: never.
     Where 0.85 is not between the marks, the default is `high`."""
     min_gain: Share = 0.1

@@ -24,7 +24,7 @@ SLACK = 20
 MIN_SUMMARY = 200
 """Tokens below which a summary says next to nothing."""
 
-HOT = 0.25
+HOT = 0.15
 """Share of the room that stays word for word where the policy does not say."""
 
 
