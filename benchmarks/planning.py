@@ -24,7 +24,7 @@ from typing import Any
 
 import msgspec
 
-from ctxwindow import Conversation, Count, Policy, Send, Summarize
+from ctxwindow import Compact, Conversation, Count, Policy, Send, Summarize
 from ctxwindow.catalog import resolve
 from ctxwindow.record.events import Started
 
@@ -57,6 +57,9 @@ def send(conversation: Conversation) -> Send:
                 return decision
             case Summarize():
                 conversation.summarized("Every test so far was read.", by="benchmark")
+            case Compact():
+                block = {"type": "compaction", "content": "Every test so far was read.", "signature": "c2ln"}
+                assert conversation.compacted({"content": [block], "stop_reason": "compaction"})
             case Count():
                 conversation.counted(None)
 

@@ -63,7 +63,10 @@ class PinTracker:
 
     def follow(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Look at the messages of the record that are new."""
+        looks = self._pins.patterns or self._pins.editing_files
         for index in range(self._length, len(messages)):
+            if not looks and (self._first is not None or not self._pins.first_user_message):
+                break  # nothing more can be pinned
             self._add(index, messages[index])
         self._length = len(messages)
 

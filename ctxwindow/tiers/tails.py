@@ -37,14 +37,15 @@ def longest(now: Situation, head: Callable[[int], int], target: int, *, strips: 
         target: tokens of the whole.
         strips: whether thinking leaves the tail (BIND-28).
     """
-    found = [tail for tail in _tails(now, head, target, strips=strips) if now.may_cut(tail.start)]
+    found = list(_tails(now, head, target, strips=strips))
+    # From the longest on: what the rules allow is asked of few.
+    while found and not now.may_cut(found[-1].start):
+        found.pop()
     if not found:
         return None
-    best = found[-1]
-    for tail in found:
-        if now.outline.starts_turn(tail.start) and tail.tokens >= _TURN_WORTH * found[-1].tokens:
-            best = tail
-    return best
+    worth = (tail for tail in reversed(found) if tail.tokens >= _TURN_WORTH * found[-1].tokens)
+    turns = (tail for tail in worth if now.outline.starts_turn(tail.start) and now.may_cut(tail.start))
+    return next(turns, found[-1])
 
 
 def _tails(now: Situation, head: Callable[[int], int], target: int, *, strips: bool) -> Iterator[Tail]:
