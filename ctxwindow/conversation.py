@@ -58,15 +58,15 @@ from ctxwindow.tiers.intake import (
     checked_tokens,
     raise_errors,
 )
-from ctxwindow.tiers.pins import PinTracker
 from ctxwindow.tiers.planner import in_background
 from ctxwindow.tiers.pressure import overflow, oversized, relief
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.requests import compact_of, count_of, send_of, sent_event, summarize_of
 from ctxwindow.tiers.restarts import messages_after, restart
+from ctxwindow.tiers.standing import standing
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.travel import Moment, moment, rewound, state_of
-from ctxwindow.window import Book, Spending, Window, count_text, size_message
+from ctxwindow.window import Book, Spending, Window, count_text
 from ctxwindow.window.memo import Memo, TextCount
 
 __all__ = ["Conversation"]
@@ -86,8 +86,8 @@ class Conversation:
         self._counting: str | None = None
         self._out: tuple[int, Send] | None = None
         self._archive: Archive | None = None
+        self._archived = 0
         self._vectors: Vectors | None = None
-        self._pins: PinTracker | None = None
         self.searcher: Searcher | None = None
 
     # -- beginnings ----------------------------------------------------------------------------------------
@@ -321,17 +321,13 @@ class Conversation:
         """Everything that was said, and how things stand now."""
         if self._archive is None:
             self._archive = Archive(TOOL_NAME if self.policy.recall else None)
+            self._archive.follow(self._log.path(len(self._log)))
+        else:  # since it was made, all is on one branch
+            self._archive.follow(self._log.events[self._archived :])
+        self._archived = len(self._log)
         # A store's index holds every branch, and what was said on another was not said here.
-        alone = self._log.straight
-        self._archive.follow(self._log.events if alone else list(self._log.path(len(self._log))))
-        return self._archive, Standing(
-            turns=self._state.outline.turns,
-            hot=frozenset(self.hot()),
-            spilled=self.spilled,
-            summaries=self._state.warm,
-            searcher=self.searcher if alone and self._kept == len(self._log) else None,
-            version=self._kept,
-        )
+        whole = self._log.straight and self._kept == len(self._log)
+        return self._archive, standing(self._state, searcher=self.searcher if whole else None, version=self._kept)
 
     @property
     def recorded(self) -> int:
@@ -745,8 +741,9 @@ class Conversation:
                 self._counting = state.count_key
                 return count_of(state, max_tokens)
             if verdict.offer is not None:
-                if isinstance(verdict.offer.plan, Edited):
-                    self._record(msgspec.structs.replace(verdict.offer.plan, at=now))
+                plan = verdict.offer.plan
+                if isinstance(plan, Edited) or (plan is not None and plan.method == "drop"):
+                    self._record(msgspec.structs.replace(plan, at=now))  # nobody else is needed
                     continue
                 return self._ask(situation, verdict, verdict.offer)
             spills = relief(state, dataclasses.replace(situation, cautious=True))
@@ -843,7 +840,7 @@ class Conversation:
             at=now,
             correction=(state.learned or 0) - state.wire.learned,
             may_cut=lambda index: may_cut(view, index),
-            pins=functools.cache(lambda: self._pinned(limit)),
+            pins=functools.cache(lambda: state.pins(limit)),
             warm=state.warm,
             held=state.held,
             cached=state.cached,
@@ -851,20 +848,6 @@ class Conversation:
             unsent=state.unsent,
             declined=state.failing,
             own_edits=bool(state.base.get("context_management")),
-        )
-
-    def _pinned(self, limit: int) -> tuple[int, ...]:
-        """Record indices of the messages that no method takes off the wire."""
-        state, room = self._state, max(0, limit - self._state.wire.ledger.fixed.count.tokens)
-        if self._pins is None:
-            self._pins = PinTracker(state.policy.pins)
-        self._pins.follow(state.messages)
-        return self._pins.pinned(
-            state.forms,
-            state.outline,
-            state.pinned,
-            most=int(room * state.policy.pins.share),
-            size=lambda form: size_message(form, state.profile).count.tokens,
         )
 
     def _replay(self, events: Sequence[Event]) -> None:
@@ -903,7 +886,7 @@ class Conversation:
         if isinstance(event, Compacted | Configured | Failed | Edited | Rewound):
             self._aside = None  # the range that it is of is not sent any more as it was then
         if isinstance(event, Rewound):
-            self._archive = self._aside = self._weighed = self._pins = None
+            self._archive = self._aside = self._weighed = None
 
 
 _REPLY_FIELDS = frozenset({"role", "content", "usage", "stop_reason", "model", "id", "type"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ctxwindow.emulator import Emulator, Request
@@ -11,7 +11,7 @@ from ctxwindow.rules import API_VERSION
 
 
 class Answer(NamedTuple):
-    """Status, and the body of the response; of a stream nothing."""
+    """Status, and the body of the response; nothing where that is no JSON."""
 
     status: int
     body: Any
@@ -22,10 +22,20 @@ class Answer(NamedTuple):
         return str(self.body["error"]["message"])
 
 
-def ask(emulator: Emulator, body: Mapping[str, Any], *, version: str = API_VERSION) -> Answer:
-    """Send a body. `betas` go into the header, as the SDK does it."""
-    headers = {"x-api-key": "k", "anthropic-version": version, "anthropic-beta": ",".join(body.get("betas") or ())}
+def ask(
+    emulator: Emulator,
+    body: Mapping[str, Any],
+    *,
+    version: str = API_VERSION,
+    path: str = "/v1/messages",
+    betas: Iterable[str] = (),
+    at: float = 0.0,
+) -> Answer:
+    """Send a body. Its `betas` go into the header, as the SDK does it, with those given here."""
+    named = ",".join(dict.fromkeys([*(body.get("betas") or ()), *betas]))
+    headers = {"x-api-key": "k", "anthropic-version": version, "anthropic-beta": named}
     sent = {key: value for key, value in body.items() if key != "betas"}
-    request = Request(method="POST", path="/v1/messages", headers=headers, body=to_json(sent))
-    response = emulator.handle(request, at=0.0)
-    return Answer(response.status, None if response.events is not None else response.json)
+    request = Request(method="POST", path=path, headers=headers, body=to_json(sent))
+    response = emulator.handle(request, at=at)
+    told = response.events is None and response.silent is None and "json" in response.headers.get("content-type", "")
+    return Answer(response.status, response.json if told else None)

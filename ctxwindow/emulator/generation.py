@@ -11,7 +11,6 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.emulator.replies import Reply
 from ctxwindow.record.blocks import is_thinking
 from ctxwindow.rules.view import plain
-from ctxwindow.window import count_text
 from ctxwindow.window.block_sizes import size_block
 
 __all__ = ["Generated", "generate", "shown"]
@@ -90,9 +89,9 @@ def _stop(content: Sequence[dict[str, Any]], sequences: Sequence[str]) -> tuple[
 
 
 def _tokens(block: Mapping[str, Any], profile: ModelProfile) -> int:
-    if is_thinking(block):
-        return count_text(_reasoning(block), profile.tokenizer).tokens
-    return size_block(block, profile).count.tokens
+    """What a block adds to the next prompt, which is what is generated for it (CTX-16), whatever of it is shown."""
+    whole = {"type": "thinking", "thinking": _reasoning(block)} if is_thinking(block) else block
+    return size_block(whole, profile).count.tokens
 
 
 def _reasoning(block: Mapping[str, Any]) -> str:

@@ -119,10 +119,8 @@ class ReplyMemory:
         self._runs: OrderedDict[str, list[str]] = OrderedDict()
 
     def add(self, content: Sequence[Mapping[str, Any]]) -> None:
-        """Remember a reply."""
+        """Remember a reply; one without thinking too, for another may be like it but for its thinking."""
         message = {"role": "assistant", "content": list(content)}
-        if not thinking_of(message):
-            return
         key = fingerprint(canonical_message(message))
         alike = self._replies.setdefault(key, deque(maxlen=_ALIKE))
         self._replies.move_to_end(key)

@@ -13,6 +13,7 @@ import msgspec
 
 from ctxwindow.record.blocks import block_type, blocks_of, call_id, result_id
 from ctxwindow.record.events import Edited
+from ctxwindow.tiers.available import lacking
 from ctxwindow.tiers.offers import Offer, cannot, offered
 from ctxwindow.tiers.situation import SLACK, Situation
 
@@ -30,8 +31,9 @@ class _Use(msgspec.Struct, frozen=True):
 
 def unable(now: Situation) -> str | None:
     """Why context editing cannot be had on this model or with these settings; None when it can."""
-    if not now.profile.features.context_editing:
-        return f"{now.profile.id} has no context editing [EDIT-01]"
+    why = lacking("clear_tool_uses", now.profile, now.policy.platform)
+    if why is not None:
+        return why
     if now.own_edits:
         return "the settings hold context edits of the caller's own"
     if any(str(tool.get("type", "")).startswith("advisor_") for tool in now.wire.base.get("tools") or ()):
@@ -45,16 +47,18 @@ def offer(now: Situation, target: int) -> Offer:
     if why is not None:
         return cannot("clear_tool_uses", why)
     held = now.held.uses if now.held is not None else 0
-    after, cut, first, upto = now.total + SLACK, 0, None, 0
+    after, cut, first, upto, gone = now.total + SLACK, 0, None, 0, 0
     for number, use in enumerate(_uses(now), start=1):
-        if after <= target:
+        if number > held and after <= target:
             break
         source = now.wire.sources[use.message]
         if source is not None and source >= now.unsent:
             break  # what the model has not seen is never cleared
-        upto = number
-        if number > held:
-            after -= max(0, use.tokens - _PLACEHOLDER)
+        upto, freed = number, max(0, use.tokens - _PLACEHOLDER)
+        if number <= held:
+            gone += freed
+        else:
+            after -= freed
             first = use.message if first is None else first
             cut = source if source is not None else 0
     if after > target or first is None:
@@ -76,7 +80,7 @@ def offer(now: Situation, target: int) -> Offer:
             target=target,
         ),
         breaks="cache",
-        kept=min(now.fixed + sums, now.cached_tokens),
+        kept=min(now.fixed + sums - gone, now.cached_tokens),
         hot=cut < now.hot_cut,
     )
 

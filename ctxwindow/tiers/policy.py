@@ -93,14 +93,14 @@ class _Settings(BaseModel):
 
 
 class Hot(_Settings):
-    """What stays word for word at the end of the conversation, at least, whatever is summarised before it."""
+    """What stays word for word at the end of the conversation. A method that keeps less is taken only where none keeps it."""
 
     at = "hot"
 
     tokens: Tokens | None = None
-    """The newest messages, as many whole rounds as have this many tokens; None asks for none."""
+    """The newest messages, with so many tokens or more; None: a quarter of the room."""
     turns: Number = 0
-    """The newest turns, the one in progress included."""
+    """The newest turns, the one in progress included. Of the three keys the one that keeps the most counts."""
     rounds: Number = 0
     """The newest rounds: a reply with tool calls, and the results."""
 

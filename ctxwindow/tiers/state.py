@@ -39,13 +39,14 @@ from ctxwindow.rules import is_misshapen
 from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
 from ctxwindow.tiers.heads import epoch_messages
+from ctxwindow.tiers.pins import PinTracker
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.reported import Reported, dropped, reported
 from ctxwindow.tiers.spill import preview
 from ctxwindow.tiers.switching import maker_of, switch_note, unreadable
 from ctxwindow.tiers.warm import stands_for
 from ctxwindow.tiers.wire import Wire, sendable, without_block, without_thinking
-from ctxwindow.window import Billed, Held, Learning, Suspicion, contradiction, is_open_ended
+from ctxwindow.window import Billed, Held, Learning, Suspicion, contradiction, is_open_ended, size_message
 from ctxwindow.window.block_sizes import size_block
 
 __all__ = ["State", "usable"]
@@ -93,6 +94,7 @@ class State:
         held: the server-side edits in force, or None.
         trail: the sends of this epoch.
         pinned: record indices that the caller pinned.
+        pin_tracker: finds what the policy pins.
         declined: methods that failed: how often in a row, and how long the record was.
         fresh_edits: edits since the last send.
         learned: what the first exact size differed by from the sum of its parts.
@@ -127,6 +129,7 @@ class State:
         self.fresh_edits: list[Edit] = []
         self.trail: list[LastSend] = []
         self.pinned: set[int] = set()
+        self.pin_tracker = PinTracker(self.policy.pins)
         self.declined: dict[str, tuple[int, int]] = {}
         self.sends = 0
         self.last: Sent | None = None
@@ -191,6 +194,7 @@ class State:
     def _take(self, message: dict[str, Any], *, on_wire: bool = True) -> None:
         index = len(self.messages)
         self.messages.append(message)
+        self.pin_tracker.follow(self.messages)
         form = sendable(message) if on_wire else None
         self.outline.add(message if form is not None else {"role": message.get("role"), "content": []})
         if form is None:
@@ -199,6 +203,25 @@ class State:
         self.forms[index] = form
         if not self._stale:
             self._put(self._wire, form, index)
+
+    def pins(self, limit: int) -> tuple[int, ...]:
+        """Record indices of all that is pinned and has a share, where the prompt may take `limit` tokens; rising."""
+
+        def size(message: Mapping[str, Any]) -> int:
+            return size_message(message, self.profile).count.tokens
+
+        room = limit - self.wire.ledger.fixed.count.tokens
+        # What the model has not seen yet must be sent whatever it takes: what is only found gives way to it.
+        unseen = sum(size(self.forms[index]) for index in range(self.unsent, len(self.messages)) if index in self.forms)
+        share = self.policy.pins.share
+        return self.pin_tracker.pinned(
+            self.forms,
+            self.outline,
+            self.pinned,
+            most=int(room * share),
+            spare=int((room - unseen) * share),
+            size=size,
+        )
 
     def tool_of(self, result: Mapping[str, Any]) -> str | None:
         """The name of the tool that a result is of."""
@@ -459,7 +482,8 @@ class State:
         self.held = event
         place = next((place for place, source in enumerate(sources) if (source or 0) >= event.first), len(sources))
         if event.trigger is None and self.cached is not None:
-            kept = before.fixed.count.tokens + sum(entry.size.count.tokens for entry in before.entries[:place])
+            whole = sum(entry.size.count.tokens for entry in before.entries[:place])
+            kept = before.fixed.count.tokens + max(0, whole - sum(edit.tally.freed.tokens for edit in before.cleared))
             self.cached = LastSend(tokens=min(kept, self.cached.tokens), messages=place, at=self.cached.at)
             self.trail = [last for last in self.trail if last.messages <= place]
         was = before.total.tokens

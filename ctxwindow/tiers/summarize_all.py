@@ -17,7 +17,7 @@ import msgspec
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.offers import Offer, cannot, offered
-from ctxwindow.tiers.repeats import names_before, repeated
+from ctxwindow.tiers.repeats import as_user_content, names_before, pinned_blocks
 from ctxwindow.tiers.situation import MIN_SUMMARY, SLACK, Situation
 from ctxwindow.tiers.summaries import price_of_summary, thinking_in
 from ctxwindow.tiers.warm import Place, next_summary
@@ -74,11 +74,12 @@ def _written_out(now: Situation, edit: Compacted, room: int) -> tuple[Compacted,
             form = now.forms.get(index)
             # The newest results are counted in already; what stands around them is about what is counted twice.
             if form is not None and index < edit.carried[0] and form.get("role") != "system":
-                total += now.size({"role": "user", "content": repeated(form, names_before(now.forms, index))})
+                total += now.size({"role": "user", "content": as_user_content(form, names_before(now.forms, index))})
         if total > room:
             break
         if start < edit.carried[0] and now.messages[start].get("role") == "assistant":
-            best = msgspec.structs.replace(edit, end=start, carried=(start, len(now)))
+            pinned = tuple(pin for pin in edit.pinned if pin < start)
+            best = msgspec.structs.replace(edit, end=start, carried=(start, len(now)), pinned=pinned)
             taken = total
         place -= 1
     return best, taken
@@ -98,8 +99,9 @@ def standing(now: Situation) -> dict[int, Mapping[str, Any]]:
     edit = _edit(now, 0, Place(0, MIN_SUMMARY, 1))
     if edit is None:
         return {}
-    kept = [*edit.pinned, *(range(*edit.carried) if edit.carried is not None else ())]
+    kept = range(*edit.carried) if edit.carried is not None else ()
     forms = {index: now.forms[index] for index in kept if index in now.forms}
+    forms |= {index: {"role": "user", "content": pinned_blocks(index, now.forms)} for index in edit.pinned}
     if edit.instruction is not None:
         form = now.forms[edit.instruction]
         # As in the head: results that came with it belong to a round that is summarised.

@@ -69,6 +69,7 @@ class Wire:
         epoch: number of the epoch, from 0.
         messages: the messages as sent. Shared: never mutate.
         sources: for each, the record index it came from, or None for a head.
+        hot: the record indices among them.
         outline: turns and rounds of the messages as sent.
         start: record index from which messages stand on the wire verbatim.
         base: the request's system, tools and settings.
@@ -111,6 +112,7 @@ class Wire:
         self.trigger = trigger
         self.messages: list[dict[str, Any]] = []
         self.sources: list[int | None] = []
+        self.hot: set[int] = set()
         self.ledger: Ledger = open_ledger(profile, base, unseen=unseen, learned=learned, learning=learning, held=held)
         self.prefix = Prefix(base.get("system"), base.get("tools"))
         self.outline = Outline()
@@ -133,6 +135,8 @@ class Wire:
         """
         self.messages.append(form)
         self.sources.append(source)
+        if source is not None:
+            self.hot.add(source)
         self.prefix.add(form)
         self.outline.add(form)
         self.ledger.add(entry_for(form, self.profile, before=self.ledger.before, billed=billed, out=out or {}))
@@ -161,6 +165,7 @@ class Wire:
         ledger, outline = self._sent
         length = ledger.length
         del self.messages[length:]
+        self.hot.difference_update(self.sources[length:])
         del self.sources[length:]
         self.prefix.rollback(length)
         self.outline.rollback(outline)

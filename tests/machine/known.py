@@ -1,0 +1,126 @@
+"""The model that the engine is held to: plain lists of what was said, sent and put away."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ctxwindow import Compact, Count, Send, Summarize
+from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.record.events import Compacted
+from ctxwindow.testing import Step
+from tests.driver import is_dead
+
+JSON = dict[str, Any]
+
+Due = Send | Summarize | Compact | Count | None
+
+
+def thinking_of(message: Mapping[str, Any]) -> list[Any]:
+    """The thinking blocks of a message."""
+    return [block for block in blocks_of(message) if is_thinking(block)]
+
+
+@dataclass
+class Money:
+    """What is the same on all branches: nothing that was sent or paid is undone."""
+
+    sends: int = 0
+    summaries: float = 0.0
+    """Dollars paid for summaries."""
+
+    def copy(self) -> Money:
+        """A copy that later events do not reach."""
+        return dataclasses.replace(self)
+
+
+@dataclass
+class Known:
+    """What a driver knows of one branch of a conversation."""
+
+    record: list[JSON] = field(default_factory=list)
+    """Every message that was taken, as it was given."""
+    dead: set[int] = field(default_factory=set)
+    """Indices of replies that cannot be sent back (FB-02, MSG-07, MSG-09, MSG-14)."""
+    calls: tuple[str, ...] = ()
+    """Calls that wait for their results."""
+    made: dict[int, int] = field(default_factory=dict)
+    """Epoch in which each reply was made, by its index."""
+    gone: set[int] = field(default_factory=set)
+    """Replies whose thinking cannot be sent any more: the conversation before it is another now (BIND-12)."""
+    makers: set[str] = field(default_factory=set)
+    """Models that made replies."""
+    due: Due = None
+    """What was decided and not carried out yet."""
+    aside: Summarize | Compact | None = None
+    """What may be prepared in the background."""
+    accepted: Send | None = None
+    """The last request that was not refused for its size: later ones of its epoch extend it."""
+    accepted_before: Send | None = None
+    """The same, before the request that is out."""
+    exchange: tuple[JSON, JSON] | None = None
+    """The last request that was answered, and its answer."""
+    edit: Compacted | None = None
+    """The last edit that began an epoch."""
+    fresh: int = 0
+    """Messages since then."""
+    loose: set[int] = field(default_factory=set)
+    """Replies whose thinking only models that do not check it take: it was kept over an edit (BIND-28, CMP-30)."""
+    settings: JSON = field(default_factory=dict)
+    model: str = ""
+    pinned: set[int] = field(default_factory=set)
+    """Messages that the caller pinned."""
+    past: list[Known] = field(default_factory=list)
+    """This branch as it was just before each of its messages came."""
+
+    def copy(self) -> Known:
+        """A copy that later events do not reach."""
+        copies = {
+            name: type(value)(value)
+            for name, value in vars(self).items()
+            if isinstance(value, (list, set)) or name in ("made", "settings")
+        }
+        return dataclasses.replace(self, **copies)
+
+    def takes(self, message: JSON) -> None:
+        """The caller's message was taken."""
+        self._add(message)
+        self.calls = ()
+        self.due = None
+
+    def hears(self, reply: JSON, send: Send) -> None:
+        """A reply was taken."""
+        message = {"role": "assistant", "content": reply["content"]}
+        index = len(self.record)
+        self._add(message)
+        self.made[index] = send.epoch
+        self.makers.add(self.model)
+        self.exchange = send.request, reply
+        self.due = None
+        if is_dead(Step("receive", message, reply["stop_reason"])):
+            self.dead.add(index)
+        else:
+            self.calls = tuple(block["id"] for block in blocks_of(message) if block["type"] == "tool_use")
+
+    def _add(self, message: JSON) -> None:
+        self.past.append(self.copy())
+        self.record.append(message)
+        self.fresh += 1
+
+    def forgets_thinking(self) -> None:
+        """All thinking so far cannot be sent any more."""
+        self.gone |= set(self.made)
+
+    def edited(self, edit: Compacted, *, preserved: bool) -> None:
+        """An epoch began. `preserved`: thinking that is kept stays valid on models that check it (CMP-30)."""
+        self.edit, self.fresh = edit, 0
+        if edit.strip_thinking:
+            self.forgets_thinking()
+        elif not preserved:
+            self.loose |= set(self.made)
+
+    def idle(self) -> Known:
+        """The same, with nothing out, due or prepared: as after a rewind."""
+        return dataclasses.replace(self.copy(), due=None, aside=None)
