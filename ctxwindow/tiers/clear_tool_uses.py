@@ -16,17 +16,17 @@ from ctxwindow.record.events import Edited
 from ctxwindow.tiers.available import lacking
 from ctxwindow.tiers.offers import Offer, cannot, offered
 from ctxwindow.tiers.situation import SLACK, Situation
+from ctxwindow.window.block_sizes import size_block
+from ctxwindow.window.edits import cleared_form
 
 __all__ = ["offer", "unable"]
-
-_PLACEHOLDER = 12
-"""Tokens that stay of a cleared result, about (EDIT-02)."""
 
 
 class _Use(msgspec.Struct, frozen=True):
     message: int
     """Place on the wire."""
-    tokens: int
+    freed: int
+    """Tokens that clearing its result takes out of the window, about."""
 
 
 def unable(now: Situation) -> str | None:
@@ -54,11 +54,11 @@ def offer(now: Situation, target: int) -> Offer:
         source = now.wire.sources[use.message]
         if source is not None and source >= now.unsent:
             break  # what the model has not seen is never cleared
-        upto, freed = number, max(0, use.tokens - _PLACEHOLDER)
+        upto = number
         if number <= held:
-            gone += freed
+            gone += use.freed
         else:
-            after -= freed
+            after -= use.freed
             first = use.message if first is None else first
             cut = source if source is not None else 0
     if after > target or first is None:
@@ -99,4 +99,5 @@ def _uses(now: Situation) -> Iterator[_Use]:
             if family == "call":
                 names[call_id(block) or ""] = block.get("name")
             elif family == "result" and names.get(result_id(block) or "") not in kept:
-                yield _Use(position, now.weigh(entries[position].size.blocks[place].count))
+                left = size_block(cleared_form(block), now.profile).count.high
+                yield _Use(position, max(0, now.weigh(entries[position].size.blocks[place].count) - left))

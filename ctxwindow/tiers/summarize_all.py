@@ -8,7 +8,6 @@ orphaned. It works on every model at every moment.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,42 +16,62 @@ import msgspec
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.offers import Offer, cannot, offered
-from ctxwindow.tiers.repeats import as_user_content, names_before, pinned_blocks
+from ctxwindow.tiers.repeats import pinned_blocks
 from ctxwindow.tiers.situation import MIN_SUMMARY, SLACK, Situation
 from ctxwindow.tiers.summaries import price_of_summary, thinking_in
-from ctxwindow.tiers.warm import Place, next_summary
+from ctxwindow.tiers.tails import recent_boundaries
+from ctxwindow.tiers.warm import Place, instead_of_all, next_summary
+from ctxwindow.window import Entry
 
 __all__ = ["floor", "newest", "offer", "standing"]
 
 
+_WRITTEN = 1.1
+"""How much more a message may take as text than as blocks."""
+_LINE = 50
+"""Tokens of the line over a call or a result that is written out: the names of both and the call's id."""
+
+
 def offer(now: Situation, target: int) -> Offer:
     """One message with a summary as long as `target` tokens allow."""
-    place = next_summary(now, now.summary_budget())
-    edit = _edit(now, target, place)
-    if edit is None:
-        return cannot("summarize_all", "there is nothing old to summarise, or nothing new to answer")
+    budget = now.summary_budget()
+    found = _fitted(now, target, next_summary(now, budget)) or _fitted(now, target, instead_of_all(now, budget))
+    if found is None:
+        return cannot("summarize_all", f"the newest messages alone pass {target:,}, or nothing is old, or nothing new")
+    edit, base = found
     if edit.end <= now.summarized_to:
         return cannot("summarize_all", "nothing has come since the last summary [law 7]")
-    base = now.fixed + now.head_tokens(edit) + _system_tokens(now, edit) + SLACK
-    budget = place.budget
-    while now.summary_weight(budget) > target - base and budget > MIN_SUMMARY:
-        budget = max(MIN_SUMMARY, budget * 3 // 4)
-    if now.summary_weight(budget) > target - base:
-        return cannot("summarize_all", f"the newest messages alone pass {target:,}")
-    edit, written = _written_out(now, msgspec.structs.replace(edit, tokens=budget), target - base)
+    edit, written = _written_out(now, edit, target - base)
     first = edit.carried[0] if edit.carried is not None else len(now)
     return offered(
         now,
         "summarize_all",
         f"replaces everything; messages {first} to {len(now) - 1} are written out behind the summary",
-        after=base + now.summary_weight(budget) + written,
+        after=base + now.summary_weight(edit.tokens) + written,
         plan=edit,
         breaks="epoch",
         kept=now.fixed,
         thinking=thinking_in(now),
         hot=first <= now.hot_cut,
-        paid=price_of_summary(now, budget),
+        paid=price_of_summary(now, edit.tokens),
     )
+
+
+def _fitted(now: Situation, target: int, place: Place) -> tuple[Compacted, int] | None:
+    """The edit with as long a summary as `target` tokens allow, and the tokens of all but that.
+
+    None when not even a short one fits.
+    """
+    edit = _edit(now, target, place)
+    if edit is None:
+        return None
+    base = now.fixed + now.head_tokens(edit) + _system_tokens(now, edit) + SLACK
+    budget = place.budget
+    while now.summary_weight(budget) > target - base and budget > MIN_SUMMARY:
+        budget = max(MIN_SUMMARY, budget * 3 // 4)
+    if now.summary_weight(budget) > target - base:
+        return None
+    return msgspec.structs.replace(edit, tokens=budget), base
 
 
 def _written_out(now: Situation, edit: Compacted, room: int) -> tuple[Compacted, int]:
@@ -63,26 +82,32 @@ def _written_out(now: Situation, edit: Compacted, room: int) -> tuple[Compacted,
     if edit.end < len(now) or edit.carried is None:
         return edit, 0  # nothing but a message of the user is new
     room -= now.summary_weight(edit.tokens)
-    best, taken, least = edit, 0, max(now.turn_start + 1, now.summarized_to + 1)
-    boundaries = now.outline.boundaries
-    place = bisect_left(boundaries, len(now)) - 1
-    total, index = 0, len(now)
-    while place >= 0 and boundaries[place] >= least:
-        start = boundaries[place]
-        while index > start:
-            index -= 1
-            form = now.forms.get(index)
-            # The newest results are counted in already; what stands around them is about what is counted twice.
-            if form is not None and index < edit.carried[0] and form.get("role") != "system":
-                total += now.size({"role": "user", "content": as_user_content(form, names_before(now.forms, index))})
+    best, taken, total = edit, 0, 0
+    boundaries = set(recent_boundaries(now))
+    least = max(now.turn_start + 1, now.summarized_to + 1, now.wire.start + 1)
+    entries, sources = now.wire.ledger.entries, now.wire.sources
+    for position in range(len(sources) - 1, -1, -1):
+        start = sources[position]
+        if start is None or start < least:
+            break
+        if start >= edit.carried[0]:
+            continue  # the newest results are counted in already
+        total += _written_size(now, entries[position])
         if total > room:
             break
-        if start < edit.carried[0] and now.messages[start].get("role") == "assistant":
+        if start in boundaries and entries[position].role == "assistant":
             pinned = tuple(pin for pin in edit.pinned if pin < start)
             best = msgspec.structs.replace(edit, end=start, carried=(start, len(now)), pinned=pinned)
             taken = total
-        place -= 1
     return best, taken
+
+
+def _written_size(now: Situation, entry: Entry) -> int:
+    """What a message takes when it is written out, at most: about what it takes as it is, but for its thinking and for the
+    lines that say whose it is. It is not counted anew, so that a decision does not cost the length of what it looks at.
+    """
+    plain = now.weigh(entry.size.count) - now.weigh(entry.size.thinking)
+    return int(plain * _WRITTEN) + _LINE * len(entry.size.blocks)
 
 
 def floor(now: Situation) -> int | None:
