@@ -112,6 +112,8 @@ def measure(size: int, rounds: int) -> dict[str, float]:
     whole = build(size, Policy())
     assert not whole.compactions
     deciding = decide(whole)
+    times = go_on(whole, rounds)
+    del whole
     start = time.process_time()
     kept = build(size, Policy(budget=200_000))
     built = time.process_time() - start
@@ -121,7 +123,6 @@ def measure(size: int, rounds: int) -> dict[str, float]:
     start = time.process_time()
     kept.rewind(to=size // 2)
     went_back = time.process_time() - start
-    times = go_on(whole, rounds)
     return {
         GOING_ON: statistics.median(times),
         "append + plan, 95th percentile": sorted(times)[int(len(times) * 0.95)],
