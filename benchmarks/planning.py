@@ -9,7 +9,8 @@ Measured, in CPU time, for the engine waits for nothing:
 - building a conversation message by message within 200,000 tokens, with every compaction on the way;
 - reading it back from its events, and going back to its middle.
 
-Compare the columns of a row, not the digits: machines differ, ratios less so. `--check` fails where the longest
+Compare the columns of a row, not the digits: machines differ, ratios less so, and what else a machine does slows all but the
+fastest (of three decisions the fastest is told). `--check` fails where the longest
 conversation takes 1 ms to go on (median), or 50 ms to decide. `--sizes 100000` takes some minutes.
 """
 
@@ -111,7 +112,7 @@ def measure(size: int, rounds: int) -> dict[str, float]:
     """Seconds, by what was measured."""
     whole = build(size, Policy())
     assert not whole.compactions
-    deciding = decide(whole)
+    deciding = min(decide(whole) for _ in range(3))
     times = go_on(whole, rounds)
     del whole
     start = time.process_time()
@@ -125,6 +126,7 @@ def measure(size: int, rounds: int) -> dict[str, float]:
     went_back = time.process_time() - start
     return {
         GOING_ON: statistics.median(times),
+        "append + plan, fastest": min(times),
         "append + plan, 95th percentile": sorted(times)[int(len(times) * 0.95)],
         DECIDING: deciding,
         "built in 200,000 tokens, a message": built / size,
