@@ -40,7 +40,7 @@ class Held:
 
     def start(self, name: str) -> None:
         """Begin a conversation under a name of its own."""
-        self.name, self.lazy, self.overflowed = name, 0, False
+        self.name, self.lazy, self.folded, self.overflowed = name, 0, 0, False
         self.known = Known(settings=dict(self.scene.settings), model=self.scene.model)
         self.money = Money()
         self.everything: list[JSON] = []
@@ -72,7 +72,7 @@ class Held:
         """The process ends here. `remembers`: the request that is out is still known to the one that takes over."""
         lost = len(self.conversation.events) - len(self.kept_events)
         self.laws.tally["crash, with events lost" if lost else "crash"] += 1
-        self.conversation = load(self.store, self.name)
+        self.conversation, self.folded = load(self.store, self.name), 0
         known, money, everything = self.kept
         self.known, self.money, self.everything = known.copy(), money.copy(), list(everything)
         self.laws.law_10_what_was_kept_is_there(self.conversation, self.kept_events)
@@ -176,5 +176,7 @@ class Held:
     def check(self) -> None:
         """The laws that hold between any two steps."""
         self.laws.law_1_nothing_is_lost(self.conversation, self.known, self.everything)
-        self.laws.law_8_the_fold_is_the_conversation(self.conversation)
+        if len(self.conversation.events) != self.folded:
+            self.laws.law_8_the_fold_is_the_conversation(self.conversation)
+            self.folded = len(self.conversation.events)
         self.laws.law_9_the_books_balance(self.conversation, self.money)
