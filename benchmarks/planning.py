@@ -1,22 +1,41 @@
-"""Does `plan()` rescan the conversation? Time per call for conversations of 100, 1,000 and 10,000 messages, side by side.
+"""Does `plan()` rescan the conversation? Conversations of 100, 1,000 and 10,000 messages, side by side.
 
-    python -m benchmarks.planning [--rounds N]
+    python -m benchmarks.planning [--rounds N] [--sizes N ...] [--check]
 
-Measured: one message appended, one plan, in a conversation that is far from its marks (nothing is shrunk), and the
-decision to shrink at all, in one that has passed its mark. Compare the columns of a row, not the digits: machines
-differ, ratios less so.
+Measured, in CPU time, for the engine waits for nothing:
+
+- going on: one message appended, one plan, in a conversation that is far from its marks (nothing is shrunk);
+- the decision to shrink, in one that has just passed its mark, with all of the conversation on the wire;
+- building a conversation message by message within 200,000 tokens, with every compaction on the way;
+- reading it back from its events, and going back to its middle.
+
+Compare the columns of a row, not the digits: machines differ, ratios less so. `--check` fails where the longest
+conversation takes 1 ms to go on (median), or 50 ms to decide. `--sizes 100000` takes some minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from ctxwindow import Conversation, Policy, Send, Summarize
+import msgspec
+
+from ctxwindow import Conversation, Count, Policy, Send, Summarize
+from ctxwindow.catalog import resolve
+from ctxwindow.record.events import Started
 
 SIZES = (100, 1_000, 10_000)
+MAX_TOKENS = 1_000
+GOING_ON, DECIDING = "append + plan, median", "decision to shrink"
+LIMITS = {GOING_ON: 0.001, DECIDING: 0.05}
+"""Seconds."""
+
+WIDE = msgspec.structs.replace(resolve("claude-opus-4-6"), window=20_000_000)
+"""A model whose window holds the longest of these conversations whole."""
 
 _LINE = "def test_parser_{0}(): assert parse('a={0}') == {{'a': {0}}}\n"
 
@@ -29,13 +48,26 @@ def _round(number: int) -> tuple[dict[str, Any], dict[str, Any]]:
     return {"content": [thinking, call], "stop_reason": "tool_use"}, {"role": "user", "content": [result]}
 
 
+def send(conversation: Conversation) -> Send:
+    """Plan until there is something to send; what is asked for on the way is made up."""
+    while True:
+        decision = conversation.plan(max_tokens=MAX_TOKENS)
+        match decision:
+            case Send():
+                return decision
+            case Summarize():
+                conversation.summarized("Every test so far was read.", by="benchmark")
+            case Count():
+                conversation.counted(None)
+
+
 def build(messages: int, policy: Policy) -> Conversation:
     """A conversation of that many messages: one instruction, then rounds, every one of them sent."""
-    conversation = Conversation.start(model="claude-opus-4-6", system="You are a coding agent.", policy=policy)
+    conversation = Conversation.start(model=WIDE, system="You are a coding agent.", policy=policy)
     conversation.append({"role": "user", "content": "Fix every failing test."})
     number = 0
     while conversation.recorded < messages:
-        assert isinstance(conversation.plan(max_tokens=1_000), Send)
+        send(conversation)
         reply, results = _round(number)
         conversation.receive(reply)
         conversation.append(results)
@@ -43,57 +75,78 @@ def build(messages: int, policy: Policy) -> Conversation:
     return conversation
 
 
-def next_plan(conversation: Conversation, rounds: int) -> list[float]:
+def go_on(conversation: Conversation, rounds: int) -> list[float]:
     """Seconds for one appended message and one plan, several times over."""
     times = []
     for number in range(rounds):
-        assert isinstance(conversation.plan(max_tokens=1_000), Send)
+        send(conversation)
         reply, results = _round(1_000_000 + number)
         conversation.receive(reply)
-        start = time.perf_counter()
+        start = time.process_time()
         conversation.append(results)
-        conversation.plan(max_tokens=1_000)
-        times.append(time.perf_counter() - start)
+        send(conversation)
+        times.append(time.process_time() - start)
         conversation.receive({"content": "Noted.", "stop_reason": "end_turn"})
         conversation.append({"role": "user", "content": "Go on."})
     return times
 
 
-def first_shrink(messages: int) -> float:
-    """Seconds for the decision to shrink, in a conversation that has passed its mark."""
-    conversation = build(messages, Policy(budget=900_000))
-    conversation.plan(max_tokens=1_000)
-    # Half of what it takes now, output included: the next plan must shrink.
-    folded = conversation.window.tokens
-    shrunk = Conversation.fold(conversation.events)
-    shrunk._state.policy = Policy(budget=folded // 2 + 1_000)  # noqa: SLF001 - the policy is fixed at the start
-    start = time.perf_counter()
-    decision = shrunk.plan(max_tokens=1_000)
-    assert isinstance(decision, Summarize)
-    return time.perf_counter() - start
+def decide(conversation: Conversation) -> float:
+    """Seconds for the decision to shrink: the same conversation, had it been given half of what it takes now."""
+    started, *events = conversation.events
+    assert isinstance(started, Started)
+    policy = Policy(budget=conversation.window.tokens // 2 + MAX_TOKENS).model_dump(mode="json")
+    full = Conversation.fold([msgspec.structs.replace(started, policy=policy), *events])
+    start = time.process_time()
+    decision = full.plan(max_tokens=MAX_TOKENS)
+    taken = time.process_time() - start
+    assert not isinstance(decision, Send), "nothing was shrunk"
+    return taken
 
 
-def main() -> None:
-    """Print the table."""
+def measure(size: int, rounds: int) -> dict[str, float]:
+    """Seconds, by what was measured."""
+    whole = build(size, Policy())
+    assert not whole.compactions
+    deciding = decide(whole)
+    start = time.process_time()
+    kept = build(size, Policy(budget=200_000))
+    built = time.process_time() - start
+    start = time.process_time()
+    Conversation.fold(kept.events)
+    folded = time.process_time() - start
+    start = time.process_time()
+    kept.rewind(to=size // 2)
+    went_back = time.process_time() - start
+    times = go_on(whole, rounds)
+    return {
+        GOING_ON: statistics.median(times),
+        "append + plan, 95th percentile": sorted(times)[int(len(times) * 0.95)],
+        DECIDING: deciding,
+        "built in 200,000 tokens, a message": built / size,
+        "read back, a message": folded / size,
+        "going back to the middle": went_back,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; 1 where `--check` finds the longest conversation too slow."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=200)
-    rounds = parser.parse_args().rounds
-    medians, worst, shrinks = [], [], []
-    for size in SIZES:
-        times = next_plan(build(size, Policy()), rounds)
-        medians.append(statistics.median(times))
-        worst.append(sorted(times)[int(len(times) * 0.95)])
-        shrinks.append(first_shrink(size))
-    head = "".join(f"{f'{size:,} messages':>18}" for size in SIZES)
-    print(f"{'':34}{head}   ratio last/first")
-    for name, row in (
-        ("append + plan, median", medians),
-        ("append + plan, 95th percentile", worst),
-        ("decision to shrink", shrinks),
-    ):
-        cells = "".join(f"{value * 1_000:>15.3f} ms" for value in row)
-        print(f"{name:34}{cells}   {row[-1] / row[0]:.1f}")
+    parser.add_argument("--rounds", type=int, default=200, help="how often going on is measured")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="messages, rising")
+    parser.add_argument("--check", action="store_true", help="fail where the longest conversation is too slow")
+    options = parser.parse_args(arguments)
+    columns = [measure(size, options.rounds) for size in options.sizes]
+    head = "".join(f"{f'{size:,} messages':>18}" for size in options.sizes)
+    print(f"{'':36}{head}   ratio last/first")
+    for name in columns[0]:
+        cells = "".join(f"{column[name] * 1_000:>15.3f} ms" for column in columns)
+        print(f"{name:36}{cells}   {columns[-1][name] / columns[0][name]:.1f}")
+    slow = [name for name, limit in LIMITS.items() if columns[-1][name] >= limit]
+    for name in slow if options.check else ():
+        print(f"{name}: more than {LIMITS[name] * 1_000:.0f} ms", file=sys.stderr)
+    return 1 if options.check and slow else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

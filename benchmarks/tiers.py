@@ -1,13 +1,14 @@
 """What do the tiers cost and keep on recorded sessions? Every session, window and model, beside the baselines.
 
     python -m benchmarks.tiers SESSIONS [--windows 30000,60000,120000,200000] [--models A,B,C] [--policy P ...]
-                               [--only GLOB] [--json OUT] [--jobs 2] [--checks full]
+                               [--only GLOB] [--json OUT] [--jobs 2] [--checks full] [--priced]
 
 SESSIONS is a folder of recorded sessions (`.jsonl`, `.jsonl.gz`, `.json`), or one. Each is replayed under each policy (the
 default one, or files and presets as `ctxwindow replay` takes them) with each window as its budget, and side by side with
 no management, the server's default compaction and a sliding window of the same budget. Then for each window, model and
 policy: the laws, the sums of costs, and the identifiers that replies used again. The sums of costs are over the sessions
-that went through to their end.
+that went through to their end. Summaries by the client are made by quoting and cost nothing; with `--priced` they
+cost what they would if the model had written them, reading the conversation from the cache.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class Sweep(NamedTuple):
     windows: Sequence[int]
     policies: Sequence[str]
     checks: Checks
+    priced: bool
 
 
 def rows_of(path: Path, root: Path, sweep: Sweep) -> list[Row]:
@@ -103,7 +105,8 @@ def _on_model(session: Session, name: str, model: str, sweep: Sweep) -> Iterator
     unmanaged = leave.book.outcome("unmanaged")
     for policy, window in itertools.product(sweep.policies, sweep.windows):
         start = time.perf_counter()
-        found = replay(session, policy=_policy(policy, window), model=model, beside=beside, checks=sweep.checks)
+        rules = _policy(policy, window)
+        found = replay(session, policy=rules, model=model, beside=beside, checks=sweep.checks, priced=sweep.priced)
         yield Row(
             session=name,
             model=model,
@@ -245,6 +248,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--checks", choices=("full", "cheap"), default="cheap")
+    parser.add_argument("--priced", action="store_true")
     options = parser.parse_args()
     screen, rows = Screen(), []
     paths = sessions_under(options.sessions, options.only)
@@ -253,6 +257,7 @@ def main() -> None:
         windows=[int(window) for window in options.windows.split(",")],
         policies=options.policy or ["default"],
         checks=options.checks,
+        priced=options.priced,
     )
     with (
         ProcessPoolExecutor(max_workers=options.jobs) as pool,

@@ -58,14 +58,15 @@ from ctxwindow.tiers.intake import (
     checked_tokens,
     raise_errors,
 )
-from ctxwindow.tiers.pins import PinTracker
 from ctxwindow.tiers.planner import in_background
 from ctxwindow.tiers.pressure import overflow, oversized, relief
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.requests import compact_of, count_of, send_of, sent_event, summarize_of
+from ctxwindow.tiers.restarts import messages_after, restart
+from ctxwindow.tiers.standing import standing
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.travel import Moment, moment, rewound, state_of
-from ctxwindow.window import Book, Spending, Window, count_text, size_message
+from ctxwindow.window import Book, Spending, Window, count_text
 from ctxwindow.window.memo import Memo, TextCount
 
 __all__ = ["Conversation"]
@@ -85,8 +86,8 @@ class Conversation:
         self._counting: str | None = None
         self._out: tuple[int, Send] | None = None
         self._archive: Archive | None = None
+        self._archived = 0
         self._vectors: Vectors | None = None
-        self._pins: PinTracker | None = None
         self.searcher: Searcher | None = None
 
     # -- beginnings ----------------------------------------------------------------------------------------
@@ -320,17 +321,13 @@ class Conversation:
         """Everything that was said, and how things stand now."""
         if self._archive is None:
             self._archive = Archive(TOOL_NAME if self.policy.recall else None)
+            self._archive.follow(self._log.path(len(self._log)))
+        else:  # since it was made, all is on one branch
+            self._archive.follow(self._log.events[self._archived :])
+        self._archived = len(self._log)
         # A store's index holds every branch, and what was said on another was not said here.
-        alone = self._log.straight
-        self._archive.follow(self._log.events if alone else list(self._log.path(len(self._log))))
-        return self._archive, Standing(
-            turns=self._state.outline.turns,
-            hot=frozenset(self.hot()),
-            spilled=self.spilled,
-            summaries=self._state.warm,
-            searcher=self.searcher if alone and self._kept == len(self._log) else None,
-            version=self._kept,
-        )
+        whole = self._log.straight and self._kept == len(self._log)
+        return self._archive, standing(self._state, searcher=self.searcher if whole else None, version=self._kept)
 
     @property
     def recorded(self) -> int:
@@ -498,34 +495,45 @@ class Conversation:
         *,
         model: str | ModelProfile | None = None,
         settings: Mapping[str, Any] | None = None,
+        platform: str | None = None,
         now: float | None = None,
     ) -> None:
-        """Switch the model, or replace the settings that every send carries. System and tools stay (BIND-12).
+        """Switch the model or the platform, or replace the settings that every send carries. System and tools stay (BIND-12).
 
-        All thinking stays in the history across switches: the API drops what the next model cannot read (BIND-21).
+        All thinking stays in the history across switches: the API drops what the next model cannot read (BIND-21). A
+        compaction block of the server that the next model or platform does not take is replaced by its text: a new epoch.
+        The next `Send` says so among its edits.
 
         Raises:
             UnknownModel: the id is not in the catalog.
+            PolicyError: there is no such platform, or the budget leaves no room in the window of the model.
             InvalidRequest: the settings, or the history on that model, break a rule; nothing was changed.
         """
-        state = self._state
+        state, at = self._state, checked_time(now)
         profile = resolve(model) if model is not None else None
         given = checked_settings(settings) if settings is not None else None
+        policy = state.policy if platform is None else state.policy.on(platform)
+        following = profile or state.profile
+        policy.budget_of(following.window)
+        edit = restart(state, following, policy.platform, at)
         check_fixed(
-            profile or state.profile,
+            following,
             state.settings if given is None else given,
             system=state.base.get("system"),
             tools=state.base.get("tools"),
-            messages=state.wire.messages if profile is not None else (),
+            messages=messages_after(state, edit) if profile is not None else (),
         )
         self._record(
             Configured(
-                at=checked_time(now),
+                at=at,
                 model=profile.id if profile else None,
                 profile=msgspec.to_builtins(profile) if isinstance(model, ModelProfile) else None,
                 settings=given,
+                platform=policy.platform if platform is not None else None,
             )
         )
+        if edit is not None:
+            self._record(edit)
 
     def summarized(self, text: str, *, by: str, cost: float = 0.0, now: float | None = None) -> None:
         """Hand back the summary that `Summarize` asked for, at once or in the background. A new epoch starts.
@@ -733,8 +741,9 @@ class Conversation:
                 self._counting = state.count_key
                 return count_of(state, max_tokens)
             if verdict.offer is not None:
-                if isinstance(verdict.offer.plan, Edited):
-                    self._record(msgspec.structs.replace(verdict.offer.plan, at=now))
+                plan = verdict.offer.plan
+                if isinstance(plan, Edited) or (plan is not None and plan.method == "drop"):
+                    self._record(msgspec.structs.replace(plan, at=now))  # nobody else is needed
                     continue
                 return self._ask(situation, verdict, verdict.offer)
             spills = relief(state, dataclasses.replace(situation, cautious=True))
@@ -826,11 +835,12 @@ class Conversation:
             profile=state.profile,
             policy=state.policy,
             limit=limit,
+            bound=state.bound,
             asked=state.count_key in state.counts,
             at=now,
             correction=(state.learned or 0) - state.wire.learned,
             may_cut=lambda index: may_cut(view, index),
-            pins=functools.cache(lambda: self._pinned(limit)),
+            pins=functools.cache(lambda: state.pins(limit)),
             warm=state.warm,
             held=state.held,
             cached=state.cached,
@@ -838,20 +848,6 @@ class Conversation:
             unsent=state.unsent,
             declined=state.failing,
             own_edits=bool(state.base.get("context_management")),
-        )
-
-    def _pinned(self, limit: int) -> tuple[int, ...]:
-        """Record indices of the messages that no method takes off the wire."""
-        state, room = self._state, max(0, limit - self._state.wire.ledger.fixed.count.tokens)
-        if self._pins is None:
-            self._pins = PinTracker(state.policy.pins)
-        self._pins.follow(state.messages)
-        return self._pins.pinned(
-            state.forms,
-            state.outline,
-            state.pinned,
-            most=int(room * state.policy.pins.share),
-            size=lambda form: size_message(form, state.profile).count.tokens,
         )
 
     def _replay(self, events: Sequence[Event]) -> None:
@@ -887,10 +883,10 @@ class Conversation:
         if not isinstance(event, Appended | Pinned):
             # A summary that is being written, and a count, are of what came before.
             self._due = self._counting = None
-        if isinstance(event, Compacted | Configured | Failed | Edited):
+        if isinstance(event, Compacted | Configured | Failed | Edited | Rewound):
             self._aside = None  # the range that it is of is not sent any more as it was then
         if isinstance(event, Rewound):
-            self._archive = self._aside = self._weighed = self._pins = None
+            self._archive = self._aside = self._weighed = None
 
 
 _REPLY_FIELDS = frozenset({"role", "content", "usage", "stop_reason", "model", "id", "type"})

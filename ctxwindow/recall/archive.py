@@ -6,7 +6,7 @@ their words (for a search that no store answers). An archive belongs to one conv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -48,19 +48,16 @@ class Archive:
         self._echo = echo
         self._handles: dict[str, list[int]] = {}
         self._tools: dict[str, str] = {}
-        self._events = 0
         self._index = Index()
         self._passages: list[Passage] = []
         self._passed = 0  # entries that are cut into passages
 
-    def follow(self, events: Sequence[Event]) -> None:
-        """Take in the events since the last call; `events` are all of them."""
-        for position in range(self._events, len(events)):
-            event = events[position]
+    def follow(self, events: Iterable[Event]) -> None:
+        """Take in what happened next."""
+        for event in events:
             for entry in entries_of(event, self.messages, self._tools):
                 self._add(entry)
             self.messages += isinstance(event, MESSAGES)
-        self._events = len(events)
 
     def _add(self, entry: Entry) -> None:
         number = len(self.entries)

@@ -72,7 +72,9 @@ class Index:
             frequency=lambda term: len(self._postings.get(term, ())),
             postings=postings,
         )
-        return [
-            Match(number, score, ranking.snippet(self._texts[number][slice(*self._passages[best][1:])], weights))
-            for score, number, best in found
-        ]
+        known: dict[str, list[str]] = {}
+        matches = []
+        for score, number, best in found:
+            _, start, stop = self._passages[best]
+            matches.append(Match(number, score, ranking.snippet(self._texts[number][start:stop], weights, known)))
+        return matches

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ctxwindow.recall.archive import Archive
-from ctxwindow.recall.entries import Entry
+from ctxwindow.recall.entries import Entry, handle_of
 from ctxwindow.recall.naming import shown_name, where
 from ctxwindow.recall.questions import Standing
 
@@ -29,13 +29,12 @@ def listing(archive: Archive, now: Standing) -> Iterator[str]:
         for entry in summaries:
             place = "in your window" if now.on_wire(entry) else "no longer in your window"
             yield f"- {entry.handle}: {where(entry, now)}, {len(entry.text):,} characters, {place}"
-    if now.spilled:
-        yield "Results of which your window shows a part at most:"
-        for handle, tokens in now.spilled.items():
-            for number in archive.at(handle) if archive.knows(handle) else ():
-                entry = archive.entries[number]
+    if now.spills:
+        yield "Results and texts of which your window shows a part at most:"
+        for (message, block), spill in now.spills.items():
+            for entry in _entries(archive, handle_of(message, block)):
                 lines = entry.text.count("\n") + 1
-                yield f"- {handle}: {where(entry, now)}, about {tokens:,} tokens, {lines:,} lines"
+                yield f"- {entry.handle}: {where(entry, now)}, about {spill.tokens:,} tokens, {lines:,} lines"
     turns = list(_turns(archive, now))
     if turns:
         yield "Turns that are out of your window, whole or in part:"
@@ -51,15 +50,14 @@ def _turns(archive: Archive, now: Standing) -> Iterator[str]:
     for first, end in itertools.pairwise(starts):
         gone = [message for message in range(first, end) if message not in now.hot]
         if gone:
-            entries = [archive.entries[place] for message in gone for place in _numbers(archive, message)]
+            entries = [entry for message in gone for entry in _entries(archive, f"m{message}")]
             span = f"m{gone[0]}" if len(gone) == 1 else f"m{gone[0]} to m{gone[-1]}"
             yield f"- turn {number}, {span}{_described(entries)}"
         number += 1
 
 
-def _numbers(archive: Archive, message: int) -> list[int]:
-    handle = f"m{message}"
-    return archive.at(handle) if archive.knows(handle) else []
+def _entries(archive: Archive, handle: str) -> list[Entry]:
+    return [archive.entries[number] for number in archive.at(handle)] if archive.knows(handle) else []
 
 
 def _described(entries: list[Entry]) -> str:

@@ -21,7 +21,7 @@ from ctxwindow.record.blocks import is_thinking
 __all__ = ["MOST_MATCHED", "Excerpt", "Line", "block_behind", "lines_behind", "matches_behind", "text_behind"]
 
 MOST_MATCHED = 4_000_000
-"""Characters of a text that a pattern is matched against, from its start: less than a second. Plain text has no limit."""
+"""Characters of a text that a pattern is matched against, from its start: a second or two. Plain text has no limit."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ class Excerpt(msgspec.Struct, frozen=True, kw_only=True):
     literal: bool = False
     """Whether the pattern was looked for letter for letter, because it is none that is taken (see `recall.pattern`)."""
     read: int | None = None
-    """Where the text was too long to match all of it: how many lines were."""
+    """Where the text was too long, or the pattern too involved, to match all of it: how many lines were."""
 
 
 def block_behind(messages: Sequence[Mapping[str, Any]], handle: str) -> dict[str, Any]:
@@ -137,9 +137,10 @@ def _matching(lines: Sequence[str], pattern: str) -> tuple[list[int], bool, int]
     found: list[int] = []
     left = MOST_MATCHED
     for place, line in enumerate(lines):
-        if len(line) >= left:
+        finds = parsed.finds(line) if len(line) < left else None
+        if finds is None:
             return found, False, place
         left -= len(line) + 1
-        if parsed.finds(line):
+        if finds:
             found.append(place)
     return found, False, len(lines)

@@ -2,7 +2,8 @@ r"""Regular expressions that cannot blow up: the part of Python's that finite au
 
 A pattern comes from a model and is matched against whatever a tool once returned, so `re`, which backtracks and can
 take exponential time, is not asked. As in RE2, a line is read once, with the set of all states that the pattern may be
-in; sets that were met are remembered with where each character leads from them.
+in; sets that were met are remembered with where each character leads from them. Working out a new one takes as long as
+it has states, so a pattern does so much of it and no more.
 
 Taken: literals, `.`, classes, `\d \w \s` and their opposites, `\b \B`, `^ $`, groups (capturing or not), `|`, `* + ?`
 and `{m,n}`, lazy or not (for whether a line matches, that is no difference), and `(?i)` at the start. Not taken:
@@ -15,13 +16,16 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["LONGEST_PATTERN", "Pattern", "parse"]
+__all__ = ["LONGEST_PATTERN", "MOST_WORK", "Pattern", "parse"]
 
 LONGEST_PATTERN = 500
 """Characters."""
 _MOST_STATES = 500
 _MOST_REMEMBERED = 50_000
 """Moves remembered at once; then they are forgotten."""
+
+MOST_WORK = 1_000_000
+"""States that a pattern visits while it works out where characters lead, before it gives up: a second or two."""
 
 _REPEAT = re.compile(r"\{(?:(\d{1,3})|(\d{0,3}),(\d{0,3}))\}")
 _ESCAPE = re.compile(r"\\(?:[dDwWsSntrfva]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[^A-Za-z0-9])", re.DOTALL)
@@ -66,14 +70,17 @@ class Pattern:
         self._steps = steps
         self._states: dict[tuple[frozenset[int], int], _State] = {}
         self._remembered = 0
+        self._work = 0
 
-    def finds(self, line: str) -> bool:
-        """Whether the pattern matches anywhere in a line, as `re.search` would say."""
+    def finds(self, line: str) -> bool | None:
+        """Whether the pattern matches anywhere in a line, as `re.search` would say; None when it has given up."""
         state = self._state(frozenset({0}), _START)
         for character in line:
             try:
                 following = state.moves[character]
             except KeyError:
+                if self._work > MOST_WORK:
+                    return None
                 following = self._move(state, character)
             if following is None:
                 return True
@@ -114,6 +121,7 @@ class Pattern:
             stack.extend(place + fork for fork in step.forks)
             if step.where and _holds(step.where, state.before, after):
                 stack.append(place + 1)
+        self._work += len(reached)
         return reached
 
     def _matching(self, reached: set[int]) -> bool:

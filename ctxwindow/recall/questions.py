@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import msgspec
 
 from ctxwindow.errors import MisuseError
-from ctxwindow.recall.entries import Entry, summary_handle
-from ctxwindow.record.events import Compacted
+from ctxwindow.recall.entries import Entry, message_of, summary_handle
+from ctxwindow.record.events import Compacted, Spilled
 
 __all__ = ["Found", "Neighbour", "Question", "Recalled", "Searcher", "Standing"]
 
@@ -49,7 +49,7 @@ class Recalled(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     """BM25, or the sum of reciprocal ranks where vectors were asked too; 0 where nothing was ranked."""
     on_wire: bool
-    """Whether it stands whole in the next request as things are."""
+    """Whether the model has it whole in front of it at the next request as things are."""
     around: tuple[Neighbour, ...] = ()
     """The messages next to it, where they were asked for."""
 
@@ -80,8 +80,10 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Record index of the first message of each turn."""
     hot: Collection[int]
     """Record indices of the messages that stand on the wire."""
-    spilled: Mapping[str, int]
-    """Handles of the results whose wire form is a preview, with their tokens."""
+    spills: Mapping[tuple[int, int], Spilled]
+    """The results whose wire form is a preview, by message and block."""
+    hidden: Collection[tuple[int, int]]
+    """Blocks that are sent and that the server does not show to the model, by message and block."""
     summaries: Sequence[Compacted]
     """The summaries that stand on the wire."""
     searcher: Searcher | None = None
@@ -94,10 +96,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         return bisect_right(self.turns, entry.message) if entry.message is not None else None
 
     def on_wire(self, entry: Entry) -> bool:
-        """Whether a text stands whole in the next request."""
+        """Whether the model has a text whole in front of it at the next request."""
         if entry.message is None:
             return any(entry.handle == summary_handle(one) for one in self.summaries)
-        return entry.message in self.hot and entry.handle not in self.spilled
+        place = message_of(entry.handle)
+        return entry.message in self.hot and place not in self.spills and place not in self.hidden
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):

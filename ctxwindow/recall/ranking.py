@@ -89,20 +89,29 @@ def rank(
     return heapq.nlargest(k, best.values()), weights
 
 
-def snippet(passage: str, weights: dict[str, float]) -> str:
-    """The part of a passage, at most `SNIPPET_CHARS` long, where most of the terms' weight is."""
+def snippet(passage: str, weights: dict[str, float], known: dict[str, list[str]] | None = None) -> str:
+    """The part of a passage, at most `SNIPPET_CHARS` long, where most of the terms' weight is.
+
+    Args:
+        passage: what to show a part of.
+        weights: the terms of the search, with their weights.
+        known: the weighty terms of words, remembered over the snippets of one search.
+    """
     if len(passage) > SNIPPET_CHARS:
-        start = _densest(passage, weights)
+        start = _densest(passage, weights, {} if known is None else known) if weights else 0
         stop = min(len(passage), start + SNIPPET_CHARS)
         passage = ("…" if start else "") + passage[start:stop].strip() + ("…" if stop < len(passage) else "")
     return _SURROGATES.sub("\ufffd", passage)
 
 
-def _densest(passage: str, weights: dict[str, float]) -> int:
+def _densest(passage: str, weights: dict[str, float], known: dict[str, list[str]]) -> int:
     """Where to start a snippet: a little before the word from which on the distinct terms weigh most."""
-    places = [
-        (start, term) for word, start, _ in terms.words(passage) for term in terms.pieces(word) if term in weights
-    ]
+    places: list[tuple[int, str]] = []
+    for word, start, _ in terms.words(passage):
+        held = known.get(word)
+        if held is None:
+            held = known[word] = [term for term in terms.pieces(word) if term in weights]
+        places.extend((start, term) for term in held)
     lead = SNIPPET_CHARS // 4
     best, best_weight = 0, 0.0
     for index, (first, _) in enumerate(places):

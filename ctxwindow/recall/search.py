@@ -85,12 +85,21 @@ class _Search:
         entries = self.archive.entries
         hits = self._by_words(k) if self.vectors is None else self._fused(self.vectors, max(k, _FUSED))[:k]
         literal = self.ask.query.strip()
-        if len(literal) > LONGEST_LITERAL or any(literal in entries[hit.entry].text for hit in hits):
+        if len(literal) > LONGEST_LITERAL:
+            return hits
+        # What holds the query letter for letter shows it.
+        holding = {hit.entry for hit in hits if literal in entries[hit.entry].text}
+        hits = [
+            hit._replace(text=_about(entries[hit.entry], literal))
+            if hit.entry in holding and literal not in hit.text
+            else hit
+            for hit in hits
+        ]
+        if holding:
             return hits
         exact = self.archive.holding(literal, k, self.wanted)
-        held = set(exact)
         found = [_Hit(number, 0.0, _about(entries[number], literal)) for number in exact]
-        return (found + [hit for hit in hits if hit.entry not in held])[:k]
+        return (found + hits)[:k]  # none of the hits holds it
 
     def _by_words(self, k: int) -> list[_Hit]:
         archive, searcher = self.archive, self.now.searcher

@@ -23,9 +23,9 @@ RECALL_TOOL: dict[str, Any] = {
         "you guess at a detail, ask the user again, or repeat a call only to see its result once more.\n"
         "action 'search': find by words; paths, names, numbers and error texts work best.\n"
         "action 'open': read what a handle stands for, page by page, by 'lines', or only the lines that match 'grep'. "
-        "Handles: m12 is message 12, m12.0 its first block, s0-12 the summary of messages 0 to 11; a shortened result "
-        "names its own.\n"
-        "action 'list': what is out of the window, turn by turn, with summaries and shortened results.\n"
+        "Handles: m12 is message 12, m12.0 its first block, s0-12 the summary of messages 0 to 11; a shortened result or "
+        "text names its own.\n"
+        "action 'list': what is out of the window, turn by turn, with summaries and what was shortened.\n"
         "What it returns is old: it was true when it was said, and files may have changed since."
     ),
     "input_schema": {

@@ -10,12 +10,22 @@ from __future__ import annotations
 import heapq
 import math
 import operator
+import sys
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from ctxwindow.errors import MisuseError
 from ctxwindow.recall.archive import Archive
+
+if sys.version_info >= (3, 12):
+    _sumprod = math.sumprod
+else:
+
+    def _sumprod(one: array[float], other: array[float]) -> float:
+        """The sum of products; half as fast."""
+        return float(sum(map(operator.mul, one, other)))
+
 
 __all__ = ["Embedder", "Vectors", "fuse"]
 
@@ -68,7 +78,7 @@ class Vectors:
         for passage in passages:
             if not wanted(passage.entry):
                 continue
-            near = _product(asked, self._vectors[passage.key])
+            near = _sumprod(asked, self._vectors[passage.key])
             if passage.entry not in best or near > best[passage.entry][0]:
                 best[passage.entry] = near, passage.start
         order = heapq.nlargest(k, best.items(), key=lambda item: (item[1][0], item[0]))
@@ -112,10 +122,6 @@ def fuse(rankings: Iterable[Sequence[int]]) -> list[tuple[int, float]]:
         for rank, number in enumerate(ranking, start=1):
             scores[number] = scores.get(number, 0.0) + 1 / (RANK_CONSTANT + rank)
     return sorted(scores.items(), key=lambda item: (-item[1], -item[0]))
-
-
-def _product(one: Iterable[float], other: Iterable[float]) -> float:
-    return float(sum(map(operator.mul, one, other)))
 
 
 def _wrong(what: str) -> MisuseError:

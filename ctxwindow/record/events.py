@@ -54,11 +54,12 @@ class Started(_Base, tag="started", frozen=True, kw_only=True):
 
 
 class Configured(_Base, tag="configured", frozen=True, kw_only=True):
-    """Model or settings changed between requests. Only the fields that are set changed."""
+    """Model, platform or settings changed between requests. Only the fields that are set changed."""
 
     model: str | None = None
     profile: JSON | None = None
     settings: JSON | None = None
+    platform: str | None = None
 
 
 class Appended(_Base, tag="appended", frozen=True, kw_only=True):

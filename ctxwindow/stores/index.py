@@ -87,6 +87,7 @@ class Lookup:
     def __init__(self, db: sqlite3.Connection, key: int, kinds: Collection[str] | None) -> None:
         self._db = db
         self._key = key
+        self._known: dict[str, list[str]] = {}
         self._wanted: set[int] | None = None
         if kinds is not None:
             statement = "SELECT id FROM texts WHERE conversation = ? AND kind = ?"
@@ -121,7 +122,7 @@ class Lookup:
             seq=seq,
             path=path,
             kind=kind,
-            snippet=ranking.snippet(part.decode("utf-8", "surrogatepass"), weights),
+            snippet=ranking.snippet(part.decode("utf-8", "surrogatepass"), weights, self._known),
             score=ranked.score,
             at=at,
         )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ctxwindow.record.events import Edited
+from ctxwindow.tiers.available import lacking
 from ctxwindow.tiers.clear_tool_uses import unable
 from ctxwindow.tiers.offers import Offer, cannot, offered
 from ctxwindow.tiers.situation import SLACK, Situation
@@ -26,9 +27,7 @@ class _Turn(msgspec.Struct):
 
 def offer(now: Situation, target: int) -> Offer:
     """The thinking of as many of the oldest turns cleared as bring the window down to `target` tokens."""
-    why = unable(now)
-    if why is None and not now.profile.keeps_prior_thinking:
-        why = "this model keeps the thinking of the last turn only [RET-02]"
+    why = unable(now) or lacking("clear_thinking", now.profile, now.policy.platform)
     if why is None and _off(now):
         why = "it needs thinking to be on [EDIT-06]"
     if why is not None:

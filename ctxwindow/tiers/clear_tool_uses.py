@@ -13,25 +13,27 @@ import msgspec
 
 from ctxwindow.record.blocks import block_type, blocks_of, call_id, result_id
 from ctxwindow.record.events import Edited
+from ctxwindow.tiers.available import lacking
 from ctxwindow.tiers.offers import Offer, cannot, offered
 from ctxwindow.tiers.situation import SLACK, Situation
+from ctxwindow.window.block_sizes import size_block
+from ctxwindow.window.edits import cleared_form
 
 __all__ = ["offer", "unable"]
-
-_PLACEHOLDER = 12
-"""Tokens that stay of a cleared result, about (EDIT-02)."""
 
 
 class _Use(msgspec.Struct, frozen=True):
     message: int
     """Place on the wire."""
-    tokens: int
+    freed: int
+    """Tokens that clearing its result takes out of the window, about."""
 
 
 def unable(now: Situation) -> str | None:
     """Why context editing cannot be had on this model or with these settings; None when it can."""
-    if not now.profile.features.context_editing:
-        return f"{now.profile.id} has no context editing [EDIT-01]"
+    why = lacking("clear_tool_uses", now.profile, now.policy.platform)
+    if why is not None:
+        return why
     if now.own_edits:
         return "the settings hold context edits of the caller's own"
     if any(str(tool.get("type", "")).startswith("advisor_") for tool in now.wire.base.get("tools") or ()):
@@ -45,16 +47,18 @@ def offer(now: Situation, target: int) -> Offer:
     if why is not None:
         return cannot("clear_tool_uses", why)
     held = now.held.uses if now.held is not None else 0
-    after, cut, first, upto = now.total + SLACK, 0, None, 0
+    after, cut, first, upto, gone = now.total + SLACK, 0, None, 0, 0
     for number, use in enumerate(_uses(now), start=1):
-        if after <= target:
+        if number > held and after <= target:
             break
         source = now.wire.sources[use.message]
         if source is not None and source >= now.unsent:
             break  # what the model has not seen is never cleared
         upto = number
-        if number > held:
-            after -= max(0, use.tokens - _PLACEHOLDER)
+        if number <= held:
+            gone += use.freed
+        else:
+            after -= use.freed
             first = use.message if first is None else first
             cut = source if source is not None else 0
     if after > target or first is None:
@@ -76,7 +80,7 @@ def offer(now: Situation, target: int) -> Offer:
             target=target,
         ),
         breaks="cache",
-        kept=min(now.fixed + sums, now.cached_tokens),
+        kept=min(now.fixed + sums - gone, now.cached_tokens),
         hot=cut < now.hot_cut,
     )
 
@@ -95,4 +99,5 @@ def _uses(now: Situation) -> Iterator[_Use]:
             if family == "call":
                 names[call_id(block) or ""] = block.get("name")
             elif family == "result" and names.get(result_id(block) or "") not in kept:
-                yield _Use(position, now.weigh(entries[position].size.blocks[place].count))
+                left = size_block(cleared_form(block), now.profile).count.high
+                yield _Use(position, max(0, now.weigh(entries[position].size.blocks[place].count) - left))

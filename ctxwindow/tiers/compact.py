@@ -8,8 +8,10 @@ rounds, and in the background: what is appended meanwhile stays behind the block
 from __future__ import annotations
 
 from ctxwindow.record.events import Compacted
+from ctxwindow.tiers.available import lacking
 from ctxwindow.tiers.caching import LastSend
 from ctxwindow.tiers.offers import Offer, cannot, offered, prompt_dollars
+from ctxwindow.tiers.repeats import pinned_blocks
 from ctxwindow.tiers.situation import SLACK, Situation
 from ctxwindow.tiers.summaries import thinking_in
 from ctxwindow.tiers.summarize_all import newest
@@ -26,10 +28,9 @@ _FRAME = 60
 
 def unable(now: Situation) -> str | None:
     """Why on-demand compaction cannot be had on this model, platform or with these settings; None when it can."""
-    if not now.profile.features.compaction_on_demand:
-        return f"{now.profile.id} has no on-demand compaction [CMP-16]"
-    if now.policy.platform == "bedrock":
-        return "Bedrock has no on-demand compaction [CMP-16]"
+    why = lacking("compact", now.profile, now.policy.platform)
+    if why is not None:
+        return why
     if "compact" in now.declined:
         return "the last compaction brought no summary [CMP-27]"
     if now.own_edits:
@@ -64,7 +65,8 @@ def offer(now: Situation, target: int) -> Offer:
     sent = sum(now.weigh(entry.size.count) for entry in now.wire.ledger.entries[:place]) + now.fixed
     entry = nearest_entry(now, place)
     whole = start >= newest(now)
-    extra = sum(now.size(now.forms[index]) for index in pinned if index in now.forms)
+    content = [block for index in pinned for block in pinned_blocks(index, now.forms)]
+    extra = now.size({"role": "user", "content": content}) if content else 0
     edit = Compacted(
         method="compact",
         first=0,

@@ -7,6 +7,7 @@ and leaves the wire. Thinking before the block is not carried over (CMP-08). Not
 from __future__ import annotations
 
 from ctxwindow.record.events import Edited
+from ctxwindow.tiers.available import lacking
 from ctxwindow.tiers.compact import LEAST_OUTPUT
 from ctxwindow.tiers.offers import Offer, cannot, offered, prompt_dollars
 from ctxwindow.tiers.situation import SLACK, Situation
@@ -21,10 +22,10 @@ LEAST_TRIGGER = 50_000
 def offer(now: Situation, target: int) -> Offer:
     """The edit, with the lowest trigger that there is: it works in the request that is being planned."""
     ledger = now.wire.ledger
-    why = None
-    if not now.profile.features.compaction_threshold:
-        why = f"{now.profile.id} has no compact_20260112 [CMP-01]"
-    elif now.own_edits:
+    why = lacking("compact_threshold", now.profile, now.policy.platform)
+    if why is not None:
+        return cannot("compact_threshold", why)
+    if now.own_edits:
         why = "the settings hold context edits of the caller's own"
     elif any(edit.block is not None and edit.block.get("signature") for edit in now.warm):
         why = "a signed compaction block stands on the wire [CMP-32]"

@@ -6,23 +6,23 @@ from collections.abc import Iterator
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.tiers.available import lacking
+from ctxwindow.tiers.compact_threshold import LEAST_TRIGGER
 from ctxwindow.tiers.policy import Method, Policy
+from ctxwindow.tiers.situation import HOT
 
 __all__ = ["explain"]
 
-_LEAST_TRIGGER = 50_000
-"""Tokens below which the server takes no trigger (CMP-01)."""
-
-_CLIENT: set[Method] = {"summarize_keep_tail", "summarize_all", "drop"}
+_SUMMARIES: set[Method] = {"summarize_keep_tail", "summarize_all"}
+_CLIENT: set[Method] = {*_SUMMARIES, "drop"}
 """Methods that begin the prompt anew without the server."""
 
 _DOES: dict[Method, str] = {
-    "clear_tool_uses": "the server clears the oldest tool results from its copy of the prompt (EDIT-02)",
-    "clear_thinking": "the server clears the oldest thinking from its copy of the prompt (EDIT-06)",
-    "compact": "the server writes a signed summary, and the thinking of the turns that stay is kept (CMP-16, CMP-30)",
-    "compact_threshold": "the server summarises by itself when a prompt reaches the mark (CMP-01)",
+    "clear_tool_uses": "the server clears the oldest tool results from its copy of the prompt [EDIT-02]",
+    "clear_thinking": "the server clears the oldest thinking from its copy of the prompt [EDIT-06]",
+    "compact": "the server writes a signed summary, and the thinking of the turns that stay is kept [CMP-16, CMP-30]",
+    "compact_threshold": "the server summarises by itself when a prompt reaches the mark [CMP-01]",
     "summarize_keep_tail": "a summary by the client, then the newest turns or rounds word for word",
-    "summarize_all": "a summary by the client, then the request in progress word for word (BIND-28)",
+    "summarize_all": "a summary by the client, then the request in progress word for word [BIND-28]",
     "drop": "the oldest turns leave the prompt, with no summary",
 }
 
@@ -79,11 +79,10 @@ def _marks(policy: Policy, most: int | None) -> Iterator[str]:
         yield f"The history is shrunk when the next request would not fit, down to {low}."
     else:
         yield f"The history is shrunk above {_share(policy.high, most)}, down to {low}."
-    if policy.cold is not None and policy.cold < policy.high:
-        when = "Where the cache has expired" if policy.cache is not None else "As nothing is cached,"
-        yield f"{when} it is shrunk above {_share(policy.cold, most)} already."
+    if policy.cache is not None and policy.cold is not None and policy.cold < policy.high:
+        yield f"Where the cache has expired it is shrunk above {_share(policy.cold, most)} already."
     if policy.background is not None:
-        yield f"Above {_share(policy.background, most)} it may be compacted while a reply is awaited (CMP-34)."
+        yield f"Above {_share(policy.background, most)} it may be compacted while a reply is awaited [CMP-34]."
     yield (
         f"An edit that is not needed must free {_share(policy.min_gain, most)} or more, "
         f"and pay for itself within {policy.horizon} sends."
@@ -102,12 +101,14 @@ def _methods(policy: Policy, profile: ModelProfile | None, most: int | None) -> 
     for method, why in usable.items():
         yield f"  - {method}: {_does(method, policy, most)}." if why is None else f"  - not {method}: {why}."
     if {"compact", "compact_threshold"} <= set(shrinking):
-        yield "  compact and compact_threshold never meet in one request (CMP-32)."
+        yield "  compact and compact_threshold never meet in one request [CMP-32]."
 
 
 def _lacking(method: Method, policy: Policy, profile: ModelProfile | None, most: int | None) -> str | None:
-    if method == "compact_threshold" and most is not None and most < _LEAST_TRIGGER:
-        return f"the least mark is {_LEAST_TRIGGER:,} tokens (CMP-01), and the room is {most:,} at most"
+    if method == "compact_threshold" and _pinned(policy):
+        return "what is pinned would be gone in the middle of the reply"
+    if method == "compact_threshold" and most is not None and most < LEAST_TRIGGER:
+        return f"the least trigger is {LEAST_TRIGGER:,} tokens [CMP-01], and the room is {most:,} at most"
     return lacking(method, profile, policy.platform) if profile is not None else None
 
 
@@ -127,19 +128,15 @@ def _does(method: Method, policy: Policy, most: int | None) -> str:
 def _stays(policy: Policy, profile: ModelProfile | None, most: int | None) -> Iterator[str]:
     hot = policy.hot
     least = [
+        f"{hot.tokens:,} tokens" if hot.tokens is not None else _share(HOT, most),
         *([_number(hot.turns, "turn")] if hot.turns else []),
         *([_number(hot.rounds, "round")] if hot.rounds else []),
-        *([f"{hot.tokens:,} tokens"] if hot.tokens else []),
     ]
-    if least:
-        yield f"The newest {' and '.join(least)} stay word for word at least."
+    yield f"The newest {' and '.join(least)} stay word for word where a method can keep them."
     if profile is not None and profile.bound and policy.assume_binding and _CLIENT & set(policy.methods):
-        yield "Thinking is bound to what stands before it (BIND-03): after an edit by the client none of it stays (BIND-28)."
-    warm = policy.warm
-    yield (
-        f"Summaries take {_share(warm.share, most)} at most, and no more than {warm.tokens:,} tokens; "
-        f"then older ones are summarised together, {_number(warm.levels, 'level')} deep."
-    )
+        yield "Thinking is bound to what stands before it [BIND-03]: after an edit by the client none of it stays [BIND-28]."
+    if _SUMMARIES & set(policy.methods):
+        yield _warm(policy, most)
     pinned = _pinned(policy)
     if pinned:
         yield f"Pinned, up to {_share(policy.pins.share, most)}, the newest first: {'; '.join(pinned)}."
@@ -149,6 +146,16 @@ def _stays(policy: Policy, profile: ModelProfile | None, most: int | None) -> It
         yield "The model has a tool to find and open what was put away."
     else:
         yield "What was put away can be found by you; the model has no tool for it."
+
+
+def _warm(policy: Policy, most: int | None) -> str:
+    warm = policy.warm
+    size = f"{_share(warm.share, most)} at most, and no more than {warm.tokens:,} tokens"
+    if warm.levels == 1:
+        return f"There is one summary, written anew each time: {size}."
+    return (
+        f"A summary takes {size}; they stand side by side while they share that part, and are then summarised together."
+    )
 
 
 def _pinned(policy: Policy) -> list[str]:

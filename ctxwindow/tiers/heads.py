@@ -15,7 +15,7 @@ from typing import Any
 
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Compacted
-from ctxwindow.tiers.repeats import names_before, pinned_blocks, repeated, unmarked
+from ctxwindow.tiers.repeats import as_user_content, blocks_in, names_before, pinned_blocks, unmarked
 from ctxwindow.tiers.wire import without_thinking
 
 __all__ = ["epoch_messages", "head_message", "opening"]
@@ -52,8 +52,8 @@ def head_message(warm: Sequence[Compacted], wire_forms: Mapping[int, Message]) -
             form = wire_forms.get(index)
             if form is None or form.get("role") == "system":
                 continue
-            content += repeated(form, names_before(wire_forms, index))
-        if any("tool_use_id" in block for index in range(*edit.carried) for block in _blocks(wire_forms.get(index))):
+            content += as_user_content(form, names_before(wire_forms, index))
+        if any("tool_use_id" in block for index in range(*edit.carried) for block in blocks_in(wire_forms.get(index))):
             content.append({"type": "text", "text": "[Continue from here.]"})
     return {"role": "user", "content": content}
 
@@ -67,7 +67,7 @@ def _restated(edit: Compacted, wire_forms: Mapping[int, Message]) -> list[Any]:
     if edit.instruction is not None and edit.instruction in wire_forms:
         content.append({"type": "text", "text": "[The request in progress, word for word:]"})
         # Results that came with it belong to a round that is summarised.
-        asked = [block for block in _blocks(wire_forms[edit.instruction]) if block.get("type") != "tool_result"]
+        asked = [block for block in blocks_in(wire_forms[edit.instruction]) if block.get("type") != "tool_result"]
         content += [unmarked(block) for block in asked]
     return content
 
@@ -128,7 +128,3 @@ def _tail_messages(
         joined = {**first, "content": [*head["content"], *(unmarked(block) for block in blocks_of(first))]}
         return [(joined, source), *forms]
     return [(head, None), *forms]
-
-
-def _blocks(form: Message | None) -> list[Any]:
-    return [block for block in blocks_of(form or {}) if isinstance(block, Mapping)]

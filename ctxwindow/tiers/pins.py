@@ -16,11 +16,14 @@ from ctxwindow.record.blocks import block_type, blocks_of, call_id, result_id, t
 from ctxwindow.tiers.policy import Pins
 from ctxwindow.tiers.repeats import pinned_blocks
 
-__all__ = ["RECENT_ROUNDS", "PinTracker"]
+__all__ = ["MOST_FOUND", "RECENT_ROUNDS", "PinTracker"]
 
 RECENT_ROUNDS = 16
 """A file is being edited for so many rounds after its last edit: in 20 recorded coding sessions 360 of the 399 edits of a
 file that had been edited before came within 16 rounds of the edit before."""
+
+MOST_FOUND = 100
+"""Messages that are only found, at most: each is sized anew whenever an edit is weighed, by every method."""
 
 _PATHS = ("file_path", "path", "filename", "notebook_path")
 """Arguments of a call that name a file."""
@@ -60,10 +63,11 @@ class PinTracker:
         self._matching: list[int] = []
         self._calls: dict[str, _Call] = {}
         self._files: dict[str, _File] = {}
+        self._looks = bool(pins.first_user_message or pins.matching or pins.editing_files)
 
     def follow(self, messages: Sequence[Mapping[str, Any]]) -> None:
         """Look at the messages of the record that are new."""
-        for index in range(self._length, len(messages)):
+        for index in range(self._length, len(messages)) if self._looks else ():
             self._add(index, messages[index])
         self._length = len(messages)
 
@@ -74,6 +78,7 @@ class PinTracker:
         extra: Collection[int],
         *,
         most: int,
+        spare: int,
         size: Callable[[Mapping[str, Any]], int],
     ) -> tuple[int, ...]:
         """Record indices of what is pinned, rising. Nothing of an open round is, for that is never compacted (law 6).
@@ -83,6 +88,7 @@ class PinTracker:
             outline: of the record.
             extra: indices that the caller pinned.
             most: tokens that all of it may take, as it will be repeated.
+            spare: tokens beyond which nothing is added that was only found.
             size: tokens of a message.
         """
         end = min(outline.open_calls.values(), default=outline.length)
@@ -93,18 +99,18 @@ class PinTracker:
             if not blocks:
                 continue
             tokens = size({"role": "user", "content": blocks})
+            if not must and most - left + tokens > min(most, spare):
+                break  # of what was found there may be much: it ends where the share does
             if tokens <= left:
                 chosen.append(index)
                 left -= tokens
-            elif not must:
-                break  # of what was found there may be much: it ends where the share does
         return tuple(sorted(chosen))
 
     def _in_order(self, named: Collection[int]) -> list[tuple[int, bool]]:
         """Candidates, and whether each was named; the first is the last to be left out."""
         found = {*self._matching, *self._being_edited()}.difference(named)
         ordered = [(index, True) for index in sorted(named, reverse=True)]
-        return ordered + [(index, False) for index in sorted(found, reverse=True)]
+        return ordered + [(index, False) for index in sorted(found, reverse=True)[:MOST_FOUND]]
 
     def _being_edited(self) -> list[int]:
         since = self._rounds - RECENT_ROUNDS

@@ -93,14 +93,14 @@ class _Settings(BaseModel):
 
 
 class Hot(_Settings):
-    """What stays word for word at the end of the conversation, at least, whatever is summarised before it."""
+    """What stays word for word at the end of the conversation. A method that keeps less is taken only where none keeps it."""
 
     at = "hot"
 
     tokens: Tokens | None = None
-    """The newest messages, as many whole rounds as have this many tokens; None asks for none."""
+    """The newest messages, with so many tokens or more; None: a quarter of the room."""
     turns: Number = 0
-    """The newest turns, the one in progress included."""
+    """The newest turns, the one in progress included. Of the three keys the one that keeps the most counts."""
     rounds: Number = 0
     """The newest rounds: a reply with tool calls, and the results."""
 
@@ -296,6 +296,14 @@ class Policy(_Settings):
         from ctxwindow.tiers.explained import explain  # noqa: PLC0415 - it needs this class
 
         return explain(self, resolve(model) if model is not None else None)
+
+    def on(self, platform: str) -> Policy:
+        """The same policy on another platform.
+
+        Raises:
+            PolicyError: there is no such platform.
+        """
+        return Policy.parse({**self.model_dump(mode="json"), "platform": platform})
 
     def budget_of(self, window: int) -> int:
         """Tokens that prompt and output together may take, `reserve` included, on a model with this window.

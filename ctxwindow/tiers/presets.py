@@ -92,9 +92,9 @@ _COST_FIRST = Preset(
 _FIDELITY_FIRST = Preset(
     "As much as possible stays word for word, and all thinking that can stay; cost does not count.",
     {
-        # Shrink only when the next request would not fit, never because the cache is cold, and then only a little.
+        # Shrink only when the next request would not fit, never because the cache is cold, and then not far.
         "high": 1.0,
-        "low": 0.75,
+        "low": 0.6,
         "cold": None,
         "min_gain": 0.05,
         # What must be repeated gets more space: the request in progress, pins, the newest turns.
@@ -103,6 +103,7 @@ _FIDELITY_FIRST = Preset(
         "hot": {"turns": 2, "rounds": 10},
         # A result is put away only when it takes half of the room.
         "spill": {"share": 0.5, "head_chars": 12_000, "tail_chars": 6_000},
+        # A summary half as long kept less of what models used again, on recorded coding sessions.
         "warm": {"share": 0.2, "tokens": 20_000},
         # By what they break, the least first: a compaction keeps the thinking of the kept turns (CMP-30).
         "methods": ["spill", "compact", "summarize_keep_tail", "summarize_all"],

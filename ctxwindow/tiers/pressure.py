@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import msgspec
 
 from ctxwindow.errors import WindowOverflow
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Spilled
 from ctxwindow.tiers.situation import Situation
-from ctxwindow.tiers.spill import spillable
+from ctxwindow.tiers.spill import is_paste, spillable
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.summarize_all import floor as smallest_request
 from ctxwindow.tiers.summarize_all import standing
@@ -53,13 +56,17 @@ def oversized(state: State, limit: int, now: float | None) -> list[Spilled]:
 
 
 def relief(state: State, now: Situation) -> list[Spilled]:
-    """Spills of unsent results, largest first, until the request fits; none when all of them would not be enough."""
+    """Spills of unsent results, largest first, then of pasted text, until the request fits; none when all of them would not
+    be enough.
+    """
     if "spill" not in state.policy.methods:
         return []
     smallest = smallest_request(now) if "summarize_all" in state.policy.methods else None
     excess = min(now.total, smallest if smallest is not None else now.total) - now.limit
     left = [result for result in _results(state) if result.tokens > _LEAST]
     left.sort(key=lambda one: (-one.tokens, one.message, one.block))
+    pastes = [paste for paste in _results(state, of=is_paste) if paste.tokens > _LEAST]
+    left += sorted(pastes, key=lambda one: (-one.tokens, one.message, one.block))
     out, freed = [], 0
     for result in left:
         out.append(_spilled(state, result, result.tokens // 4, now.at))
@@ -70,18 +77,18 @@ def relief(state: State, now: Situation) -> list[Spilled]:
     return []
 
 
-def _results(state: State) -> list[_Result]:
+def _results(state: State, of: Callable[[Mapping[str, Any]], bool] = spillable) -> list[_Result]:
     found = []
     for index in range(state.unsent, len(state.messages)):
         form = state.forms.get(index)
         if form is None or form.get("role") != "user":
             continue
         blocks = blocks_of(form)
-        if not any(spillable(block) for block in blocks):
+        if not any(of(block) for block in blocks):
             continue
         sizes = size_message(form, state.profile).blocks
         for position, block in enumerate(blocks):
-            if not spillable(block) or (index, position) in state.spills:
+            if not of(block) or (index, position) in state.spills:
                 continue
             if state.tool_of(block) not in state.policy.keep_tools:
                 tokens = sum(count.tokens for category, count in sizes[position].parts if category != "images")

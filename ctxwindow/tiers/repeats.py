@@ -12,7 +12,7 @@ from typing import Any
 
 from ctxwindow.record.blocks import block_type, blocks_of, texts_of
 
-__all__ = ["names_before", "pinned_blocks", "repeated", "unmarked"]
+__all__ = ["as_user_content", "blocks_in", "names_before", "pinned_blocks", "unmarked"]
 
 Message = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ def pinned_blocks(index: int, forms: Mapping[int, Message]) -> list[Any]:
         forms: wire forms by record index: its own, and that of the message before, which names the tools of its results.
     """
     form = forms.get(index)
-    blocks = repeated(form, names_before(forms, index)) if form is not None else []
+    blocks = as_user_content(form, names_before(forms, index)) if form is not None else []
     if form is None or not blocks:
         return []
     whose = {"assistant": ", yours", "system": ", of the system"}.get(str(form.get("role")), "")
@@ -36,12 +36,12 @@ def names_before(forms: Mapping[int, Message], index: int) -> dict[str, str]:
     """Tool names by call id, from the assistant message before results."""
     return {
         str(block.get("id")): str(block.get("name"))
-        for block in _blocks(forms.get(index - 1))
+        for block in blocks_in(forms.get(index - 1))
         if block_type(block).family == "call"
     }
 
 
-def repeated(form: Message, names: Mapping[str, str]) -> list[Any]:
+def as_user_content(form: Message, names: Mapping[str, str]) -> list[Any]:
     """The content of a message as blocks that a user message may hold.
 
     Args:
@@ -49,7 +49,7 @@ def repeated(form: Message, names: Mapping[str, str]) -> list[Any]:
         names: of tools, by the ids of their calls.
     """
     user = form.get("role") == "user"
-    return [out for block in _blocks(form) for out in (_of_user(block, names) if user else _of_others(block))]
+    return [out for block in blocks_in(form) for out in (_of_user(block, names) if user else _of_others(block))]
 
 
 def unmarked(block: Any) -> Any:
@@ -95,7 +95,8 @@ def _of_others(block: Mapping[str, Any]) -> list[Any]:
     return [_text(text)] if text.strip() else []
 
 
-def _blocks(form: Message | None) -> list[Any]:
+def blocks_in(form: Message | None) -> list[Any]:
+    """The blocks of a message that are objects; none of no message."""
     return [block for block in blocks_of(form or {}) if isinstance(block, Mapping)]
 
 

@@ -16,7 +16,7 @@ from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.wire import Wire
 from ctxwindow.window import Count, size_message
 
-__all__ = ["MIN_SUMMARY", "SLACK", "Situation"]
+__all__ = ["HOT", "MIN_SUMMARY", "SLACK", "Situation"]
 
 SLACK = 20
 """Tokens kept back when a size is the sum of parts counted apart: texts that meet may tile differently."""
@@ -24,7 +24,7 @@ SLACK = 20
 MIN_SUMMARY = 200
 """Tokens below which a summary says next to nothing."""
 
-_HOT = 0.25
+HOT = 0.25
 """Share of the room that stays word for word where the policy does not say."""
 
 
@@ -42,6 +42,8 @@ class Situation:
     policy: Policy
     limit: int
     """Tokens that the prompt may take: budget less reserved output."""
+    bound: bool
+    """Whether thinking on the wire must be taken as bound to its prefix (BIND-03, BIND-04)."""
     asked: bool
     """Whether an exact count of this wire was asked for before."""
     at: float | None
@@ -96,11 +98,6 @@ class Situation:
         return self.fixed + int(self.room * share)
 
     @property
-    def bound(self) -> bool:
-        """Whether thinking must be taken as bound to its prefix (BIND-03, BIND-04)."""
-        return self.profile.bound and self.policy.assume_binding
-
-    @property
     def turn_start(self) -> int:
         """Record index where the turn in progress starts."""
         return self.outline.turn_start or 0
@@ -144,7 +141,7 @@ class Situation:
             cut = min(cut, outline.turns[-hot.turns] if hot.turns <= len(outline.turns) else 0)
         if hot.rounds:
             cut = min(cut, outline.rounds[-hot.rounds].start if hot.rounds <= len(outline.rounds) else 0)
-        least = hot.tokens if hot.tokens is not None else int(self.room * _HOT)
+        least = hot.tokens if hot.tokens is not None else int(self.room * HOT)
         kept = 0
         entries, sources = self.wire.ledger.entries, self.wire.sources
         for position in range(len(sources) - 1, -1, -1):

@@ -11,11 +11,14 @@ from typing import Any
 
 from ctxwindow.record.blocks import texts_of
 
-__all__ = ["preview", "spillable"]
+__all__ = ["is_paste", "preview", "spillable"]
 
 _STAYS = ("image", "tool_reference")
 """Blocks inside a result that stay as they are: images have a size of their own cap (MEDIA-02), and tool
 references load tools (TOOL-20)."""
+
+
+_PASTE_LINES = 100
 
 
 def spillable(block: Mapping[str, Any]) -> bool:
@@ -23,30 +26,45 @@ def spillable(block: Mapping[str, Any]) -> bool:
     return block.get("type") == "tool_result"
 
 
+def is_paste(block: Mapping[str, Any]) -> bool:
+    """Whether a block of a user message is something pasted, such as a log: text of hundreds of lines. What a user says in his
+    own words is never shortened; a paste is, where the request would not fit in any other way.
+    """
+    text = block.get("text") if block.get("type") == "text" else None
+    return isinstance(text, str) and text.count("\n") >= _PASTE_LINES
+
+
 def preview(
     block: Mapping[str, Any], handle: str, *, tokens: int, head: int, tail: int, recall: bool = False
 ) -> dict[str, Any]:
-    """The wire form of a spilled result: the block with its content cut to head, note and tail.
+    """The wire form of a spilled block: its content cut to head, note and tail.
 
     Args:
-        block: the tool_result as recorded.
+        block: the tool_result, or pasted text, as recorded.
         handle: how to open it again.
         tokens: its size, told to the model.
         head: characters kept from the start.
         tail: characters kept from the end.
         recall: whether the model has the recall tool, to be told to open it with.
     """
+    way = "; open it with the recall tool" if recall else ""
+    if block.get("type") == "text":
+        note = f"[about {tokens:,} tokens of this text are kept outside the window; handle: {handle}{way}]"
+        return {**block, "text": _cut(str(block.get("text")), note, head, tail)}
     content = block.get("content")
     stays = [inner for inner in content if _stays(inner)] if isinstance(content, list) else []
     goes = content if isinstance(content, str) else [inner for inner in content or () if not _stays(inner)]
     text = "\n".join(texts_of({"content": goes}))
-    way = "; open it with the recall tool" if recall else ""
     note = f"[about {tokens:,} tokens of this result are kept outside the window; handle: {handle}{way}]"
+    return {**block, "content": [{"type": "text", "text": _cut(text, note, head, tail)}, *stays]}
+
+
+def _cut(text: str, note: str, head: int, tail: int) -> str:
+    """The first `head` and the last `tail` characters, around the note."""
     if head + tail >= len(text):
         head, tail = len(text), 0
     pieces = [text[:head], note, text[len(text) - tail :] if tail else ""]
-    shown = {"type": "text", "text": "\n".join(piece for piece in pieces if piece.strip())}
-    return {**block, "content": [shown, *stays]}
+    return "\n".join(piece for piece in pieces if piece.strip())
 
 
 def _stays(inner: Any) -> bool:

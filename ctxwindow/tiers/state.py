@@ -39,13 +39,14 @@ from ctxwindow.rules import is_misshapen
 from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
 from ctxwindow.tiers.heads import epoch_messages
+from ctxwindow.tiers.pins import PinTracker
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.reported import Reported, dropped, reported
 from ctxwindow.tiers.spill import preview
 from ctxwindow.tiers.switching import maker_of, switch_note, unreadable
 from ctxwindow.tiers.warm import stands_for
-from ctxwindow.tiers.wire import Wire, sendable, without_thinking
-from ctxwindow.window import Billed, Held, Learning, Suspicion, contradiction, is_open_ended
+from ctxwindow.tiers.wire import Wire, sendable, without_block, without_thinking
+from ctxwindow.window import Billed, Held, Learning, Suspicion, contradiction, is_open_ended, size_message
 from ctxwindow.window.block_sizes import size_block
 
 __all__ = ["State", "usable"]
@@ -93,6 +94,7 @@ class State:
         held: the server-side edits in force, or None.
         trail: the sends of this epoch.
         pinned: record indices that the caller pinned.
+        pin_tracker: finds what the policy pins.
         declined: methods that failed: how often in a row, and how long the record was.
         fresh_edits: edits since the last send.
         learned: what the first exact size differed by from the sum of its parts.
@@ -127,6 +129,7 @@ class State:
         self.fresh_edits: list[Edit] = []
         self.trail: list[LastSend] = []
         self.pinned: set[int] = set()
+        self.pin_tracker = PinTracker(self.policy.pins)
         self.declined: dict[str, tuple[int, int]] = {}
         self.sends = 0
         self.last: Sent | None = None
@@ -140,12 +143,13 @@ class State:
         self.own_markers = has_markers(self.base)
         self.billed: dict[int, Billed] = {}
         self.makers: dict[int, ModelProfile] = {}
+        self._binds_to = 0  # record length after the last reply of a model that binds its thinking
         self._unsent_before = 0
         self._lengths: list[int] = []
         self._stale = False
         self._wire = self._new_wire()
 
-    def apply(self, event: Event) -> None:  # noqa: C901 - a case an event
+    def apply(self, event: Event) -> None:  # noqa: C901, PLR0912 - a case an event
         """Move to the state after one more event."""
         match event:
             case Appended():
@@ -190,6 +194,7 @@ class State:
     def _take(self, message: dict[str, Any], *, on_wire: bool = True) -> None:
         index = len(self.messages)
         self.messages.append(message)
+        self.pin_tracker.follow(self.messages)
         form = sendable(message) if on_wire else None
         self.outline.add(message if form is not None else {"role": message.get("role"), "content": []})
         if form is None:
@@ -198,6 +203,25 @@ class State:
         self.forms[index] = form
         if not self._stale:
             self._put(self._wire, form, index)
+
+    def pins(self, limit: int) -> tuple[int, ...]:
+        """Record indices of all that is pinned and has a share, where the prompt may take `limit` tokens; rising."""
+
+        def size(message: Mapping[str, Any]) -> int:
+            return size_message(message, self.profile).count.tokens
+
+        room = limit - self.wire.ledger.fixed.count.tokens
+        # What the model has not seen yet must be sent whatever it takes: what is only found gives way to it.
+        unseen = sum(size(self.forms[index]) for index in range(self.unsent, len(self.messages)) if index in self.forms)
+        share = self.policy.pins.share
+        return self.pin_tracker.pinned(
+            self.forms,
+            self.outline,
+            self.pinned,
+            most=int(room * share),
+            spare=int((room - unseen) * share),
+            size=size,
+        )
 
     def tool_of(self, result: Mapping[str, Any]) -> str | None:
         """The name of the tool that a result is of."""
@@ -302,8 +326,11 @@ class State:
 
     @property
     def bound(self) -> bool:
-        """Whether thinking must be taken as bound to its prefix (BIND-03, BIND-04)."""
-        return self.profile.bound and self.policy.assume_binding
+        """Whether thinking on the wire must be taken as bound to its prefix (BIND-03, BIND-04).
+
+        Also while another model has the word: the one that made it may come back, and checks it then.
+        """
+        return self.policy.assume_binding and (self.profile.bound or self._binds_to > self.wire.start)
 
     # -- transitions ---------------------------------------------------------------------------------------
 
@@ -330,6 +357,8 @@ class State:
         if told is not None and told.billed is not None:
             self.billed[index] = told.billed
         self.makers[index] = maker_of(self.profile, event.model)
+        if self.makers[index].bound:
+            self._binds_to = index + 1
         self._take(event.message, on_wire=on_wire)
         if told is not None and told.last is not None and self._wire.sources[-1:] == [index]:
             cut = event.stop_reason == "max_tokens"
@@ -426,6 +455,9 @@ class State:
     def _compacted(self, event: Compacted) -> None:
         self._settle()
         before, sent = self.wire.ledger.total.tokens, self.cached
+        if event.method == "restart":
+            bare = {index: without_block(form) for index, form in self.forms.items()}
+            self.forms = {index: form for index, form in bare.items() if form is not None}
         self.edits.append(event)
         self._lengths.append(len(self.messages))
         self.warm = stands_for(self.warm, event)
@@ -439,6 +471,8 @@ class State:
         freed = before - self._wire.ledger.total.tokens
         by = f"summary by {event.by}" if event.by else "no summary"
         why = f"{by}; the window had to come down to {event.target:,}"
+        if event.method == "restart":
+            why = f"{by}, whose block cannot go to {self.profile.id} on {self.policy.platform} (CMP-01, CMP-16)"
         self.fresh_edits.append(Edit(method=event.method, first=event.first, end=event.end, freed=freed, why=why))
 
     def _edited(self, event: Edited) -> None:
@@ -448,7 +482,8 @@ class State:
         self.held = event
         place = next((place for place, source in enumerate(sources) if (source or 0) >= event.first), len(sources))
         if event.trigger is None and self.cached is not None:
-            kept = before.fixed.count.tokens + sum(entry.size.count.tokens for entry in before.entries[:place])
+            whole = sum(entry.size.count.tokens for entry in before.entries[:place])
+            kept = before.fixed.count.tokens + max(0, whole - sum(edit.tally.freed.tokens for edit in before.cleared))
             self.cached = LastSend(tokens=min(kept, self.cached.tokens), messages=place, at=self.cached.at)
             self.trail = [last for last in self.trail if last.messages <= place]
         was = before.total.tokens
@@ -489,7 +524,9 @@ class State:
         self._stale = False
 
     def _configured(self, event: Configured) -> None:
-        model = self.profile
+        model, platform = self.profile, self.policy.platform
+        if event.platform is not None:
+            self.policy = self.policy.on(event.platform)
         if event.model is not None:
             profile = msgspec.convert(event.profile, ModelProfile) if event.profile else None
             self.profile = profile or resolve(event.model)
@@ -505,26 +542,24 @@ class State:
         if event.model is not None or before.get("context_management") != self.base.get("context_management"):
             self.held = None  # weighed anew by what the next model has of it, and by what the caller edits
         self.awaiting = None
-        if event.model is None and all(before.get(key) == self.base.get(key) for key in _WEIGHS):
+        moved = self.policy.platform != platform
+        if event.model is None and not moved and all(before.get(key) == self.base.get(key) for key in _WEIGHS):
             self.wire.base = dict(self.base)  # nothing else bears on size or on the prefix (BIND-13)
             return
-        self.cached, self.trail = (
-            None,
-            [],
-        )  # the cache is per model (CACHE-15), and settings that are rendered invalidate it (CACHE-11)
-        if event.model is None and self.wire.refit(self.base):
-            return
-        self._wire = self._new_wire()
-        self._stale = False
-        if self.profile.id != model.id and self.messages:
-            self.fresh_edits.append(self._switched(model))
+        # The cache is per model and account (CACHE-15), and settings that are rendered invalidate it (CACHE-11).
+        self.cached, self.trail = None, []
+        if event.model is not None or not self.wire.refit(self.base):
+            self._wire = self._new_wire()
+            self._stale = False
+        if (self.profile.id != model.id or moved) and self.messages:
+            self.fresh_edits.append(self._switched(model, platform))
 
-    def _switched(self, model: ModelProfile) -> Edit:
+    def _switched(self, model: ModelProfile, platform: str) -> Edit:
         wire = self._wire
         makers = (self.makers.get(source) if source is not None else None for source in wire.sources)
         return switch_note(
-            model,
-            self.profile,
+            (model, platform),
+            (self.profile, self.policy.platform),
             zip(wire.messages, makers, strict=True),
             messages=len(self.messages),
             freed=wire.ledger.window().not_counted.get("BIND-02", 0),

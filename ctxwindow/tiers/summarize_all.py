@@ -17,42 +17,54 @@ import msgspec
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.offers import Offer, cannot, offered
-from ctxwindow.tiers.repeats import names_before, repeated
+from ctxwindow.tiers.repeats import as_user_content, names_before, pinned_blocks
 from ctxwindow.tiers.situation import MIN_SUMMARY, SLACK, Situation
 from ctxwindow.tiers.summaries import price_of_summary, thinking_in
-from ctxwindow.tiers.warm import Place, next_summary
+from ctxwindow.tiers.warm import Place, instead_of_all, next_summary
 
 __all__ = ["floor", "newest", "offer", "standing"]
 
 
 def offer(now: Situation, target: int) -> Offer:
     """One message with a summary as long as `target` tokens allow."""
-    place = next_summary(now, now.summary_budget())
-    edit = _edit(now, target, place)
-    if edit is None:
-        return cannot("summarize_all", "there is nothing old to summarise, or nothing new to answer")
+    budget = now.summary_budget()
+    found = _fitted(now, target, next_summary(now, budget)) or _fitted(now, target, instead_of_all(now, budget))
+    if found is None:
+        return cannot("summarize_all", f"the newest messages alone pass {target:,}, or nothing is old, or nothing new")
+    edit, base = found
     if edit.end <= now.summarized_to:
         return cannot("summarize_all", "nothing has come since the last summary [law 7]")
-    base = now.fixed + now.head_tokens(edit) + _system_tokens(now, edit) + SLACK
-    budget = place.budget
-    while now.summary_weight(budget) > target - base and budget > MIN_SUMMARY:
-        budget = max(MIN_SUMMARY, budget * 3 // 4)
-    if now.summary_weight(budget) > target - base:
-        return cannot("summarize_all", f"the newest messages alone pass {target:,}")
-    edit, written = _written_out(now, msgspec.structs.replace(edit, tokens=budget), target - base)
+    edit, written = _written_out(now, edit, target - base)
     first = edit.carried[0] if edit.carried is not None else len(now)
     return offered(
         now,
         "summarize_all",
         f"replaces everything; messages {first} to {len(now) - 1} are written out behind the summary",
-        after=base + now.summary_weight(budget) + written,
+        after=base + now.summary_weight(edit.tokens) + written,
         plan=edit,
         breaks="epoch",
         kept=now.fixed,
         thinking=thinking_in(now),
         hot=first <= now.hot_cut,
-        paid=price_of_summary(now, budget),
+        paid=price_of_summary(now, edit.tokens),
     )
+
+
+def _fitted(now: Situation, target: int, place: Place) -> tuple[Compacted, int] | None:
+    """The edit with as long a summary as `target` tokens allow, and the tokens of all but that.
+
+    None when not even a short one fits.
+    """
+    edit = _edit(now, target, place)
+    if edit is None:
+        return None
+    base = now.fixed + now.head_tokens(edit) + _system_tokens(now, edit) + SLACK
+    budget = place.budget
+    while now.summary_weight(budget) > target - base and budget > MIN_SUMMARY:
+        budget = max(MIN_SUMMARY, budget * 3 // 4)
+    if now.summary_weight(budget) > target - base:
+        return None
+    return msgspec.structs.replace(edit, tokens=budget), base
 
 
 def _written_out(now: Situation, edit: Compacted, room: int) -> tuple[Compacted, int]:
@@ -74,11 +86,12 @@ def _written_out(now: Situation, edit: Compacted, room: int) -> tuple[Compacted,
             form = now.forms.get(index)
             # The newest results are counted in already; what stands around them is about what is counted twice.
             if form is not None and index < edit.carried[0] and form.get("role") != "system":
-                total += now.size({"role": "user", "content": repeated(form, names_before(now.forms, index))})
+                total += now.size({"role": "user", "content": as_user_content(form, names_before(now.forms, index))})
         if total > room:
             break
         if start < edit.carried[0] and now.messages[start].get("role") == "assistant":
-            best = msgspec.structs.replace(edit, end=start, carried=(start, len(now)))
+            pinned = tuple(pin for pin in edit.pinned if pin < start)
+            best = msgspec.structs.replace(edit, end=start, carried=(start, len(now)), pinned=pinned)
             taken = total
         place -= 1
     return best, taken
@@ -98,8 +111,9 @@ def standing(now: Situation) -> dict[int, Mapping[str, Any]]:
     edit = _edit(now, 0, Place(0, MIN_SUMMARY, 1))
     if edit is None:
         return {}
-    kept = [*edit.pinned, *(range(*edit.carried) if edit.carried is not None else ())]
+    kept = range(*edit.carried) if edit.carried is not None else ()
     forms = {index: now.forms[index] for index in kept if index in now.forms}
+    forms |= {index: {"role": "user", "content": pinned_blocks(index, now.forms)} for index in edit.pinned}
     if edit.instruction is not None:
         form = now.forms[edit.instruction]
         # As in the head: results that came with it belong to a round that is summarised.

@@ -1,4 +1,4 @@
-"""A switch of the model: what the next one reads of the thinking in the history, and what starts anew.
+"""A switch of the model or the platform: what is read there of the thinking in the history, and what starts anew.
 
 Everything stays in the history across switches, for the API filters per request (BIND-21): what the model of a request
 cannot read it drops, unbilled, and the model that can read it finds it again when it comes back (BIND-02).
@@ -48,36 +48,52 @@ def unreadable(form: Mapping[str, Any], reader: ModelProfile, maker: ModelProfil
 
 
 def switch_note(
-    before: ModelProfile,
-    after: ModelProfile,
+    before: tuple[ModelProfile, str],
+    after: tuple[ModelProfile, str],
     wire: Iterable[tuple[Mapping[str, Any], ModelProfile | None]],
     *,
     messages: int,
     freed: int,
 ) -> Edit:
-    """What a switch of the model means, to be told with the first send after it.
+    """What a switch means, to be told with the first send after it.
 
     Args:
-        before: the model until now.
-        after: the model from now on.
+        before: the model and the platform until now.
+        after: those from now on.
         wire: the messages on the wire, each with the model that made it, None where nobody knows.
         messages: length of the record.
         freed: tokens of thinking that are out of the window since then.
     """
+    (old, left), (new, entered) = before, after
+    thinking = [(maker, blocks) for form, maker in wire if (blocks := sum(map(_thinks, blocks_of(form))))]
+    parts = [f"{one} to {other}" for one, other in ((old.id, new.id), (left, entered)) if one != other]
+    if old.id != new.id:
+        parts += _readable(new, thinking)
+    if left != entered:
+        account = sum(blocks for maker, blocks in thinking if maker is not None and maker.account_bound)
+        if account:
+            parts.append(f"{account:,} thinking blocks are read there only if the accounts are linked (BIND-19)")
+        elif thinking:
+            parts.append("thinking goes with it (THINK-15)")
+    parts.append("the cache starts empty (CACHE-15)")
+    if old.id != new.id:
+        parts.append("sizes are estimated anew (CTX-20)")
+    return Edit(method="switch", first=0, end=messages, freed=freed, why="; ".join(parts))
+
+
+def _readable(reader: ModelProfile, thinking: Iterable[tuple[ModelProfile | None, int]]) -> list[str]:
+    """What a model reads of the thinking blocks on the wire, by who made how many."""
     counts: dict[bool | None, int] = {True: 0, False: 0, None: 0}
-    for form, maker in wire:
-        blocks = sum(map(_thinks, blocks_of(form)))
-        if blocks:
-            counts[None if maker is None else reads(after, maker)] += blocks
-    parts = [f"{before.id} to {after.id}"]
+    for maker, blocks in thinking:
+        counts[None if maker is None else reads(reader, maker)] += blocks
+    parts = []
     if any(counts.values()):
         parts.append(f"of {sum(counts.values()):,} thinking blocks it reads {counts[True]:,} (BIND-20)")
     if counts[False]:
         parts.append(f"{counts[False]:,} it cannot read, which stay in the history and count nothing (BIND-02)")
     if counts[None]:
         parts.append(f"of {counts[None]:,} nothing is stated, which count as read")
-    parts.append("its cache starts empty (CACHE-15), and sizes are estimated anew (CTX-20)")
-    return Edit(method="switch", first=0, end=messages, freed=freed, why="; ".join(parts))
+    return parts
 
 
 def _thinks(block: Any) -> bool:

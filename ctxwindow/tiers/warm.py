@@ -13,7 +13,7 @@ import msgspec
 from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.situation import MIN_SUMMARY, Situation
 
-__all__ = ["Place", "next_summary", "stands_for", "text_of"]
+__all__ = ["Place", "instead_of_all", "next_summary", "stands_for", "text_of"]
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -34,6 +34,11 @@ def next_summary(now: Situation, budget: int) -> Place:
         # Half of what was wanted is worth having; less, and it is time to put them together.
         if room >= max(MIN_SUMMARY, budget // 2):
             return Place(now.summarized_to, min(budget, room), 1)
+    return instead_of_all(now, budget)
+
+
+def instead_of_all(now: Situation, budget: int) -> Place:
+    """Where a summary of at most `budget` tokens stands that takes all others in."""
     level = max((edit.level for edit in now.warm), default=0) + 1
     return Place(0, budget, min(level, now.policy.warm.levels))
 

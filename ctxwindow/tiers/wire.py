@@ -21,7 +21,7 @@ from ctxwindow.window import Billed, Held, Learning, Ledger, entry_for, open_led
 from ctxwindow.window.before import forces
 from ctxwindow.window.ledger import Mark
 
-__all__ = ["ON_DEMAND_BETA", "Wire", "is_block", "sendable", "with_betas", "without_thinking"]
+__all__ = ["ON_DEMAND_BETA", "Wire", "is_block", "sendable", "with_betas", "without_block", "without_thinking"]
 
 CLEARING_BETA = "context-management-2025-06-27"
 """EDIT-01."""
@@ -53,6 +53,15 @@ def without_thinking(message: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**message, "content": kept} if kept else None
 
 
+def without_block(message: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A message without compaction blocks of the server; None when nothing remains."""
+    blocks = blocks_of(message)
+    kept = [block for block in blocks if not (isinstance(block, Mapping) and block.get("type") == "compaction")]
+    if len(kept) == len(blocks):
+        return dict(message)
+    return {**message, "content": kept} if kept else None
+
+
 class Wire:
     """Messages as sent, with their ledger and their fingerprint chain.
 
@@ -60,6 +69,7 @@ class Wire:
         epoch: number of the epoch, from 0.
         messages: the messages as sent. Shared: never mutate.
         sources: for each, the record index it came from, or None for a head.
+        hot: the record indices among them.
         outline: turns and rounds of the messages as sent.
         start: record index from which messages stand on the wire verbatim.
         base: the request's system, tools and settings.
@@ -102,6 +112,7 @@ class Wire:
         self.trigger = trigger
         self.messages: list[dict[str, Any]] = []
         self.sources: list[int | None] = []
+        self.hot: set[int] = set()
         self.ledger: Ledger = open_ledger(profile, base, unseen=unseen, learned=learned, learning=learning, held=held)
         self.prefix = Prefix(base.get("system"), base.get("tools"))
         self.outline = Outline()
@@ -124,6 +135,8 @@ class Wire:
         """
         self.messages.append(form)
         self.sources.append(source)
+        if source is not None:
+            self.hot.add(source)
         self.prefix.add(form)
         self.outline.add(form)
         self.ledger.add(entry_for(form, self.profile, before=self.ledger.before, billed=billed, out=out or {}))
@@ -152,6 +165,7 @@ class Wire:
         ledger, outline = self._sent
         length = ledger.length
         del self.messages[length:]
+        self.hot.difference_update(self.sources[length:])
         del self.sources[length:]
         self.prefix.rollback(length)
         self.outline.rollback(outline)

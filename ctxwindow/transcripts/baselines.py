@@ -12,17 +12,14 @@ from ctxwindow.summarize import Extractive, Summarizer
 from ctxwindow.tiers.segment import Segment
 from ctxwindow.transcripts.charges import charge, is_alive
 from ctxwindow.transcripts.outcome import Book
+from ctxwindow.transcripts.simulated import SUMMARY_TOKENS
 from ctxwindow.transcripts.unmanaged import Scene
 from ctxwindow.window import Ttl, count_text, size_message
 
-__all__ = ["LEFT_OUT", "SUMMARY_TOKENS", "TRIGGER", "Leave", "Sliding", "Threshold"]
+__all__ = ["LEFT_OUT", "TRIGGER", "Leave", "Sliding", "Threshold"]
 
 TRIGGER = 150_000
 """Input tokens at which the server compacts by default (CMP-01)."""
-
-SUMMARY_TOKENS = 3_500
-"""Tokens of the summary that the server writes, assumed: the documentation's example has 3,500 (V-TOK-2), and 12 summaries
-of some 167,000 tokens that a client had written by Claude have a median of 3,400 (vocabulary v3) or 4,750 (v4.8)."""
 
 LEFT_OUT = "[Earlier messages were left out.]"
 """What stands in for the start of a wire that would begin with a reply (MSG-03)."""

@@ -15,6 +15,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Outline
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.rules import View, Violation, check_end, check_message, find_violations
+from ctxwindow.rules.exchange import Previous
 from ctxwindow.tiers import Send
 
 __all__ = ["Checker", "Checks"]
@@ -36,18 +37,28 @@ class Checker:
         self._whole = True
         """Whether the request before was checked as a whole."""
         self._outline = Outline()
+        self._reply: Mapping[str, Any] | None = None
+        """To the request before."""
 
-    def check(self, send: Send, profile: ModelProfile) -> list[Violation]:
+    def check(self, send: Send, profile: ModelProfile, reply: Mapping[str, Any] | None = None) -> list[Violation]:
         """The rules that one request breaks, those that the API answers with an error.
 
         In a cheap check this may include what the last request of the epoch before broke.
+
+        Args:
+            send: the request.
+            profile: the model it goes to.
+            reply: the message that will answer it.
         """
         before, profile_before, self._before, self._profile = self._before, self._profile, send, profile
         grew = before is not None and before.epoch == send.epoch and not send.edits and profile is profile_before
         if self._checks == "full" or not grew or before is None:
             late = self._late(before, profile_before)
             self._restart(send)
-            return late + _all(send, before, profile)
+            found = late + _all(send, _exchange(before, self._reply), profile)
+            self._reply = reply
+            return found
+        self._reply = reply
         self._whole = False
         return self._new(send, before, profile)
 
@@ -92,8 +103,14 @@ class Checker:
         return _errors(found)
 
 
-def _all(send: Send, before: Send | None, profile: ModelProfile) -> list[Violation]:
-    previous = before.request if before is not None else None
+def _exchange(before: Send | None, reply: Mapping[str, Any] | None) -> Previous | None:
+    """The request before, with the reply to it where that is known."""
+    if before is None or reply is None:
+        return before.request if before is not None else None
+    return before.request, {"role": "assistant", "content": reply["content"]}
+
+
+def _all(send: Send, previous: Previous | None, profile: ModelProfile) -> list[Violation]:
     return _errors(find_violations(send.request, previous=previous, profile=profile))
 
 

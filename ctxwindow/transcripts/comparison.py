@@ -24,7 +24,7 @@ from ctxwindow.transcripts.session import Session, Thread
 from ctxwindow.transcripts.survival import Tally
 from ctxwindow.transcripts.unmanaged import Baseline, run_unmanaged
 
-__all__ = ["Comparison", "as_json", "budget_of", "compare_policies", "outcome_of"]
+__all__ = ["Comparison", "as_json", "compare_policies", "outcome_of"]
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +63,7 @@ def compare_policies(
     chosen = thread or session.main
     profile = session_model(session, chosen, model)
     ttl = next(iter(policies.values())).cache
-    budgets = sorted({budget_of(policy, profile) for policy in policies.values()})
+    budgets = sorted({policy.budget_of(profile.window) - policy.reserve for policy in policies.values()})
     leave, threshold = Leave(ttl), Threshold(ttl)
     sliding = {
         f"sliding {budget:,}" if len(budgets) > 1 else "sliding": Sliding(ttl, budget=budget) for budget in budgets
@@ -97,11 +97,6 @@ def compare_policies(
         policies=tuple(beside_them(outcome_of(name, found)) for name, found in zip(policies, replays, strict=True)),
         replays=replays,
     )
-
-
-def budget_of(policy: Policy, profile: ModelProfile) -> int:
-    """The tokens that prompt and output may take together under a policy."""
-    return policy.budget_of(profile.window)
 
 
 def outcome_of(name: str, found: Replay) -> Outcome:

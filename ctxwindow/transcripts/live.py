@@ -8,6 +8,7 @@ ours no recorded number describes our request any more, and everything later is 
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ from ctxwindow.summarize import Extractive, Summarizer
 from ctxwindow.tiers import Compact, Count, Policy, Send, Summarize
 from ctxwindow.transcripts.recorded import known_model, recorded_model, session_model, unseen_tokens
 from ctxwindow.transcripts.session import Incoming, Reply, Session, Thread
-from ctxwindow.transcripts.simulated import compaction_reply
+from ctxwindow.transcripts.simulated import Resumed, Server
 from ctxwindow.window import count_text, read_usage, size_message
 
 __all__ = ["RESERVE", "Exchange", "Feed", "session_model", "unseen_tokens"]
@@ -46,13 +47,21 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     turn: int
     """Number of the turn, from 1."""
     at: float
-    """Seconds since the epoch; 0 where the recording has no times."""
+    """Seconds since the epoch, moved to the first day with a price where the recording is older or has no times."""
     actual: int | None
     """Prompt tokens the API reported, if this request went out as recorded."""
     unmanaged: bool
     """Whether the wire still is what was really sent."""
     new: tuple[int, int]
     """Record range that came in since the send before."""
+    resumed: Resumed | None = None
+    """The compaction in front of the reply, where the request asked the server for one."""
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The reply's message, as it goes into the record."""
+        message = self.reply.message
+        return message if self.resumed is None else {**message, "content": [self.resumed.block, *blocks_of(message)]}
 
 
 class Feed:
@@ -89,6 +98,7 @@ class Feed:
         unseen: bool = False,
         unlimited: bool = False,
         reserve: int | None = None,
+        priced: bool = False,
     ) -> None:
         """Open the thread; nothing is fed yet.
 
@@ -102,6 +112,7 @@ class Feed:
             unseen: count system prompt and tools in, as far as the first request's usage tells their size.
             unlimited: as if the model's window had no end.
             reserve: output to reserve per send, in tokens.
+            priced: summaries cost what they would if the model had written them; else they are free, as by quoting.
 
         Raises:
             HistoryError: no model is named in the session, and none is given.
@@ -115,6 +126,7 @@ class Feed:
         self._request = session.request or {}
         self._policy = policy
         self._unlimited = unlimited
+        self._priced = priced
         self.profile = session_model(session, thread, model)
         asked = reserve if reserve is not None else self._request.get("max_tokens")
         self.reserve = min(asked if isinstance(asked, int) and asked > 0 else RESERVE, self.profile.max_output)
@@ -122,6 +134,8 @@ class Feed:
         recorded = recorded_model(session, thread)
         self.unseen = 0 if seen else unseen_tokens(thread, recorded or self.profile, self.profile)
         self.counts_unseen = unseen or seen
+        self._later = 0.0 if as_recorded else _later(thread, self.profile)
+        self._server = Server(self._summarizer, self.unseen if self.counts_unseen else 0)
         self.turns = 0
         self.restarts = 0
         self.conversation = self._open()
@@ -154,7 +168,7 @@ class Feed:
     def __iter__(self) -> Iterator[Exchange]:
         since, at = 0, 0.0
         for number, step in enumerate(self._thread.steps):
-            at = step.at if step.at is not None else at
+            at = step.at + self._later if step.at is not None else max(at, self._later)
             if isinstance(step, Incoming):
                 if step.kind == "compact_summary":
                     since = self._compacted(since)
@@ -170,7 +184,8 @@ class Feed:
             self._intact = self._intact and send.epoch == 0 and not self.conversation.spilled
             usage = self._usage(step) if self._intact and self.counts_unseen and self._describes(step) else None
             read = read_usage(usage)
-            yield Exchange(
+            resumed = self._server.resume(send, self.conversation, self.current)
+            exchange = Exchange(
                 send=send,
                 reply=step,
                 step=number,
@@ -179,9 +194,13 @@ class Feed:
                 actual=read.prompt if read else None,
                 unmanaged=self._intact,
                 new=(since, len(self.conversation.messages)),
+                resumed=resumed,
             )
+            yield exchange
             since = len(self.conversation.messages)
-            self._receive(number, step, usage, at)
+            self._receive(number, step, exchange.answer, usage if resumed is None else resumed.usage, at)
+            if send.aside is not None:  # what a driver does while it waits
+                self._carry_out(send.aside, at)
 
     def _compacted(self, since: int) -> int:
         """The recorded client compacted. Returns where the next send's new messages begin.
@@ -242,19 +261,23 @@ class Feed:
             decision = self.conversation.plan(max_tokens=min(self.reserve, self.current.max_output), now=at)
             match decision:
                 case Send():
+                    self._server.sent(decision, at)
                     return decision
-                case Summarize():
-                    self._summarize(decision, at)
-                case Compact():
-                    self.conversation.compacted(
-                        compaction_reply(decision, self.conversation, self._summarizer, self._count), now=at
-                    )
                 case Count():
                     self.conversation.counted(None, now=at)  # nobody to ask offline
+                case _:
+                    self._carry_out(decision, at)
 
-    def _summarize(self, decision: Summarize, at: float) -> None:
-        text = self._summarizer.summarize(decision.segment, self._count)
-        self.conversation.summarized(text, by=self._summarizer.name, now=at)
+    def _carry_out(self, decision: Summarize | Compact, at: float) -> None:
+        if isinstance(decision, Compact):
+            reply = self._server.compact(decision, self.conversation, self.current, at)
+            self.conversation.compacted(reply, now=at)
+        else:
+            text = self._summarizer.summarize(decision.segment, self._count)
+            cost = 0.0
+            if self._priced:
+                cost = self._server.price(decision.prefix, text, self.conversation, self.current, at)
+            self.conversation.summarized(text, by=self._summarizer.name, cost=cost, now=at)
 
     def _count(self, text: str) -> int:
         return count_text(text, self.current.tokenizer).tokens
@@ -265,10 +288,12 @@ class Feed:
             return step.usage
         return {key: value for key, value in step.usage.items() if key != "output_tokens"}
 
-    def _receive(self, number: int, step: Reply, usage: dict[str, Any] | None, at: float) -> None:
+    def _receive(
+        self, number: int, step: Reply, message: dict[str, Any], usage: dict[str, Any] | None, at: float
+    ) -> None:
         self.conversation.receive(
             {
-                "content": step.message["content"],
+                "content": message["content"],
                 "usage": usage,
                 "stop_reason": _stop_reason(step),
                 "model": step.model,
@@ -277,7 +302,7 @@ class Feed:
             },
             now=at,
         )
-        self.fed.append(step.message)
+        self.fed.append(message)
         self.steps.append(number)
 
     def reply_tokens(self, step: Reply) -> int:
@@ -292,3 +317,12 @@ def _stop_reason(step: Reply) -> str | None:
     """A recorded reply whose calls were answered was complete, whatever the file says of its end."""
     ends_in_thinking = step.message["content"] and is_thinking(blocks_of(step.message)[-1])
     return step.stop_reason if ends_in_thinking or step.stop_reason != "max_tokens" else None
+
+
+def _later(thread: Thread, profile: ModelProfile) -> float:
+    """Seconds by which a recording is moved so that it begins when its model has a price, if it is older than that."""
+    if not profile.prices:
+        return 0.0
+    start = next((step.at for step in thread.steps if step.at is not None), 0.0)
+    first = datetime.datetime.combine(profile.prices[0].since, datetime.time(12), tzinfo=datetime.UTC).timestamp()
+    return max(0.0, first - start)

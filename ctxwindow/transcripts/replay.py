@@ -14,6 +14,7 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import WindowOverflow
+from ctxwindow.record.events import Compacted, Declined
 from ctxwindow.rules import Violation
 from ctxwindow.tiers import Edit, Policy, Send
 from ctxwindow.transcripts.charges import charge
@@ -120,6 +121,7 @@ def replay(
     on_send: Callable[[SendRow, Send, Feed], None] | None = None,
     beside: Unmanaged | None = None,
     checks: Checks = "full",
+    priced: bool = False,
 ) -> Replay:
     """Feed a thread of a session to the engine, step by step, as if live.
 
@@ -135,6 +137,8 @@ def replay(
         beside: the same thread on the same model without management, where that was run before.
         checks: `cheap` looks at what is new in each request, see `ctxwindow.transcripts.checks`, and does not fold the
             events again at the end.
+        priced: let summaries cost what they would if the model had written them; else they are free, as by quoting.
+            What the server compacts always costs.
 
     Raises:
         HistoryError: no model is named in the session, and none is given.
@@ -142,7 +146,7 @@ def replay(
         InvalidRequest: the model refuses the system prompt, tools or settings of a request body.
     """
     chosen, rules = thread or session.main, policy or Policy()
-    feed = Feed(session, chosen, policy=rules, model=model, unseen=unseen)
+    feed = Feed(session, chosen, policy=rules, model=model, unseen=unseen, priced=priced)
     plain = beside or run_unmanaged(session, chosen, model=model, unseen=unseen)
     watch = _Watch(feed, plain, checks)
     rows: list[SendRow] = []
@@ -208,10 +212,12 @@ class _Watch:
         """One send, beside what it would be without management."""
         send, feed = ours.send, self._feed
         profile, conversation = feed.current, feed.conversation
-        violations = self._checker.check(send, profile)
+        violations = self._checker.check(send, profile, ours.answer)
         ttl = conversation.policy.cache
-        cached = send.forecast.cached if send.forecast.lives else 0
-        cost = charge(profile, send.window.tokens, cached=cached, output=theirs.output, at=ours.at, ttl=ttl)
+        tokens, cached = send.window.tokens, send.forecast.cached if send.forecast.lives else 0
+        if ours.resumed is not None:  # the reply went on from less; what was read before is the price of the compaction
+            tokens, cached = ours.resumed.tokens, ours.resumed.fixed
+        cost = charge(profile, tokens, cached=cached, output=theirs.output, at=ours.at, ttl=ttl)
         counted = self._thoughts.take(send.window, conversation.hot(), len(send.request["messages"]))
         return SendRow(
             number=send.number,
@@ -229,7 +235,7 @@ class _Watch:
             valid=not violations,
             violations=_named(violations),
             actual=ours.actual,
-            survival=self._survival.judge(conversation, send, ours.reply.message),
+            survival=self._survival.judge(conversation, send, ours.reply.message, resumed=ours.resumed),
             thinking=self.losses.compare(theirs.thinking, counted),
         )
 
@@ -249,7 +255,7 @@ def _named(violations: list[Violation]) -> tuple[str, ...]:
 
 def _totals(feed: Feed, rows: list[SendRow], losses: Losses, *, overflowed: bool, fits: bool, refold: bool) -> Totals:
     conversation = feed.conversation
-    paid = [edit.cost for edit in conversation.compactions]
+    paid = [event.cost for event in conversation.events if isinstance(event, (Compacted, Declined))]
     cost = total([*(row.cost for row in rows), *paid])
     unmanaged = total(row.unmanaged_cost for row in rows)
     tally = sum((row.survival for row in rows), start=Tally())

@@ -15,6 +15,7 @@ from ctxwindow.conversation import Conversation
 from ctxwindow.record import identifier_set
 from ctxwindow.record.blocks import blocks_of, is_thinking, texts_of
 from ctxwindow.tiers import Send
+from ctxwindow.transcripts.simulated import Resumed
 
 __all__ = ["Mentions", "Names", "Survival", "Tally"]
 
@@ -87,19 +88,26 @@ class Survival:
         self._epoch = -1
         self._head = ""
 
-    def judge(self, conversation: Conversation, send: Send, reply: Mapping[str, Any]) -> Tally:
+    def judge(
+        self, conversation: Conversation, send: Send, reply: Mapping[str, Any], *, resumed: Resumed | None = None
+    ) -> Tally:
         """Take in what is new in a send, and judge the reply to it.
 
         Args:
             conversation: after `plan`, before the reply is received.
             send: what `plan` decided.
             reply: the message that answered it.
+            resumed: the compaction that the reply went on from: then nothing but system prompt and summary was there.
         """
         self._take_in(conversation, send)
         used = self._names.of(reply) & self._first.keys()
         start = conversation.compactions[-1].tail if conversation.compactions else 0
+        head = self._head
+        if resumed is not None:
+            start = conversation.recorded
+            head = f"{_text({'content': send.request.get('system')})}\n{resumed.block['content']}"
         # System prompt and head are searched as text: a summary may quote part of a longer name.
-        missing = [name for name in used if self._on_wire.get(name, -1) < start and name not in self._head]
+        missing = [name for name in used if self._on_wire.get(name, -1) < start and name not in head]
         found = sum(1 for name in missing if self._recalled(conversation, name))
         return Tally(used=len(used), on_wire=len(used) - len(missing), recallable=len(used) - len(missing) + found)
 

@@ -155,7 +155,7 @@ def test_two_policies_give_one_table(tmp_path: Path) -> None:
     assert unmanaged["edits"] == {}
     assert set(sliding["edits"]) == {"slide"}
     assert set(whole["edits"]) == {"summarize_all"}
-    assert keep["edits"].get("summarize_keep_tail", 0) > 0
+    assert sum(keep["edits"].values()) > 0
 
 
 def test_a_column_says_what_the_policy_alone_says(tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ class Driven(Held):
             assert found is due, "nothing has happened, and another request is planned"
             return
         if self.known.aside is not None and isinstance(found, Send) and isinstance(expected, Send):
-            expected = dataclasses.replace(expected, aside=found.aside)  # what is prepared is forgotten with the process
+            expected = dataclasses.replace(
+                expected, aside=found.aside
+            )  # what is prepared is forgotten with the process
         assert _plain(found) == _plain(expected), f"law 8: {_difference(found, expected)}"
         assert twin.events == self.conversation.events
         self.laws.tally["law 8"] += 1

@@ -1,46 +1,23 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
-
 import pytest
 
 from ctxwindow.errors import ProtocolError
 from ctxwindow.recall import Archive
-from ctxwindow.record import Event
 from ctxwindow.record.events import Appended
 from tests.recall.scenes import opened, use, working
 from tests.recall.test_entries import compacted
 
 
-class Watched(Sequence[Any]):
-    """Events that remember which of them were looked at."""
-
-    def __init__(self, events: Sequence[Event]) -> None:
-        self.events = events
-        self.seen: list[int] = []
-
-    def __len__(self) -> int:
-        return len(self.events)
-
-    def __getitem__(self, index: Any) -> Any:
-        self.seen.append(index)
-        return self.events[index]
-
-    def __iter__(self) -> Iterator[Any]:
-        raise AssertionError("the whole history")
-
-
-def test_only_new_events_are_looked_at() -> None:
+def test_it_goes_on_where_it_was() -> None:
     conversation = opened("One.", "Two.")
-    archive, watched = Archive(), Watched(conversation.events)
-    archive.follow(watched)
-    assert watched.seen == list(range(len(watched)))
-    more = Watched([*conversation.events, Appended(message={"role": "user", "content": "Three."})])
-    archive.follow(more)
-    archive.follow(more)
-    assert more.seen == [len(watched)]
-    assert archive.entries[-1].handle == "m4.0"
+    whole, parts = Archive(), Archive()
+    whole.follow(conversation.events)
+    for event in conversation.events:
+        parts.follow([event])
+    assert parts.entries == whole.entries
+    parts.follow([Appended(message={"role": "user", "content": "Three."})])
+    assert (parts.entries[-1].handle, parts.messages) == ("m4.0", 5)
 
 
 def test_handles() -> None:

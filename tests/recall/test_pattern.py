@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import time
+from random import Random
 
 import pytest
 from hypothesis import example, given
@@ -84,3 +85,15 @@ def test_time_is_linear(pattern: str) -> None:
     start = time.process_time()
     assert parsed.finds("a" * 100_000 + "!") is False
     assert time.process_time() - start < 5
+
+
+def test_a_pattern_that_is_in_ever_new_states_gives_up() -> None:
+    """Its automaton has half a million states; the text leads through as many as there are characters."""
+    parsed = parse("(a|b)*a(a|b){18}x")
+    assert parsed is not None
+    random = Random(7)  # noqa: S311 - a text, no secret
+    line = "".join(random.choice("ab") for _ in range(200_000))
+    start = time.process_time()
+    assert parsed.finds(line) is None
+    assert parsed.finds("a" + "b" * 18 + "x") in {True, None}
+    assert time.process_time() - start < 10

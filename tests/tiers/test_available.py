@@ -27,12 +27,13 @@ def test_what_the_client_does_alone_works_everywhere(platform: Platform) -> None
         ("compact_threshold", "claude-haiku-4-5", "claude_api", "CMP-01"),
         ("clear_tool_uses", "claude-3-7-sonnet-20250219", "claude_api", "EDIT-01"),
         ("clear_thinking", "claude-3-haiku-20240307", "claude_api", "EDIT-01"),
+        ("clear_thinking", "claude-haiku-4-5", "claude_api", "RET-02"),
     ],
 )
 def test_what_is_lacking_names_its_rule(method: Method, model: str, platform: Platform, rule: str) -> None:
     why = lacking(method, resolve(model), platform)
     assert why is not None
-    assert why.endswith(f"({rule})")
+    assert why.endswith(f"[{rule}]")
 
 
 @pytest.mark.parametrize("platform", ["claude_api", "aws", "google_cloud", "foundry"])

@@ -11,7 +11,7 @@ from ctxwindow import Pins
 from ctxwindow.record import Outline
 from ctxwindow.testing import conversations
 from ctxwindow.testing.strategies import Step
-from ctxwindow.tiers.pins import RECENT_ROUNDS, PinTracker
+from ctxwindow.tiers.pins import MOST_FOUND, RECENT_ROUNDS, PinTracker
 from ctxwindow.tiers.repeats import pinned_blocks
 
 Message = dict[str, Any]
@@ -46,7 +46,13 @@ def weigh(message: Mapping[str, Any]) -> int:
 
 
 def pinned(
-    messages: Sequence[Message], pins: Pins, *, extra: Collection[int] = (), most: int = MOST, chop: int | None = None
+    messages: Sequence[Message],
+    pins: Pins,
+    *,
+    extra: Collection[int] = (),
+    most: int = MOST,
+    spare: int = MOST,
+    chop: int | None = None,
 ) -> tuple[int, ...]:
     """The pins of a record; with `chop`, followed in pieces of that size."""
     tracker, outline = PinTracker(pins), Outline()
@@ -55,7 +61,7 @@ def pinned(
     for end in range(0, len(messages), chop or len(messages) or 1):
         tracker.follow(messages[:end])
     tracker.follow(messages)
-    return tracker.pinned(dict(enumerate(messages)), outline, extra, most=most, size=weigh)
+    return tracker.pinned(dict(enumerate(messages)), outline, extra, most=most, spare=spare, size=weigh)
 
 
 def test_without_pins_nothing_is_pinned() -> None:
@@ -166,3 +172,16 @@ def test_what_was_found_ends_where_the_share_does() -> None:
     """However many messages match, no more of them are looked at than are repeated, and one."""
     messages = [user("x"), user("x" * 5_000), user("x")]
     assert pinned(messages, Pins(matching=("x",)), most=1_000) == (2,)
+
+
+def test_what_was_found_gives_way_where_there_is_little_to_spare() -> None:
+    messages = [user(f"x{number}") for number in range(6)]
+    one = weigh({"content": pinned_blocks(0, {0: messages[0]})})
+    pins = Pins(messages=(1,), matching=("x",))
+    assert pinned(messages, pins, spare=3 * one) == (1, 4, 5)
+    assert pinned(messages, pins, spare=-1) == (1,)
+
+
+def test_no_more_than_so_many_are_found() -> None:
+    messages = [user("x") for _ in range(MOST_FOUND + 5)]
+    assert pinned(messages, Pins(first_user_message=True, matching=("x",))) == (0, *range(5, MOST_FOUND + 5))

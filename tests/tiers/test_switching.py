@@ -50,7 +50,7 @@ def test_what_the_next_model_reads_is_told_and_counted() -> None:
     assert (edit.method, edit.first, edit.end, edit.freed) == ("switch", 0, 4, thinking)
     assert edit.why == (
         "claude-opus-5-5 to claude-sonnet-5-5; of 2 thinking blocks it reads 0 (BIND-20); 2 it cannot read, which stay in the "
-        "history and count nothing (BIND-02); its cache starts empty (CACHE-15), and sizes are estimated anew (CTX-20)"
+        "history and count nothing (BIND-02); the cache starts empty (CACHE-15); sizes are estimated anew (CTX-20)"
     )
     assert edit.why in send.explain()
     assert [block.disposition for block in send.window.blocks if block.kind == "thinking"] == ["unreadable"] * 2

@@ -9,9 +9,10 @@ import pytest
 from ctxwindow.catalog import resolve
 from ctxwindow.tiers import Segment
 from ctxwindow.transcripts import Session
-from ctxwindow.transcripts.baselines import LEFT_OUT, SUMMARY_TOKENS, Leave, Sliding, Threshold
+from ctxwindow.transcripts.baselines import LEFT_OUT, Leave, Sliding, Threshold
 from ctxwindow.transcripts.outcome import Outcome
 from ctxwindow.transcripts.session import Step
+from ctxwindow.transcripts.simulated import SUMMARY_TOKENS
 from ctxwindow.transcripts.unmanaged import Baseline, Plain, run_unmanaged
 from ctxwindow.window import size_message
 from tests.transcripts.scenes import OPUS, SONNET, call, lines, reply, result, session, thinking, user

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import msgspec
@@ -340,7 +341,17 @@ def test_a_step_without_a_time_happens_when_the_one_before_did() -> None:
     _, exchanges = run(found)
     assert [exchange.at - START for exchange in exchanges] == [10, 70, 70]
     _, exchanges = run(session(user("Hi"), reply(text="Hello.")))
-    assert exchanges[0].at == 0
+    first = datetime.datetime.fromtimestamp(exchanges[0].at, tz=datetime.UTC).date()
+    assert first == resolve(OPUS).prices[0].since, "no time at all: the day from which its model has a price"
+
+
+def test_a_recording_older_than_its_model_is_moved_to_the_first_day_that_has_a_price() -> None:
+    found = session(user("Hi", at=0), reply(text="a", at=5), user("b", at=6), reply(text="c", at=70))
+    _, exchanges = run(found, model="claude-opus-5-5")
+    first, second = (exchange.at for exchange in exchanges)
+    assert datetime.datetime.fromtimestamp(first, tz=datetime.UTC).date() == resolve("claude-opus-5-5").prices[0].since
+    assert second - first == 65, "what lies between two steps stays"
+    assert exchanges[0].send.forecast.cold is not None
 
 
 # -- request bodies -----------------------------------------------------------------------------------------

@@ -194,7 +194,10 @@ def test_a_wire_that_breaks_a_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
     def strict(request: Mapping[str, Any], *, previous: Any, profile: ModelProfile) -> list[Violation]:
         assert request["model"] == profile.id
-        assert previous is None or len(previous["messages"]) < len(request["messages"]), "the request before is given"
+        if previous is not None:
+            before, reply = previous
+            assert len(before["messages"]) < len(request["messages"]), "the request before is given"
+            assert reply["content"] == request["messages"][len(before["messages"])]["content"], "and its reply"
         found = [("MSG-01", "messages.0", "error"), ("MSG-02", "messages.1", "warning")]
         few = found if len(request["messages"]) > 1 else []
         return [

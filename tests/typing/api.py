@@ -28,6 +28,7 @@ from ctxwindow import (
 )
 from ctxwindow.catalog import ModelProfile, models, resolve
 from ctxwindow.emulator import Emulator, Fault, Reply, Request, Response
+from ctxwindow.recall import Embedder, Excerpt, Recalled, Vectors
 from ctxwindow.stores import Hit, MemoryStore, SqliteStore, Store, keep, load
 from ctxwindow.summarize import Extractive, Summarizer
 from ctxwindow.testing import FakeClaude
@@ -47,6 +48,17 @@ def embed() -> None:
     assert_type(chat.spending.dollars, float | None)
     assert_type(chat.spending.sends, tuple[Expense, ...])
     assert_type(chat.spending.blocks, tuple[BlockCost, ...])
+
+
+def remember(chat: Conversation, model: Embedder) -> None:
+    found = chat.recall("parse_config", k=3, kinds={"text"}, since=0.0, embedder=model)
+    assert_type(found, list[Recalled])
+    assert_type(found[0].message, int | None)
+    assert_type(chat.recall(embedder=Vectors(model)), list[Recalled])
+    assert_type(chat.open("m2.0"), dict[str, Any])
+    assert_type(chat.open_lines("m2.0", 1, 20), Excerpt)
+    assert_type(chat.open_matches("m2.0", "def .*").lines[0].text, str)
+    assert_type(chat.answer_recall({"type": "tool_use", "id": "t", "name": "recall", "input": {}}), dict[str, Any])
 
 
 def carry_out(decision: Decision) -> None:

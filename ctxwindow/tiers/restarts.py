@@ -1,0 +1,90 @@
+"""A restart: what a model or platform cannot take leaves the wire, and its text stands for it.
+
+A compaction block of the server cannot go everywhere: signed ones not to Bedrock, and neither kind to models without that
+compaction (CMP-01, CMP-16). The block holds its summary as plain text, so that a client's head can take its place: a new
+epoch. Thinking that was bound to the block goes with it, all of it (BIND-28).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ctxwindow.catalog import ModelProfile
+from ctxwindow.errors import InvalidRequest
+from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.record.events import Compacted
+from ctxwindow.tiers.available import lacking
+from ctxwindow.tiers.heads import epoch_messages
+from ctxwindow.tiers.policy import Platform
+from ctxwindow.tiers.state import State
+from ctxwindow.tiers.wire import without_block
+from ctxwindow.window import count_text
+
+__all__ = ["messages_after", "restart"]
+
+
+def restart(state: State, profile: ModelProfile, platform: Platform, at: float | None) -> Compacted | None:
+    """The compaction that takes the place of the server's, where the next model and platform cannot take its block.
+
+    Args:
+        state: before the switch.
+        profile: the next model.
+        platform: the next platform.
+        at: the caller's clock.
+
+    Raises:
+        InvalidRequest: an open tool loop holds thinking that is bound to the block and must go back with it.
+    """
+    edit = state.edits[-1] if state.edits else None
+    if edit is None or edit.method not in {"compact", "compact_threshold"}:
+        return None
+    why = lacking("compact" if edit.method == "compact" else "compact_threshold", profile, platform)
+    if why is None:
+        return None
+    strips = _binds(state, profile)
+    if strips and _open_loop_thinks(state):
+        raise InvalidRequest(
+            f"{why}, and thinking of the open tool loop is bound to the block of the last compaction.",
+            rule="REPLAY-01",
+            path="model" if profile.id != state.profile.id else "platform",
+            remedy="Switch when the turn is over, or go back to before it with `rewind`.",
+        )
+    return msgspec.structs.replace(
+        edit,
+        at=at,
+        method="restart",
+        tokens=count_text(edit.summary, profile.tokenizer).tokens,
+        target=state.wire.ledger.total.tokens,
+        block=None,
+        strip_thinking=strips,
+        before=state.wire.ledger.total.tokens,
+        cost=0.0,
+    )
+
+
+def messages_after(state: State, edit: Compacted | None) -> Sequence[Mapping[str, Any]]:
+    """The messages that will stand on the wire after a restart, if there is one."""
+    if edit is None:
+        return state.wire.messages
+    forms = {index: bare for index, form in state.forms.items() if (bare := without_block(form)) is not None}
+    return [form for form, _ in epoch_messages((edit,), forms, len(state.messages))]
+
+
+def _binds(state: State, profile: ModelProfile) -> bool:
+    """Whether thinking behind the block must be taken as bound to it: by who made it, or by who checks it."""
+    return state.policy.assume_binding and (profile.bound or state.bound)
+
+
+def _open_loop_thinks(state: State) -> bool:
+    """Whether the turn goes on (calls wait, their results are the last word, or it was paused), and thought."""
+    last = state.outline.rounds[-1] if state.outline.rounds else None
+    goes_on = state.paused or (last is not None and last.end in (None, len(state.messages)))
+    return goes_on and any(
+        is_thinking(block)
+        for index in range(state.outline.turn_start or 0, len(state.messages))
+        if state.messages[index].get("role") == "assistant"
+        for block in blocks_of(state.forms.get(index) or {})
+    )
