@@ -51,7 +51,9 @@ from ctxwindow.tiers import Compact, Decision, Offer, Policy, Recovery, Send, Si
 from ctxwindow.tiers.bookkeeping import enter
 from ctxwindow.tiers.compaction import Adopted, read_compaction, server_compaction
 from ctxwindow.tiers.intake import (
+    changes_tools,
     check_fixed,
+    check_tool_changes,
     checked_settings,
     checked_summary,
     checked_time,
@@ -439,6 +441,11 @@ class Conversation:
             settings=state.settings,
             betas=state.settings.get("betas"),
         )
+        if changes_tools(taken):
+            # Tools that were not given are none, unless there are some that are only known by their size.
+            tools = state.base.get("tools", None if state.unseen_tokens else [])
+            wire = View([*state.wire.messages, taken], tools=tools, settings=state.settings)
+            violations += check_tool_changes(wire, index)
         raise_errors(violations)
         self._record(Appended(at=checked_time(now), message=taken))
         return index
