@@ -23,6 +23,7 @@ __all__ = [
     "checked_summary",
     "checked_time",
     "checked_tokens",
+    "fewer_betas",
     "raise_errors",
 ]
 
@@ -84,6 +85,13 @@ def checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     if betas is not None and not (isinstance(betas, list) and all(isinstance(beta, str) for beta in betas)):
         raise InvalidRequest("betas is a list of header values.", path="settings.betas", remedy="Pass strings.")
     return given
+
+
+def fewer_betas(now: Mapping[str, Any], given: Mapping[str, Any] | None) -> bool:
+    """Whether settings take a beta away. Where none are named it is not known which are sent."""
+    if given is None or given.get("betas") is None:
+        return False
+    return not set(now.get("betas") or ()) <= set(given["betas"])
 
 
 def check_fixed(

@@ -163,7 +163,7 @@ class Driven(Held):
         """Have the server compact; it brings a block, none, or an error (CMP-16, CMP-26, CMP-27)."""
         due = self.known.aside if aside else self.known.due
         assert isinstance(due, Compact)
-        assert self.policy.platform != "bedrock", "CMP-16"
+        assert self.known.platform != "bedrock", "CMP-16"
         self.save(must=True)
         self.laws.law_2_the_wire_is_valid(due.request, None)
         self.laws.law_6_rounds_are_whole(due.request)

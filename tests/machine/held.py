@@ -9,6 +9,7 @@ from typing import Any
 from ctxwindow import Compact, Conversation, Count, Policy, Send, Summarize
 from ctxwindow.catalog import resolve
 from ctxwindow.errors import MisuseError
+from ctxwindow.record.events import Compacted
 from ctxwindow.stores import Store, keep, load
 from tests.machine.known import JSON, Known, Money
 from tests.machine.laws import Laws
@@ -41,7 +42,7 @@ class Held:
     def start(self, name: str) -> None:
         """Begin a conversation under a name of its own."""
         self.name, self.lazy, self.folded, self.overflowed = name, 0, 0, False
-        self.known = Known(settings=dict(self.scene.settings), model=self.scene.model)
+        self.known = Known(settings=dict(self.scene.settings), model=self.scene.model, platform=self.policy.platform)
         self.money = Money()
         self.everything: list[JSON] = []
         self.at_send: dict[int, Known] = {}
@@ -117,17 +118,27 @@ class Held:
                 self.laws.tally["recall answered"] += 1
         return message
 
-    def configure(self, model: str | None, settings: JSON | None) -> bool:
-        """Switch the model or the settings."""
-        if not self.attempt(lambda: self.conversation.configure(model=model, settings=settings, now=self.world.now)):
+    def configure(self, model: str | None = None, settings: JSON | None = None, platform: str | None = None) -> bool:
+        """Switch the model, the settings or the platform."""
+        events, now = len(self.conversation.events), self.world.now
+        if not self.attempt(
+            lambda: self.conversation.configure(model=model, settings=settings, platform=platform, now=now)
+        ):
             return False
         self.known.due = self.known.aside = None
         if settings is not None:
             self.known.settings = settings
-        if model is not None:
-            self.known.model = model
-            if resolve(model).bound and self.policy.assume_binding:
-                self.known.gone |= self.known.loose
+        self.known.platform = platform or self.known.platform
+        self.known.model = model or self.known.model
+        for event in self.conversation.events[events:]:
+            if isinstance(event, Compacted):  # the next model or platform cannot take the server's block (CMP-16)
+                self.laws.tally[event.method] += 1
+                assert event.method == "restart"
+                assert self.known.edit is not None
+                assert event.end == self.known.edit.end
+                self.known.edited(event, preserved=False)
+        if model is not None and resolve(model).bound and self.policy.assume_binding:
+            self.known.gone |= self.known.loose
         self.save()
         return True
 
