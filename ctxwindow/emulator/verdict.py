@@ -14,7 +14,7 @@ from ctxwindow.emulator.http import refusal
 from ctxwindow.record import Fingerprint, canonical_message, fingerprint
 from ctxwindow.rules import View, rule
 from ctxwindow.rules.enforcement import enforced_as
-from ctxwindow.rules.replay import modified, rearranged, runs_of, thinking_of
+from ctxwindow.rules.replay import modified, rearranged, runs_of
 from ctxwindow.rules.view import plain
 
 __all__ = ["BINDING_BETA", "Behavior", "ReplyMemory", "Verdict", "behavior", "finding_of", "judge"]

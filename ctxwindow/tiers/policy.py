@@ -110,9 +110,9 @@ class Warm(_Settings):
 
     at = "warm"
 
-    share: Share = 0.1
+    share: Share = 0.3
     """The most that all summaries may take, as a share of the room ..."""
-    tokens: Tokens = 6_000
+    tokens: Tokens = 16_000
     """... and in tokens: whichever is less."""
     levels: Tokens = 3
     """1: there is one summary, written anew each time. More: summaries stand side by side until they fill their share, and
@@ -176,7 +176,7 @@ class Policy(_Settings):
     """Tokens of the budget that are kept free, beside `max_tokens`."""
     high: Share = 1.0
     """Above this mark the history is shrunk; 1.0: when the request would not fit otherwise ..."""
-    low: Share = 0.5
+    low: Share = 0.6
     """... down to this one, so that edits are rare."""
     cold: Share | None = 0.85
     """Above this mark it is shrunk when the cache has expired, so that the prompt is paid in full anyway; None: never.

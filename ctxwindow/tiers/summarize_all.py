@@ -8,7 +8,6 @@ orphaned. It works on every model at every moment.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,12 +16,20 @@ import msgspec
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.offers import Offer, cannot, offered
-from ctxwindow.tiers.repeats import as_user_content, names_before, pinned_blocks
+from ctxwindow.tiers.repeats import pinned_blocks
 from ctxwindow.tiers.situation import MIN_SUMMARY, SLACK, Situation
 from ctxwindow.tiers.summaries import price_of_summary, thinking_in
+from ctxwindow.tiers.tails import recent_boundaries
 from ctxwindow.tiers.warm import Place, instead_of_all, next_summary
+from ctxwindow.window import Entry
 
 __all__ = ["floor", "newest", "offer", "standing"]
+
+
+_WRITTEN = 1.1
+"""How much more a message may take as text than as blocks."""
+_LINE = 50
+"""Tokens of the line over a call or a result that is written out: the names of both and the call's id."""
 
 
 def offer(now: Situation, target: int) -> Offer:
@@ -75,26 +82,32 @@ def _written_out(now: Situation, edit: Compacted, room: int) -> tuple[Compacted,
     if edit.end < len(now) or edit.carried is None:
         return edit, 0  # nothing but a message of the user is new
     room -= now.summary_weight(edit.tokens)
-    best, taken, least = edit, 0, max(now.turn_start + 1, now.summarized_to + 1)
-    boundaries = now.outline.boundaries
-    place = bisect_left(boundaries, len(now)) - 1
-    total, index = 0, len(now)
-    while place >= 0 and boundaries[place] >= least:
-        start = boundaries[place]
-        while index > start:
-            index -= 1
-            form = now.forms.get(index)
-            # The newest results are counted in already; what stands around them is about what is counted twice.
-            if form is not None and index < edit.carried[0] and form.get("role") != "system":
-                total += now.size({"role": "user", "content": as_user_content(form, names_before(now.forms, index))})
+    best, taken, total = edit, 0, 0
+    boundaries = set(recent_boundaries(now))
+    least = max(now.turn_start + 1, now.summarized_to + 1, now.wire.start + 1)
+    entries, sources = now.wire.ledger.entries, now.wire.sources
+    for position in range(len(sources) - 1, -1, -1):
+        start = sources[position]
+        if start is None or start < least:
+            break
+        if start >= edit.carried[0]:
+            continue  # the newest results are counted in already
+        total += _written_size(now, entries[position])
         if total > room:
             break
-        if start < edit.carried[0] and now.messages[start].get("role") == "assistant":
+        if start in boundaries and entries[position].role == "assistant":
             pinned = tuple(pin for pin in edit.pinned if pin < start)
             best = msgspec.structs.replace(edit, end=start, carried=(start, len(now)), pinned=pinned)
             taken = total
-        place -= 1
     return best, taken
+
+
+def _written_size(now: Situation, entry: Entry) -> int:
+    """What a message takes when it is written out, at most: about what it takes as it is, but for its thinking and for the
+    lines that say whose it is. It is not counted anew, so that a decision does not cost the length of what it looks at.
+    """
+    plain = now.weigh(entry.size.count) - now.weigh(entry.size.thinking)
+    return int(plain * _WRITTEN) + _LINE * len(entry.size.blocks)
 
 
 def floor(now: Situation) -> int | None:

@@ -10,7 +10,7 @@ from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.tiers.situation import SLACK, Situation
 from ctxwindow.tiers.wire import without_thinking
 
-__all__ = ["Tail", "longest", "loop_thinks", "place_of"]
+__all__ = ["Tail", "longest", "loop_thinks", "place_of", "recent_boundaries"]
 
 _TURN_WORTH = 0.6
 """A cut at the start of a turn is taken when it keeps this share of the longest possible tail: a whole turn
@@ -37,19 +37,23 @@ def longest(now: Situation, head: Callable[[int], int], target: int, *, strips: 
         target: tokens of the whole.
         strips: whether thinking leaves the tail (BIND-28).
     """
-    found = [tail for tail in _tails(now, head, target, strips=strips) if now.may_cut(tail.start)]
-    if not found:
+    found = list(_tails(now, head, target, strips=strips))
+    found.reverse()  # the longest first: few need to be judged by the rules
+    best = next((tail for tail in found if now.may_cut(tail.start)), None)
+    if best is None:
         return None
-    best = found[-1]
-    for tail in found:
-        if now.outline.starts_turn(tail.start) and tail.tokens >= _TURN_WORTH * found[-1].tokens:
-            best = tail
-    return best
+    least = _TURN_WORTH * best.tokens
+    whole = (
+        tail
+        for tail in found
+        if least <= tail.tokens <= best.tokens and now.outline.starts_turn(tail.start) and now.may_cut(tail.start)
+    )
+    return next(whole, best)
 
 
 def _tails(now: Situation, head: Callable[[int], int], target: int, *, strips: bool) -> Iterator[Tail]:
     """Cuts at boundaries behind what is summarised already, newest first, as far back as `target` allows."""
-    boundaries = set(_recent_boundaries(now))
+    boundaries = set(recent_boundaries(now))
     expires = now.profile.thinking.prior_turns == "last_turn_only"
     kept = thinking = 0
     entries, sources = now.wire.ledger.entries, now.wire.sources
@@ -96,7 +100,7 @@ def place_of(now: Situation, source: int) -> int:
     return place
 
 
-def _recent_boundaries(now: Situation) -> list[int]:
+def recent_boundaries(now: Situation) -> list[int]:
     """Boundaries after what the wire's head already stands for."""
     boundaries = now.outline.boundaries
     position = len(boundaries)
