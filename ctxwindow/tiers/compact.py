@@ -59,8 +59,6 @@ def offer(now: Situation, target: int) -> Offer:
     start = tail.start
     pinned = tuple(index for index in now.pins() if index < start)
     instruction = now.instruction(start) if now.turn_start < start else None
-    if (pinned or instruction is not None) and now.unsent >= len(now):
-        return cannot("compact", "what must be repeated has no new user message to stand in")
     place = place_of(now, start)
     sent = sum(now.weigh(entry.size.count) for entry in now.wire.ledger.entries[:place]) + now.fixed
     entry = nearest_entry(now, place)
