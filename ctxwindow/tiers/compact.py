@@ -17,10 +17,10 @@ from ctxwindow.tiers.summaries import thinking_in
 from ctxwindow.tiers.summarize_all import newest
 from ctxwindow.tiers.tails import longest, place_of
 
-__all__ = ["LEAST_OUTPUT", "nearest_entry", "offer", "unable"]
+__all__ = ["OUTPUT", "nearest_entry", "offer", "unable"]
 
-LEAST_OUTPUT = 4_096
-"""Tokens asked for at least: "a few thousand" (CMP-17). The block weighs no more than what was asked for."""
+OUTPUT = 4_096
+"""Tokens asked for: "a few thousand" (CMP-17). The block weighs no more than that."""
 
 _FRAME = 60
 """Tokens around the block, at most: what an assistant message and the block's own opening take."""
@@ -47,13 +47,13 @@ def offer(now: Situation, target: int) -> Offer:
     if why is not None:
         return cannot("compact", why)
     # A policy whose summaries are shorter than what the server is to be given means it (CMP-27 is what it risks).
-    budget = max(now.summary_budget(), min(LEAST_OUTPUT, now.policy.warm.tokens))
+    budget = min(OUTPUT, now.policy.warm.tokens)
     restated = _restated(now)
 
     def head(start: int) -> int:
         return now.fixed + now.summary_weight(budget) + _FRAME + (restated if start > now.turn_start else 0)
 
-    tail = longest(now, head, target, strips=False)
+    tail = longest(now, head, target, strips=False, new_role=True)
     if tail is None or tail.start <= now.summarized_to:
         return cannot("compact", f"no cut between rounds brings it down to {target:,}")
     start = tail.start

@@ -52,10 +52,22 @@ def head_message(warm: Sequence[Compacted], wire_forms: Mapping[int, Message]) -
             form = wire_forms.get(index)
             if form is None or form.get("role") == "system":
                 continue
-            content += as_user_content(form, names_before(wire_forms, index))
+            content += _written_out(index, form, wire_forms, last=index == edit.carried[1] - 1)
         if any("tool_use_id" in block for index in range(*edit.carried) for block in blocks_in(wire_forms.get(index))):
             content.append({"type": "text", "text": "[Continue from here.]"})
     return {"role": "user", "content": content}
+
+
+def _written_out(index: int, form: Message, wire_forms: Mapping[int, Message], *, last: bool) -> list[Any]:
+    """A message as content of the head, behind a line that says whose it is; but results, which name their tools, and the
+    newest message, which is to be answered.
+    """
+    blocks = as_user_content(form, names_before(wire_forms, index))
+    said = any(block.get("type") != "tool_result" for block in blocks_in(form))
+    whose = "yours" if form.get("role") == "assistant" else "the user's"
+    if not blocks or not said or (last and whose != "yours"):
+        return blocks
+    return [{"type": "text", "text": f"[Message {index}, {whose}:]"}, *blocks]
 
 
 def _restated(edit: Compacted, wire_forms: Mapping[int, Message]) -> list[Any]:

@@ -1,8 +1,8 @@
 """What a shrinking method offers at one moment: whether it can, what it frees, what it breaks, what it costs.
 
 Costs are of prompts, in dollars, over the policy's horizon of sends. What will be new in them costs the same either way
-and is left out. A method that takes thinking out of the window is charged what that thinking would cost to make again:
-its tokens at the price of output (PRICE-05).
+and is left out. A method that takes thinking out of the window is charged what that thinking would cost to make again,
+its tokens at the price of output (PRICE-05), as far as the policy takes it to be worth that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ctxwindow.record.events import Compacted, Edited
 from ctxwindow.tiers.caching import prompt_bill
 from ctxwindow.tiers.policy import Method
 from ctxwindow.tiers.situation import Situation
-from ctxwindow.window import Bill, Rates, rates, sends_to_pay_back
+from ctxwindow.window import Rates, rates, sends_to_pay_back
 
 __all__ = ["Breaks", "Offer", "cannot", "leave_alone", "offered", "prompt_dollars"]
 
@@ -51,7 +51,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     over: float | None = None
     """Dollars over the horizon: `paid`, `first`, and the others."""
     lost: float | None = 0.0
-    """Dollars that the lost thinking would cost to make again."""
+    """Dollars that the lost thinking is worth."""
     pays_back: int | None = None
     """Sends after which it has cost no more than leaving alone; None: never, or no price is known."""
     plan: Compacted | Edited | None = None
@@ -118,7 +118,7 @@ def _priced(now: Situation, offer: Offer) -> Offer:
     first = prompt_dollars(now, offer.after, offer.kept)
     then = prompt_dollars(now, offer.after, offer.after)
     found = _rates(now, offer.after)
-    lost = None if found is None else found.dollars(Bill(output=offer.thinking))
+    lost = None if found is None else found.of("output", offer.thinking * now.policy.thinking_worth)
     if first is None or then is None or offer.paid is None:
         return msgspec.structs.replace(offer, first=first, then=then, lost=lost)
     without = prompt_dollars(now, now.total, now.cached_tokens)

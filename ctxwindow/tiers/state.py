@@ -282,7 +282,7 @@ class State:
     def _put(self, wire: Wire, form: dict[str, Any], source: int | None) -> None:
         billed = self.billed.get(source) if source is not None else None
         if billed is not None and source is not None and form != self.messages[source]:
-            billed = Billed(thinking=billed.thinking)  # of the rest without some blocks nothing was said
+            billed = Billed(thinking=billed.thinking, foreign=billed.foreign)  # of the rest without some blocks nothing was said
         maker = self.makers.get(source) if source is not None else None
         wire.add(form, source, billed, unreadable(form, self.profile, maker))
 
@@ -532,7 +532,11 @@ class State:
             self.profile = profile or resolve(event.model)
             # Counts of one model say nothing about another (CTX-20).
             self.learned, self.learning, self.suspicion = None, Learning(), None
-            self.billed = {index: Billed(thinking=billed.thinking) for index, billed in self.billed.items()}
+            other = self.profile.tokenizer != model.tokenizer
+            self.billed = {
+                index: Billed(thinking=billed.thinking, foreign=billed.foreign or other)
+                for index, billed in self.billed.items()
+            }
             self.tightened = None
         before = self.base
         if event.settings is not None:

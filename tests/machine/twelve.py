@@ -147,16 +147,26 @@ class TwelveLaws(RuleBasedStateMachine):
         if not self.driven.known.calls and self.driven.take(system(kind)):
             self.tally[f"system message, {kind}"] += 1
 
-    @precondition(lambda self: not self.driven.known.calls)
     @rule(model=st.sampled_from(NEXT))
     def switch_model(self, model: tuple[str, JSON | None]) -> None:
         if self.driven.configure(*model):
             self.tally["model switched"] += 1
 
+    @rule(platform=st.sampled_from(["claude_api", "bedrock", "foundry"]))
+    def switch_platform(self, platform: str) -> None:
+        if self.driven.configure(platform=platform):
+            self.tally["platform switched"] += 1
+
     @rule(choice=st.sampled_from(["auto", "none", "any"]))
     def choose_tools(self, choice: str) -> None:
-        if self.driven.configure(None, {**self.driven.known.settings, "tool_choice": {"type": choice}}):
+        if self.driven.configure(settings={**self.driven.known.settings, "tool_choice": {"type": choice}}):
             self.tally[f"tool choice, {choice}"] += 1
+
+    @rule()
+    def forget_betas(self) -> None:
+        """Settings without the headers that the history may need."""
+        if self.driven.configure(settings={**self.driven.known.settings, "betas": []}):
+            self.tally["betas forgotten"] += 1
 
     @rule(seconds=st.sampled_from([1.0, 200.0, 4_000.0]))
     def time_passes(self, seconds: float) -> None:
