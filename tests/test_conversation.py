@@ -8,6 +8,7 @@ import pytest
 from ctxwindow import (
     Conversation,
     Count,
+    Decision,
     InvalidRequest,
     MisuseError,
     Policy,
@@ -798,11 +799,13 @@ def test_more_markers_than_there_may_be_are_taken_and_thinned() -> None:
     """CACHE-02: an agent may mark each message as it comes."""
     conversation = Conversation.start(model="claude-opus-5-5", system="Be brief.")
     marked = {"type": "text", "text": "Hello.", "cache_control": {"type": "ephemeral"}}
+    send: Decision | None = None
     for _ in range(7):
         conversation.append({"role": "user", "content": [marked]})
         send = conversation.plan(max_tokens=500)
         assert isinstance(send, Send)
         assert not [found for found in find_violations(send.request) if found.severity == "error"]
         conversation.receive({"content": [{"type": "text", "text": "Yes."}]})
+    assert isinstance(send, Send)
     assert send.request["messages"][-1]["content"] == [marked]
     assert str(send.request).count("ephemeral") == 4
