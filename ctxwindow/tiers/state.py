@@ -170,8 +170,10 @@ class State:
                 times, _ = self.declined.get(event.method, (0, 0))
                 self.declined[event.method] = times + 1, len(self.messages)
                 if self.held is not None and self.held.method == event.method:
-                    self.held = None
-                    self._wire = self._new_wire()
+                    self._settle()
+                    cleared = self.held.uses or self.held.turns
+                    self.held = msgspec.structs.replace(self.held, trigger=None) if cleared else None
+                    self._wire.hold(self._held, None)
             case Pinned():
                 (self.pinned.add if event.pinned else self.pinned.discard)(event.message)
             case Counted():
@@ -507,9 +509,7 @@ class State:
             self.cached = LastSend(tokens=min(kept, self.cached.tokens), messages=place, at=self.cached.at)
             self.trail = [last for last in self.trail if last.messages <= place]
         was = before.total.tokens
-        self._wire = self._new_wire()
-        if self.unsent >= len(self.messages):
-            self._wire.sent()
+        self._wire.hold(self._held, event.trigger)
         freed = was - self._wire.ledger.total.tokens
         why = f"by the server, at every send; the window had to come down to {event.target:,}"
         self.fresh_edits.append(
