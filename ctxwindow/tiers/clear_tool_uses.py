@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ctxwindow.catalog import ModelProfile
-from ctxwindow.record.blocks import block_type, blocks_of, call_id, result_id
+from ctxwindow.record.blocks import block_type, call_id, result_id
 from ctxwindow.record.events import Edited
 from ctxwindow.tiers.available import lacking
 from ctxwindow.tiers.offers import Offer, cannot, offered

@@ -80,7 +80,11 @@ def test_what_is_cleared_stays_the_same_until_the_next_edit() -> None:
     moved = [place for place, (old, new) in enumerate(zip(seen, seen[1:], strict=False), start=1) if old != new]
     assert 2 <= len(moved) <= 6, "the edge moves rarely"
     assert all(seen[place - 1] < seen[place] for place in moved), "what was cleared comes back"
-    edited = [place for place, send in enumerate(session.sends) if any(edit.method == "clear_tool_uses" for edit in send.edits)]
+    edited = [
+        place
+        for place, send in enumerate(session.sends)
+        if any(edit.method == "clear_tool_uses" for edit in send.edits)
+    ]
     assert edited == moved
     for send in session.sends:
         assert ("context-management-2025-06-27" in send.request.get("betas", ())) is bool(_cleared(send))

@@ -36,7 +36,9 @@ def test_what_rules_it_out_names_its_rule() -> None:
     assert "[CMP-18, CMP-32]" in str(compact.unable(now(own_edits=True)))
     for budget, able in (({"total": 90_000}, True), ({"total": 90_000, "remaining": 100}, False)):
         task = {"type": "tokens", **budget}
-        other = Session(OPUS_55, settings={"output_config": {"task_budget": task}, "betas": ["task-budgets-2026-03-13"]})
+        other = Session(
+            OPUS_55, settings={"output_config": {"task_budget": task}, "betas": ["task-budgets-2026-03-13"]}
+        )
         assert (compact.unable(other.situation()) is None) is able
 
 
@@ -100,7 +102,9 @@ def test_it_costs_a_prompt_that_rides_on_the_cache_and_the_block() -> None:
     expected = (entry.tokens * 0.2 + (sent - entry.tokens) * 5 + offer.plan.tokens * 20) / 1e6
     assert offer.paid == pytest.approx(expected, rel=1e-3)
     cold = session.situation(at=session.world.now + 301)
-    assert compact.offer(cold, now.total * 3 // 4).paid == pytest.approx((sent * 5 + offer.plan.tokens * 20) / 1e6, rel=1e-3)
+    assert compact.offer(cold, now.total * 3 // 4).paid == pytest.approx(
+        (sent * 5 + offer.plan.tokens * 20) / 1e6, rel=1e-3
+    )
 
 
 def test_only_the_thinking_of_what_is_summarised_is_lost() -> None:
@@ -161,9 +165,21 @@ def test_the_request_that_compacts() -> None:
     _agent(session, 0)
     decision = None
     while not isinstance(decision := session.decide(), Compact):
-        session.receive(decision, [{"type": "tool_use", "id": f"toolu_x{session.world.asked['messages']}", "name": "search", "input": {}}])
+        session.receive(
+            decision,
+            [{"type": "tool_use", "id": f"toolu_x{session.world.asked['messages']}", "name": "search", "input": {}}],
+        )
         session.conversation.append(
-            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": f"toolu_x{session.world.asked['messages'] - 1}", "content": "word " * 400}]}
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": f"toolu_x{session.world.asked['messages'] - 1}",
+                        "content": "word " * 400,
+                    }
+                ],
+            }
         )
     request = decision.request
     assert request["compaction"] == {"type": "summarize"}
@@ -218,8 +234,14 @@ def test_a_compaction_that_brings_no_summary_changes_nothing(reason: str) -> Non
     session = _started(methods=("compact", "summarize_all"), prefer="order")
     _asked(session)
     wire, window, record = session.conversation.wire, session.conversation.window, session.conversation.messages
-    usage = {"input_tokens": 0, "output_tokens": 0, "iterations": [{"type": "compaction", "input_tokens": 1_000, "output_tokens": 500}]}
-    assert not session.conversation.compacted({"content": [], "stop_reason": reason, "usage": usage}, now=session.world.now)
+    usage = {
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "iterations": [{"type": "compaction", "input_tokens": 1_000, "output_tokens": 500}],
+    }
+    assert not session.conversation.compacted(
+        {"content": [], "stop_reason": reason, "usage": usage}, now=session.world.now
+    )
     assert (session.conversation.wire, session.conversation.window) == (wire, window)
     assert session.conversation.messages == record
     (declined,) = session.declined
@@ -231,7 +253,9 @@ def test_a_compaction_that_brings_no_summary_changes_nothing(reason: str) -> Non
 
 
 def test_after_a_failure_it_is_tried_again_later_and_each_time_later() -> None:
-    session = _started(methods=("compact", "drop"), prefer="order", high=0.6, low=0.55, min_gain=0.01, hot={"tokens": 1})
+    session = _started(
+        methods=("compact", "drop"), prefer="order", high=0.6, low=0.55, min_gain=0.01, hot={"tokens": 1}
+    )
     lengths = []
     session.world.sums_up = ""
     while len(lengths) < 4:

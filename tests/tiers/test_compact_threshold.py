@@ -36,7 +36,10 @@ def test_what_rules_it_out_names_its_rule(filled: Session) -> None:
     assert _why(Session(HAIKU)).endswith("[CMP-01]")
     assert "caller's own" in _why(filled, own_edits=True)
     assert _why(filled, declined=frozenset({"compact_threshold"})).endswith("[CMP-04]")
-    assert _why(filled, held=Edited(method="compact_threshold", trigger=50_000, before=0, target=0)) == "it is asked for already"
+    assert (
+        _why(filled, held=Edited(method="compact_threshold", trigger=50_000, before=0, target=0))
+        == "it is asked for already"
+    )
     assert _why(filled, limit=50_000).endswith("[law 3]")
     assert "pinned" in _why(filled, pins=lambda: (0,))
     block = {"type": "compaction", "content": "x", "signature": "s"}
@@ -78,7 +81,9 @@ def test_the_server_compacts_inside_the_reply(model: str) -> None:
     assert len(session.conversation.wire) == 1
     assert session.conversation.wire[0]["content"][0]["type"] == "compaction"
     assert edit.cost > 0
-    assert session.conversation.spending.dollars == pytest.approx(sum(one.dollars or 0 for one in session.conversation.spending.sends))
+    assert session.conversation.spending.dollars == pytest.approx(
+        sum(one.dollars or 0 for one in session.conversation.spending.sends)
+    )
     for _ in range(3):
         session.user("word " * 300)
         send = session.say("word " * 300, think=2)
