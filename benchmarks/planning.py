@@ -9,7 +9,8 @@ Measured, in CPU time, for the engine waits for nothing:
 - building a conversation message by message within 200,000 tokens, with every compaction on the way;
 - reading it back from its events, and going back to its middle.
 
-Compare the columns of a row, not the digits: machines differ, ratios less so. `--check` fails where the longest
+Compare the columns of a row, not the digits: machines differ, ratios less so, and what else a machine does slows all but the
+fastest (of three decisions the fastest is told). `--check` fails where the longest
 conversation takes 1 ms to go on (median), or 50 ms to decide. `--sizes 100000` takes some minutes.
 """
 
@@ -24,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from ctxwindow import Conversation, Count, Policy, Send, Summarize
+from ctxwindow import Compact, Conversation, Count, Policy, Send, Summarize
 from ctxwindow.catalog import resolve
 from ctxwindow.record.events import Started
 
@@ -57,6 +58,9 @@ def send(conversation: Conversation) -> Send:
                 return decision
             case Summarize():
                 conversation.summarized("Every test so far was read.", by="benchmark")
+            case Compact():
+                block = {"type": "compaction", "content": "Every test so far was read.", "signature": "c2ln"}
+                assert conversation.compacted({"content": [block], "stop_reason": "compaction"})
             case Count():
                 conversation.counted(None)
 
@@ -108,7 +112,9 @@ def measure(size: int, rounds: int) -> dict[str, float]:
     """Seconds, by what was measured."""
     whole = build(size, Policy())
     assert not whole.compactions
-    deciding = decide(whole)
+    deciding = min(decide(whole) for _ in range(3))
+    times = go_on(whole, rounds)
+    del whole
     start = time.process_time()
     kept = build(size, Policy(budget=200_000))
     built = time.process_time() - start
@@ -118,9 +124,9 @@ def measure(size: int, rounds: int) -> dict[str, float]:
     start = time.process_time()
     kept.rewind(to=size // 2)
     went_back = time.process_time() - start
-    times = go_on(whole, rounds)
     return {
         GOING_ON: statistics.median(times),
+        "append + plan, fastest": min(times),
         "append + plan, 95th percentile": sorted(times)[int(len(times) * 0.95)],
         DECIDING: deciding,
         "built in 200,000 tokens, a message": built / size,

@@ -51,11 +51,14 @@ from ctxwindow.tiers import Compact, Decision, Offer, Policy, Recovery, Send, Si
 from ctxwindow.tiers.bookkeeping import enter
 from ctxwindow.tiers.compaction import Adopted, read_compaction, server_compaction
 from ctxwindow.tiers.intake import (
+    changes_tools,
     check_fixed,
+    check_tool_changes,
     checked_settings,
     checked_summary,
     checked_time,
     checked_tokens,
+    fewer_betas,
     raise_errors,
 )
 from ctxwindow.tiers.planner import in_background
@@ -439,6 +442,11 @@ class Conversation:
             settings=state.settings,
             betas=state.settings.get("betas"),
         )
+        if changes_tools(taken):
+            # Tools that were not given are none, unless there are some that are only known by their size.
+            tools = state.base.get("tools", None if state.unseen_tokens else [])
+            wire = View([*state.wire.messages, taken], tools=tools, settings=state.settings)
+            violations += check_tool_changes(wire, index)
         raise_errors(violations)
         self._record(Appended(at=checked_time(now), message=taken))
         return index
@@ -521,7 +529,8 @@ class Conversation:
             state.settings if given is None else given,
             system=state.base.get("system"),
             tools=state.base.get("tools"),
-            messages=messages_after(state, edit) if profile is not None else (),
+            # What stands in the history may need the model or a beta that is taken away.
+            messages=messages_after(state, edit) if profile is not None or fewer_betas(state.settings, given) else (),
         )
         self._record(
             Configured(
@@ -796,7 +805,8 @@ class Conversation:
                 path="max_tokens",
                 remedy="Ask for less output, or choose another model.",
             )
-        if not state.wire.messages:
+        # A system message alone, as one that only sets the effort may be (SYS-06), asks for nothing.
+        if all(message.get("role") == "system" for message in state.wire.messages):
             raise ProtocolError("the conversation is empty.", remedy="Append a user message first.")
         for violation in check_end(self._view(state.wire.messages, state.wire.outline, max_tokens=max_tokens)):
             if violation.severity != "error" or (violation.rule == "MSG-04" and state.paused):

@@ -8,6 +8,7 @@ import pytest
 from ctxwindow import (
     Conversation,
     Count,
+    Decision,
     InvalidRequest,
     MisuseError,
     Policy,
@@ -21,6 +22,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import decode_event, encode_event
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Started
+from ctxwindow.rules import find_violations
 from tests.driver import plan, summary
 
 USER = {"role": "user", "content": "Fix the failing test in src/app.py."}
@@ -731,3 +733,79 @@ def test_events_are_taken_once_a_conversation_has_started() -> None:
     with pytest.raises(MisuseError):
         Conversation.start(model="claude-opus-4-6", policy=Policy.parse({"budget": 0}))
     assert isinstance(_start().events[0], Started)
+
+
+CHANGES = {"betas": ["mid-conversation-tool-changes-2026-07-01", "mid-conversation-system-clear-at-2026-08-21"]}
+
+
+def _adds(name: str) -> dict[str, Any]:
+    return {"role": "system", "content": [{"type": "tool_addition", "tool": {"type": "tool_reference", "name": name}}]}
+
+
+@pytest.mark.parametrize("tools", [None, [{"name": "read", "input_schema": {"type": "object"}}]])
+def test_a_tool_that_nobody_defined_cannot_be_added(tools: list[dict[str, Any]] | None) -> None:
+    """SYS-11: refused when the message comes, not when it is sent."""
+    conversation = Conversation.start(model="claude-opus-5-5", tools=tools, settings=CHANGES)
+    conversation.append({"role": "user", "content": "Deploy it."})
+    before = conversation.events
+    with pytest.raises(InvalidRequest, match="not defined before it") as raised:
+        conversation.append(_adds("deploy"))
+    assert (raised.value.rule, raised.value.path) == ("SYS-11", "messages.1.content.0")
+    assert conversation.events == before
+
+
+def test_a_tool_that_is_declared_can_be_added_after_a_compaction_too() -> None:
+    late = {"name": "deploy", "input_schema": {"type": "object"}, "defer_loading": True}
+    tools = [{"name": "read", "input_schema": {"type": "object"}}, late]
+    conversation = Conversation.start(
+        model="claude-opus-5-5", tools=tools, settings=CHANGES, policy=Policy(budget=4_000, methods=("summarize_all",))
+    )
+    for number in range(12):
+        conversation.append({"role": "user", "content": f"{number}: keep the old name. " * 40})
+        plan(conversation)
+        conversation.receive({"content": [{"type": "text", "text": "Kept."}]})
+    assert conversation.epoch
+    conversation.append({"role": "user", "content": "Deploy it."})
+    conversation.append(_adds("deploy"))
+    with pytest.raises(InvalidRequest) as raised:
+        conversation.append(_adds("destroy"))
+    assert raised.value.path == f"messages.{conversation.recorded}.content.0"
+
+
+def test_a_beta_that_the_history_needs_cannot_be_taken_away() -> None:
+    """SYS-08: without its beta the field `clear_at` is refused."""
+    conversation = Conversation.start(model="claude-opus-5-5", settings=CHANGES)
+    conversation.append({"role": "user", "content": "Hello."})
+    conversation.append({"role": "system", "content": "Be brief.", "clear_at": "next_user_message"})
+    before = conversation.events
+    with pytest.raises(InvalidRequest, match="clear_at"):
+        conversation.configure(settings={"betas": []})
+    assert conversation.events == before
+    conversation.configure(settings={**CHANGES, "metadata": {"user_id": "u"}})
+
+
+def test_a_system_message_alone_asks_for_nothing() -> None:
+    """SYS-06: one that only sets the effort may stand anywhere."""
+    effort = {"betas": ["mid-conversation-output-config-2026-07-01"]}
+    conversation = Conversation.start(model="claude-opus-5-5", settings=effort)
+    conversation.append({"role": "system", "content": [], "output_config": {"effort": "low"}})
+    with pytest.raises(ProtocolError, match="empty"):
+        conversation.plan(max_tokens=500)
+    conversation.append({"role": "user", "content": "Hello."})
+    assert isinstance(conversation.plan(max_tokens=500), Send)
+
+
+def test_more_markers_than_there_may_be_are_taken_and_thinned() -> None:
+    """CACHE-02: an agent may mark each message as it comes."""
+    conversation = Conversation.start(model="claude-opus-5-5", system="Be brief.")
+    marked = {"type": "text", "text": "Hello.", "cache_control": {"type": "ephemeral"}}
+    send: Decision | None = None
+    for _ in range(7):
+        conversation.append({"role": "user", "content": [marked]})
+        send = conversation.plan(max_tokens=500)
+        assert isinstance(send, Send)
+        assert not [found for found in find_violations(send.request) if found.severity == "error"]
+        conversation.receive({"content": [{"type": "text", "text": "Yes."}]})
+    assert isinstance(send, Send)
+    assert send.request["messages"][-1]["content"] == [marked]
+    assert str(send.request).count("ephemeral") == 4

@@ -2,7 +2,7 @@
 
 from ctxwindow.rules.diagnosis import ThinkingState
 from ctxwindow.rules.prefix import prefix_report
-from ctxwindow.rules.registry import check_end, check_message, cuts, find_violations, may_cut, rule, rules
+from ctxwindow.rules.registry import check_end, check_message, check_rule, cuts, find_violations, may_cut, rule, rules
 from ctxwindow.rules.report import Report, check
 from ctxwindow.rules.retention import stripped, stripped_before
 from ctxwindow.rules.rule import Finding, Rule, Violation
@@ -21,6 +21,7 @@ __all__ = [
     "check",
     "check_end",
     "check_message",
+    "check_rule",
     "cuts",
     "find_violations",
     "is_misshapen",

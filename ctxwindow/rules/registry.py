@@ -56,6 +56,7 @@ from ctxwindow.rules.view import Enforcement, Step, View, plain
 __all__ = [
     "check_end",
     "check_message",
+    "check_rule",
     "cuts",
     "find_violations",
     "may_cut",
@@ -225,6 +226,16 @@ def check_message(
         api_version=api_version,
     )
     return _of_message(Step.of(message, index, previous, outline, frame))
+
+
+def check_rule(identity: str, view: View) -> list[Violation]:
+    """What a request breaks of one rule that looks at all of it.
+
+    Raises:
+        MisuseError: there is no such rule.
+    """
+    row = rule(identity)
+    return _run([(row, row.check)], view) if row.check is not None else []
 
 
 def check_end(view: View) -> list[Violation]:

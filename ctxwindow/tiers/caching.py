@@ -6,17 +6,17 @@ may move between requests without harm to cache or thinking (BIND-13, CACHE-17).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from ctxwindow.catalog import ModelProfile
+from ctxwindow.catalog import ModelProfile, document
 from ctxwindow.record import block_type
 from ctxwindow.record.blocks import blocks_of, is_blank_text
 from ctxwindow.window import TTL_SECONDS, Bill, Ttl, rates
 
-__all__ = ["Forecast", "LastSend", "alive", "forecast", "has_markers", "mark", "prompt_bill"]
+__all__ = ["Forecast", "LastSend", "alive", "forecast", "has_markers", "mark", "prompt_bill", "thin"]
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,16 +52,49 @@ def alive(last: LastSend, ttl: Ttl | None, now: float | None) -> bool:
 
 def has_markers(value: Any) -> bool:
     """Whether the caller set a cache marker of his own anywhere: then his are left alone."""
+    return next(_markers(value), None) is not None
+
+
+def _markers(value: Any) -> Iterator[Any]:
+    """Every cache marker in a part of a request. The input of a call is content."""
     stack = [value]
     while stack:
         item = stack.pop()
         if isinstance(item, Mapping):
             if item.get("cache_control") is not None:
-                return True
-            stack.extend(inner for key, inner in item.items() if key != "input")
+                yield item["cache_control"]
+            stack.extend(inner for key, inner in item.items() if key not in ("input", "cache_control"))
         elif isinstance(item, list):
             stack.extend(item)
-    return False
+
+
+def thin(request: dict[str, Any], marked: Sequence[int]) -> None:
+    """Take the oldest of the caller's markers off a request (whose lists are its own) that has more than it may (CACHE-02).
+
+    An agent that marks each message as it comes would soon have too many; markers may go without harm to the cache
+    before them or to thinking (BIND-13).
+
+    Args:
+        request: the body.
+        marked: the messages that have markers, rising.
+    """
+    messages: list[Any] = request["messages"]
+    around = {key: value for key, value in request.items() if key != "messages"}
+    counts = {index: sum(1 for _ in _markers(messages[index])) for index in marked}
+    left = sum(1 for _ in _markers(around)) + sum(counts.values()) - document().limits.cache_breakpoints
+    for index in marked:
+        if left <= 0:
+            return
+        messages[index] = _unmarked(messages[index])
+        left -= counts[index]
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: inner if key == "input" else _unmarked(inner) for key, inner in value.items() if key != "cache_control"
+        }
+    return [_unmarked(inner) for inner in value] if isinstance(value, list) else value
 
 
 def mark(request: dict[str, Any], ttl: Ttl, last: LastSend | None) -> tuple[str, ...]:

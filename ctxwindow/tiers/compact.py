@@ -18,10 +18,10 @@ from ctxwindow.tiers.summarize_all import newest
 from ctxwindow.tiers.tails import longest, place_of
 from ctxwindow.window import entry_for
 
-__all__ = ["LEAST_OUTPUT", "nearest_entry", "offer", "unable"]
+__all__ = ["OUTPUT", "nearest_entry", "offer", "unable"]
 
-LEAST_OUTPUT = 4_096
-"""Tokens asked for at least: "a few thousand" (CMP-17). The block weighs no more than what was asked for."""
+OUTPUT = 4_096
+"""Tokens asked for: "a few thousand" (CMP-17). The block weighs no more than that."""
 
 _EMPTY = {"role": "assistant", "content": [{"type": "compaction", "content": "."}]}
 """A block with next to nothing in it: what the message and the block itself take."""
@@ -48,21 +48,19 @@ def offer(now: Situation, target: int) -> Offer:
     if why is not None:
         return cannot("compact", why)
     # A policy whose summaries are shorter than what the server is to be given means it (CMP-27 is what it risks).
-    budget = max(now.summary_budget(), min(LEAST_OUTPUT, now.policy.warm.tokens))
+    budget = min(OUTPUT, now.policy.warm.tokens)
     restated = _restated(now)
     block = now.summary_weight(budget) + now.weigh(entry_for(_EMPTY, now.profile).size.count)
 
     def head(start: int) -> int:
         return now.fixed + block + (restated if start > now.turn_start else 0)
 
-    tail = longest(now, head, target, strips=False)
+    tail = longest(now, head, target, strips=False, new_role=True)
     if tail is None or tail.start <= now.summarized_to:
         return cannot("compact", f"no cut between rounds brings it down to {target:,}")
     start = tail.start
     pinned = tuple(index for index in now.pins() if index < start)
     instruction = now.instruction(start) if now.turn_start < start else None
-    if (pinned or instruction is not None) and now.unsent >= len(now):
-        return cannot("compact", "what must be repeated has no new user message to stand in")
     place = place_of(now, start)
     sent = sum(now.weigh(entry.size.count) for entry in now.wire.ledger.entries[:place]) + now.fixed
     entry = nearest_entry(now, place)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ctxwindow.record.events import Edited
 from ctxwindow.tiers.available import lacking
-from ctxwindow.tiers.compact import LEAST_OUTPUT
+from ctxwindow.tiers.compact import OUTPUT
 from ctxwindow.tiers.offers import Offer, cannot, offered, prompt_dollars
 from ctxwindow.tiers.situation import SLACK, Situation
 from ctxwindow.tiers.summaries import thinking_in
@@ -42,7 +42,7 @@ def offer(now: Situation, target: int) -> Offer:
     if why is not None:
         return cannot("compact_threshold", why)
     held = now.held or Edited(method="compact_threshold", before=0, target=0)  # what is cleared stays so
-    after = now.fixed + LEAST_OUTPUT + SLACK
+    after = now.fixed + OUTPUT + SLACK
     if after > target:
         return cannot("compact_threshold", f"system and tools alone pass {target:,}")
     return offered(
@@ -65,5 +65,5 @@ def offer(now: Situation, target: int) -> Offer:
         kept=now.fixed,
         thinking=thinking_in(now),
         hot=len(now) <= now.hot_cut,
-        paid=prompt_dollars(now, now.total, now.cached_tokens, output=LEAST_OUTPUT),
+        paid=prompt_dollars(now, now.total, now.cached_tokens, output=OUTPUT),
     )

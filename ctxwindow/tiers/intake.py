@@ -6,13 +6,26 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import InvalidRequest, MisuseError, ProtocolError
 from ctxwindow.record import intake
-from ctxwindow.rules import Violation, find_violations
+from ctxwindow.record.blocks import blocks_of
+from ctxwindow.rules import View, Violation, check_rule, find_violations
 from ctxwindow.window.cost import MOST_DOLLARS, is_money
 
-__all__ = ["check_fixed", "checked_settings", "checked_summary", "checked_time", "checked_tokens", "raise_errors"]
+__all__ = [
+    "changes_tools",
+    "check_fixed",
+    "check_tool_changes",
+    "checked_settings",
+    "checked_summary",
+    "checked_time",
+    "checked_tokens",
+    "fewer_betas",
+    "raise_errors",
+]
 
 _OWN = ("model", "messages", "max_tokens", "system", "tools")
 """Request fields that the engine sets itself."""
@@ -74,6 +87,13 @@ def checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
+def fewer_betas(now: Mapping[str, Any], given: Mapping[str, Any] | None) -> bool:
+    """Whether settings take a beta away. Where none are named it is not known which are sent."""
+    if given is None or given.get("betas") is None:
+        return False
+    return not set(now.get("betas") or ()) <= set(given["betas"])
+
+
 def check_fixed(
     profile: ModelProfile,
     settings: Mapping[str, Any],
@@ -92,6 +112,27 @@ def check_fixed(
     request["messages"] = list(messages) or [{"role": "user", "content": "."}]
     request |= {key: value for key, value in (("system", system), ("tools", tools)) if value is not None}
     raise_errors(find_violations(request, profile=profile, betas=settings.get("betas"), final=False))
+
+
+def changes_tools(message: Mapping[str, Any]) -> bool:
+    """Whether a message changes the tools (SYS-10)."""
+    kinds = {block.get("type") for block in blocks_of(message) if isinstance(block, Mapping)}
+    return not kinds.isdisjoint(("tool_addition", "tool_removal"))
+
+
+def check_tool_changes(view: View, index: int) -> list[Violation]:
+    """What the last message of a view breaks by changing tools that are not defined before it (SYS-11).
+
+    Args:
+        view: the wire with that message at its end. It is looked at whole, for a definition may stand anywhere.
+        index: of the message in the record, for the paths.
+    """
+    place = f"messages.{len(view.messages) - 1}."
+    return [
+        msgspec.structs.replace(found, path=f"messages.{index}.{found.path.removeprefix(place)}")
+        for found in check_rule("SYS-11", view)
+        if found.path.startswith(place)
+    ]
 
 
 def raise_errors(violations: Iterable[Violation]) -> None:

@@ -62,7 +62,8 @@ def judge(now: Situation) -> Verdict:
     cold = now.policy.cold is not None and now.is_cold and total.tokens > now.mark(now.policy.cold)
     if fits and not passed and not cold:
         return Verdict(action="send", why=f"{total.tokens:,} tokens are under the mark of {high:,}")
-    if not fits and total.low <= now.limit and not passed and now.policy.exact_counts and not now.asked:
+    straddles = total.low <= now.limit < total.high and (not passed or total.tokens > now.limit)
+    if straddles and now.policy.exact_counts and not now.asked:
         return Verdict(
             action="count", why=f"{total.low:,} to {total.high:,} tokens straddle the limit of {now.limit:,}"
         )

@@ -185,6 +185,9 @@ class Policy(_Settings):
     """An edit that frees less than this share of the room is not made, unless the request would not fit without it (law 7)."""
     horizon: Tokens = 20
     """An edit that is not needed must pay for itself within this many sends."""
+    thinking_worth: Annotated[float, Field(strict=True, ge=0, le=10)] = 0.25
+    """What thinking is worth that an edit takes out of the window, as a share of what it costs to make again: 1.0 takes it
+    that all of it must be; 0 that none."""
     prefer: Literal["order", "cost"] = "cost"
     """Of several methods that would do: the first in `methods`, or the cheapest over the horizon."""
     methods: Annotated[tuple[Method, ...], AfterValidator(_once)] = (
@@ -233,6 +236,9 @@ class Policy(_Settings):
     def _possible(self) -> Self:
         if self.low >= self.high:
             raise _impossible("low", f"the low mark must be below the high one, {self.high}.")
+        if self.high == 1.0 and set(self.methods) - {"spill"} == {"compact_threshold"}:
+            reason = "compact_threshold works before a request is too long: a mark of 1.0 is too late for it."
+            raise _impossible("high", reason)
         for key, mark in (("cold", self.cold), ("background", self.background)):
             if mark is not None and not self.low < mark <= self.high:
                 raise _impossible(key, f"this mark must be above low, {self.low}, and at most high, {self.high}.")

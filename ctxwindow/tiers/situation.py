@@ -24,7 +24,7 @@ SLACK = 20
 MIN_SUMMARY = 200
 """Tokens below which a summary says next to nothing."""
 
-HOT = 0.25
+HOT = 0.15
 """Share of the room that stays word for word where the policy does not say."""
 
 
@@ -146,9 +146,11 @@ class Situation:
         entries, sources = self.wire.ledger.entries, self.wire.sources
         for position in range(len(sources) - 1, -1, -1):
             source = sources[position]
-            if kept >= least or source is None:
+            tokens = self.weigh(entries[position].size.count)
+            # What the policy names is there in full; of the share that nobody named no more than fits it.
+            if source is None or (kept >= least if hot.tokens is not None else kept + tokens > least):
                 break
-            kept += self.weigh(entries[position].size.count)
+            kept += tokens
             cut = min(cut, source)
         return cut
 

@@ -1,7 +1,7 @@
 """`summarize_all`: one user message is summary and next instruction; nothing older is replayed (BIND-28).
 
 The newest messages, which the model has not answered yet, are repeated in it word for word: the user's message,
-or in an open tool loop the latest results as text after the request in progress, and as many of the rounds before them
+or in an open tool loop the latest results as text after the request in progress; and as many of the messages before them
 as the target allows, written out. No thinking is kept, so none can be stale; no call is kept as a call, so none can be
 orphaned. It works on every model at every moment.
 """
@@ -75,16 +75,16 @@ def _fitted(now: Situation, target: int, place: Place) -> tuple[Compacted, int] 
 
 
 def _written_out(now: Situation, edit: Compacted, room: int) -> tuple[Compacted, int]:
-    """The edit with as many rounds of the turn in progress written out as `room` allows, and the tokens that takes.
+    """The edit with as many messages before the newest written out as `room` allows, and the tokens that takes.
 
-    Rounds that are written out are not summarised, the newest one included. Where there are none the edit stays as it is.
+    What is written out is not summarised, the newest round included. Where there is nothing the edit stays as it is.
     """
-    if edit.end < len(now) or edit.carried is None:
-        return edit, 0  # nothing but a message of the user is new
+    if edit.carried is None:
+        return edit, 0
     room -= now.summary_weight(edit.tokens)
     best, taken, total = edit, 0, 0
     boundaries = set(recent_boundaries(now))
-    least = max(now.turn_start + 1, now.summarized_to + 1, now.wire.start + 1)
+    least = max(now.summarized_to, now.wire.start) + 1
     entries, sources = now.wire.ledger.entries, now.wire.sources
     for position in range(len(sources) - 1, -1, -1):
         start = sources[position]
@@ -95,9 +95,14 @@ def _written_out(now: Situation, edit: Compacted, room: int) -> tuple[Compacted,
         total += _written_size(now, entries[position])
         if total > room:
             break
-        if start in boundaries and entries[position].role == "assistant":
-            pinned = tuple(pin for pin in edit.pinned if pin < start)
-            best = msgspec.structs.replace(edit, end=start, carried=(start, len(now)), pinned=pinned)
+        if start in boundaries and entries[position].role in ("assistant", "user"):
+            best = msgspec.structs.replace(
+                edit,
+                end=start,
+                carried=(start, len(now)),
+                instruction=edit.instruction if start > now.turn_start else None,
+                pinned=tuple(pin for pin in edit.pinned if pin < start),
+            )
             taken = total
     return best, taken
 

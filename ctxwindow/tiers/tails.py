@@ -22,13 +22,17 @@ class Tail(msgspec.Struct, frozen=True):
 
     start: int
     """Record index of the first message that stays."""
+    place: int
+    """Its place on the wire."""
     tokens: int
     """Of what stays."""
     thinking: int
     """Of these, thinking."""
 
 
-def longest(now: Situation, head: Callable[[int], int], target: int, *, strips: bool) -> Tail | None:
+def longest(
+    now: Situation, head: Callable[[int], int], target: int, *, strips: bool, new_role: bool = False
+) -> Tail | None:
     """The longest tail with which the whole prompt has at most `target` tokens; None when no legal cut has.
 
     Args:
@@ -36,8 +40,9 @@ def longest(now: Situation, head: Callable[[int], int], target: int, *, strips: 
         head: tokens of all that stands before the tail, by where it starts.
         target: tokens of the whole.
         strips: whether thinking leaves the tail (BIND-28).
+        new_role: whether the tail must begin under another role than the message before it has (CMP-30).
     """
-    found = list(_tails(now, head, target, strips=strips))
+    found = [tail for tail in _tails(now, head, target, strips=strips) if not new_role or _begins_anew(now, tail)]
     found.reverse()  # the longest first: few need to be judged by the rules
     best = next((tail for tail in found if now.may_cut(tail.start)), None)
     if best is None:
@@ -78,7 +83,12 @@ def _tails(now: Situation, head: Callable[[int], int], target: int, *, strips: b
         if heads[inside] + kept + SLACK > target:
             break
         if source in boundaries:
-            yield Tail(source, kept, thinking)
+            yield Tail(source, position, kept, thinking)
+
+
+def _begins_anew(now: Situation, tail: Tail) -> bool:
+    messages = now.wire.messages
+    return tail.place > 0 and messages[tail.place].get("role") != messages[tail.place - 1].get("role")
 
 
 def loop_thinks(now: Situation) -> bool:

@@ -60,4 +60,4 @@ def text_of(warm: Sequence[Compacted]) -> tuple[str | None, int]:
         if edit.method != "compact_threshold":  # its block is in the reply at `end`
             texts.append(edit.summary)
         start = edit.end
-    return "\n".join(text for text in texts if text.strip()) or None, start
+    return "\n\n".join(text for text in texts if text.strip()) or None, start

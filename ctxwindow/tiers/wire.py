@@ -17,6 +17,7 @@ from ctxwindow.record import Outline, Prefix
 from ctxwindow.record.blocks import blocks_of, is_thinking, never_sent
 from ctxwindow.record.turns import OutlineMark
 from ctxwindow.rules.editing import COMPACT
+from ctxwindow.tiers.caching import has_markers, thin
 from ctxwindow.window import Billed, Held, Learning, Ledger, entry_for, open_ledger
 from ctxwindow.window.before import forces
 from ctxwindow.window.ledger import Mark
@@ -116,6 +117,7 @@ class Wire:
         self.ledger: Ledger = open_ledger(profile, base, unseen=unseen, learned=learned, learning=learning, held=held)
         self.prefix = Prefix(base.get("system"), base.get("tools"))
         self.outline = Outline()
+        self._marked: list[int] = []
         self._sent: tuple[Mark, OutlineMark] | None = None
 
     def add(
@@ -133,6 +135,8 @@ class Wire:
             billed: of a reply, what its usage said of it.
             out: place -> rule of blocks that the server is known to leave out.
         """
+        if has_markers(form.get("content")):
+            self._marked.append(len(self.messages))
         self.messages.append(form)
         self.sources.append(source)
         if source is not None:
@@ -174,6 +178,8 @@ class Wire:
         del self.messages[length:]
         self.hot.difference_update(self.sources[length:])
         del self.sources[length:]
+        while self._marked and self._marked[-1] >= length:
+            self._marked.pop()
         self.prefix.rollback(length)
         self.outline.rollback(outline)
         self.ledger.rollback(ledger)
@@ -184,6 +190,8 @@ class Wire:
         body: dict[str, Any] = {"model": self.profile.id, "max_tokens": max_tokens}
         body.update(copy.deepcopy(self.base))
         body["messages"] = list(self.messages)
+        if self._marked:
+            thin(body, self._marked)
         edits, betas = self.ledger.edits, []
         if edits:
             betas.append(CLEARING_BETA)

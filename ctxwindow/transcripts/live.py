@@ -8,7 +8,6 @@ ours no recorded number describes our request any more, and everything later is 
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,11 +16,18 @@ import msgspec
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import InvalidRequest
-from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.turns import is_turn_start
 from ctxwindow.summarize import Extractive, Summarizer
 from ctxwindow.tiers import Compact, Count, Policy, Send, Summarize
-from ctxwindow.transcripts.recorded import known_model, recorded_model, session_model, unseen_tokens
+from ctxwindow.transcripts.recorded import (
+    known_model,
+    later,
+    recorded_model,
+    session_model,
+    stop_reason,
+    unseen_tokens,
+)
 from ctxwindow.transcripts.session import Incoming, Reply, Session, Thread
 from ctxwindow.transcripts.simulated import Resumed, Server
 from ctxwindow.window import count_text, read_usage, size_message
@@ -134,7 +140,7 @@ class Feed:
         recorded = recorded_model(session, thread)
         self.unseen = 0 if seen else unseen_tokens(thread, recorded or self.profile, self.profile)
         self.counts_unseen = unseen or seen
-        self._later = 0.0 if as_recorded else _later(thread, self.profile)
+        self._later = 0.0 if as_recorded else later(thread, self.profile)
         self._server = Server(self._summarizer, self.unseen if self.counts_unseen else 0)
         self.turns = 0
         self.restarts = 0
@@ -295,7 +301,7 @@ class Feed:
             {
                 "content": message["content"],
                 "usage": usage,
-                "stop_reason": _stop_reason(step),
+                "stop_reason": stop_reason(step),
                 "model": step.model,
                 "id": step.id,
                 "max_tokens": None,  # what a plan reserves here is not what the client asked for
@@ -311,18 +317,3 @@ class Feed:
         if usage is not None and usage.output is not None:
             return usage.output
         return size_message(step.message, self.current).count.tokens
-
-
-def _stop_reason(step: Reply) -> str | None:
-    """A recorded reply whose calls were answered was complete, whatever the file says of its end."""
-    ends_in_thinking = step.message["content"] and is_thinking(blocks_of(step.message)[-1])
-    return step.stop_reason if ends_in_thinking or step.stop_reason != "max_tokens" else None
-
-
-def _later(thread: Thread, profile: ModelProfile) -> float:
-    """Seconds by which a recording is moved so that it begins when its model has a price, if it is older than that."""
-    if not profile.prices:
-        return 0.0
-    start = next((step.at for step in thread.steps if step.at is not None), 0.0)
-    first = datetime.datetime.combine(profile.prices[0].since, datetime.time(12), tzinfo=datetime.UTC).timestamp()
-    return max(0.0, first - start)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
+
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import HistoryError, UnknownModel
-from ctxwindow.transcripts.session import Incoming, Session, Thread
+from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.transcripts.session import Incoming, Reply, Session, Thread
 from ctxwindow.window import count, read_usage
 from ctxwindow.window.usage import MOST_WINDOWS
 
-__all__ = ["known_model", "recorded_model", "session_model", "unseen_tokens"]
+__all__ = ["known_model", "later", "recorded_model", "session_model", "stop_reason", "unseen_tokens"]
 
 
 def known_model(model: object) -> ModelProfile | None:
@@ -71,3 +74,18 @@ def unseen_tokens(thread: Thread, recorded: ModelProfile, profile: ModelProfile)
             return missing
         return round(missing * count({"messages": before}, profile).tokens / counted)
     return 0
+
+
+def stop_reason(step: Reply) -> str | None:
+    """A recorded reply whose calls were answered was complete, whatever the file says of its end."""
+    ends_in_thinking = step.message["content"] and is_thinking(blocks_of(step.message)[-1])
+    return step.stop_reason if ends_in_thinking or step.stop_reason != "max_tokens" else None
+
+
+def later(thread: Thread, profile: ModelProfile) -> float:
+    """Seconds by which a recording is moved so that it begins when its model has a price, if it is older than that."""
+    if not profile.prices:
+        return 0.0
+    start = next((step.at for step in thread.steps if step.at is not None), 0.0)
+    first = datetime.datetime.combine(profile.prices[0].since, datetime.time(12), tzinfo=datetime.UTC).timestamp()
+    return max(0.0, first - start)

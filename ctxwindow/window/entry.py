@@ -92,7 +92,13 @@ def entry_for(
     out.update(dict.fromkeys(range(restart or 0), "CMP-02"))
     if restart is not None:
         before = START._replace(forced=before is not None and before.forced)
-    size = size_message(message, profile, before=before, thinking=billed.thinking if billed is not None else None)
+    size = size_message(
+        message,
+        profile,
+        before=before,
+        thinking=billed.thinking if billed is not None else None,
+        foreign=billed is not None and billed.foreign,
+    )
     return Entry(
         message=message,
         size=billed_size(size, billed) if billed is not None else size,

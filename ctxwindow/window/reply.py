@@ -39,6 +39,8 @@ class Billed(msgspec.Struct, frozen=True, kw_only=True):
     """Of its thinking."""
     cut: bool = False
     """Whether it ended at the limit of tokens."""
+    foreign: bool = False
+    """Whether they are tokens of another model: the same thinking is a third more or less on this one (CTX-20)."""
 
 
 def billed_size(size: MessageSize, billed: Billed) -> MessageSize:

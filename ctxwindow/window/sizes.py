@@ -36,6 +36,7 @@ def size_message(
     *,
     before: Before | None = None,
     thinking: int | None = None,
+    foreign: bool = False,
 ) -> MessageSize:
     """The size of one message on a model.
 
@@ -45,6 +46,7 @@ def size_message(
         before: what stands before it; None: a message of the other role.
         thinking: tokens of its thinking blocks together, where a reply's usage told them: the text that is
             shown may be a summary, or empty (TOK-03).
+        foreign: whether it was the usage of another model's reply, which counts tokens in its own way (CTX-20).
     """
     before = before or ordinary(str(message.get("role")))
     frame = frame_of(profile)
@@ -63,7 +65,7 @@ def size_message(
         size = sizes[first]
         sizes[first] = BlockSize(size.kind, (*size.parts, ("documents", prompt)), size.count + prompt)
     if thinking is not None:
-        sizes = _spread_thinking(sizes, thinking)
+        sizes = _spread_thinking(sizes, thinking, foreign=foreign)
     around = _frame_count(str(message.get("role")), results, before, frame) + exactly(_seams(blocks, profile))
     return MessageSize.of(sizes, around)
 
@@ -90,12 +92,12 @@ def _frame_count(role: str, results: Sequence[bool], before: Before, frame: Fram
     return frame.around(frame.joined, "joined")
 
 
-def _spread_thinking(sizes: list[BlockSize], tokens: int) -> list[BlockSize]:
+def _spread_thinking(sizes: list[BlockSize], tokens: int, *, foreign: bool) -> list[BlockSize]:
     """Give a known total to the thinking blocks, evenly: nothing tells how it is divided."""
     places = [index for index, size in enumerate(sizes) if size.kind in THINKING]
     for order, index in enumerate(places):
         share = tokens // len(places) + (1 if order < tokens % len(places) else 0)
-        count = roughly(share, spread=0.02, slack=5)
+        count = roughly(share, spread=0.35, slack=10) if foreign else roughly(share, spread=0.02, slack=5)
         sizes[index] = BlockSize(sizes[index].kind, (("thinking", count),), count)
     return sizes
 

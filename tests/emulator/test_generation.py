@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from ctxwindow.catalog import resolve
 from ctxwindow.emulator import Reply
 from ctxwindow.emulator.generation import Generated, generate, shown
+from ctxwindow.window import size_message
+from ctxwindow.window.block_sizes import size_block
 
 PROFILE = resolve("claude-opus-5-5")
 WORDS = {"type": "text", "text": "one two three four five six seven eight nine ten " * 4}
@@ -24,6 +26,13 @@ def test_all_of_it() -> None:
     assert (found.content, found.stop_reason) == ([THOUGHT, WORDS, CALL], "tool_use")
     assert 0 < found.thinking < found.output
     assert made([WORDS]).stop_reason == "end_turn"
+
+
+def test_ctx_16_the_output_is_what_the_reply_adds_to_the_next_prompt() -> None:
+    found = made([THOUGHT, WORDS])
+    whole = size_message({"role": "assistant", "content": [THOUGHT, WORDS]}, PROFILE)
+    assert found.thinking == size_block(THOUGHT, PROFILE).count.tokens
+    assert whole.count.low <= found.output <= whole.count.high
 
 
 def test_stop_sequences() -> None:

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from ctxwindow.catalog import resolve
 from ctxwindow.emulator import Emulator, Fault, Reply
 from ctxwindow.rules import check
 from ctxwindow.testing import requests
 from ctxwindow.window import count, count_text, read_usage
+from ctxwindow.window.block_sizes import size_block
 from tests.emulator.scenes import (
     BOUND,
     COMPACT,
@@ -91,7 +93,7 @@ def test_thinking_counts_at_its_own_length_whatever_is_displayed() -> None:
     shown = Chat(Emulator([[THOUGHT, TEXT], [TEXT]]), BOUND, thinking={"type": "adaptive", "display": "summarized"})
     first = [chat.say("Look.") for chat in (omitted, shown)]
     assert [reply["content"][0]["thinking"] for reply in first] == ["", THOUGHT["thinking"]]
-    tokens = count_text(THOUGHT["thinking"], "v4.8").tokens
+    tokens = size_block(THOUGHT, resolve(BOUND)).count.tokens  # what it adds to the next prompt (CTX-16)
     assert [reply["usage"]["output_tokens_details"]["thinking_tokens"] for reply in first] == [tokens, tokens]
     second = [chat.say("More.")["usage"]["input_tokens"] for chat in (omitted, shown)]
     assert second[0] == second[1]

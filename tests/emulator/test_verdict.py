@@ -89,3 +89,11 @@ def test_where_replies_may_have_been_forgotten_nothing_is_said() -> None:
         memory.add(reply(number))
     memory.check(view(reply(0)))
     memory.check(view(reply(99)))
+
+
+def test_a_reply_without_thinking_is_told_from_one_that_is_like_it_but_for_its_thinking() -> None:
+    memory, (thought, call) = ReplyMemory(), reply(1)
+    memory.add([thought, call])
+    memory.add([call])
+    memory.check(view([call]))
+    memory.check(view([thought, call]))

@@ -63,15 +63,24 @@ class Driven(Held):
 
     def _within(self, new: tuple[Any, ...], before: Window) -> None:
         """What was done inside of a plan."""
-        for event in new:
-            self.laws.tally["spill"] += isinstance(event, Spilled)
+        edits = [event for event in new if isinstance(event, (Spilled, Edited, Compacted))]
+        limits = before, self.limit, self.policy.min_gain
+        for event in edits:
+            alone, after = len(edits) == 1, self.conversation.window
+            if isinstance(event, Spilled):
+                self.laws.tally["spill"] += 1
+                continue
+            self.known.aside = None
+            self.laws.tally[event.method] += 1
             if isinstance(event, Edited):
-                self.known.aside = None
-                self.laws.tally[f"edit, {event.method}"] += 1
-                if sum(isinstance(one, (Edited, Spilled)) for one in new) == 1:
-                    self.laws.law_7_the_server_clears_enough(
-                        event, self.conversation.window, before, self.limit, self.policy.min_gain
-                    )
+                if alone:
+                    self.laws.law_7_the_server_clears_enough(event, after, *limits)
+                continue
+            assert event.method == "drop", "a summary that nobody wrote"
+            self.laws.law_6_no_round_is_split(event, self.known)
+            if alone:
+                self.laws.law_7_progress(event, after, *limits)
+            self._took_in(event)
 
     def _decided(self, found: Any, new: tuple[Any, ...]) -> None:
         self.known.due = None
@@ -154,7 +163,7 @@ class Driven(Held):
         """Have the server compact; it brings a block, none, or an error (CMP-16, CMP-26, CMP-27)."""
         due = self.known.aside if aside else self.known.due
         assert isinstance(due, Compact)
-        assert self.policy.platform != "bedrock", "CMP-16"
+        assert self.known.platform != "bedrock", "CMP-16"
         self.save(must=True)
         self.laws.law_2_the_wire_is_valid(due.request, None)
         self.laws.law_6_rounds_are_whole(due.request)

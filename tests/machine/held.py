@@ -9,6 +9,7 @@ from typing import Any
 from ctxwindow import Compact, Conversation, Count, Policy, Send, Summarize
 from ctxwindow.catalog import resolve
 from ctxwindow.errors import MisuseError
+from ctxwindow.record.events import Compacted
 from ctxwindow.stores import Store, keep, load
 from tests.machine.known import JSON, Known, Money
 from tests.machine.laws import Laws
@@ -40,8 +41,8 @@ class Held:
 
     def start(self, name: str) -> None:
         """Begin a conversation under a name of its own."""
-        self.name, self.lazy, self.overflowed = name, 0, False
-        self.known = Known(settings=dict(self.scene.settings), model=self.scene.model)
+        self.name, self.lazy, self.folded, self.overflowed = name, 0, 0, False
+        self.known = Known(settings=dict(self.scene.settings), model=self.scene.model, platform=self.policy.platform)
         self.money = Money()
         self.everything: list[JSON] = []
         self.at_send: dict[int, Known] = {}
@@ -72,7 +73,7 @@ class Held:
         """The process ends here. `remembers`: the request that is out is still known to the one that takes over."""
         lost = len(self.conversation.events) - len(self.kept_events)
         self.laws.tally["crash, with events lost" if lost else "crash"] += 1
-        self.conversation = load(self.store, self.name)
+        self.conversation, self.folded = load(self.store, self.name), 0
         known, money, everything = self.kept
         self.known, self.money, self.everything = known.copy(), money.copy(), list(everything)
         self.laws.law_10_what_was_kept_is_there(self.conversation, self.kept_events)
@@ -117,17 +118,27 @@ class Held:
                 self.laws.tally["recall answered"] += 1
         return message
 
-    def configure(self, model: str | None, settings: JSON | None) -> bool:
-        """Switch the model or the settings."""
-        if not self.attempt(lambda: self.conversation.configure(model=model, settings=settings, now=self.world.now)):
+    def configure(self, model: str | None = None, settings: JSON | None = None, platform: str | None = None) -> bool:
+        """Switch the model, the settings or the platform."""
+        events, now = len(self.conversation.events), self.world.now
+        if not self.attempt(
+            lambda: self.conversation.configure(model=model, settings=settings, platform=platform, now=now)
+        ):
             return False
         self.known.due = self.known.aside = None
         if settings is not None:
             self.known.settings = settings
-        if model is not None:
-            self.known.model = model
-            if resolve(model).bound and self.policy.assume_binding:
-                self.known.gone |= self.known.loose
+        self.known.platform = platform or self.known.platform
+        self.known.model = model or self.known.model
+        for event in self.conversation.events[events:]:
+            if isinstance(event, Compacted):  # the next model or platform cannot take the server's block (CMP-16)
+                self.laws.tally[event.method] += 1
+                assert event.method == "restart"
+                assert self.known.edit is not None
+                assert event.end == self.known.edit.end
+                self.known.edited(event, preserved=False)
+        if model is not None and resolve(model).bound and self.policy.assume_binding:
+            self.known.gone |= self.known.loose
         self.save()
         return True
 
@@ -176,5 +187,7 @@ class Held:
     def check(self) -> None:
         """The laws that hold between any two steps."""
         self.laws.law_1_nothing_is_lost(self.conversation, self.known, self.everything)
-        self.laws.law_8_the_fold_is_the_conversation(self.conversation)
+        if len(self.conversation.events) != self.folded:
+            self.laws.law_8_the_fold_is_the_conversation(self.conversation)
+            self.folded = len(self.conversation.events)
         self.laws.law_9_the_books_balance(self.conversation, self.money)

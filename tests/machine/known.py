@@ -70,6 +70,7 @@ class Known:
     """Replies whose thinking only models that do not check it take: it was kept over an edit (BIND-28, CMP-30)."""
     settings: JSON = field(default_factory=dict)
     model: str = ""
+    platform: str = ""
     pinned: set[int] = field(default_factory=set)
     """Messages that the caller pinned."""
     past: list[Known] = field(default_factory=list)

@@ -21,7 +21,7 @@ from tests.machine.laws_of_requests import MARKER
 from tests.machine.scenes import (
     JSON,
     NEXT,
-    RESULTS,
+    ORDINARY,
     SCENES,
     SHAPES,
     TOOLSETS,
@@ -90,7 +90,7 @@ class TwelveLaws(RuleBasedStateMachine):
 
     @rule(
         words=st.sampled_from(sorted(WORDS)),
-        kinds=st.lists(st.sampled_from(sorted(RESULTS)), min_size=1, max_size=3),
+        kinds=st.lists(st.sampled_from(ORDINARY), min_size=1, max_size=3),
         shape=SHAPES,
     )
     def exchange(self, words: str, kinds: list[str], shape: Shape) -> None:
@@ -106,7 +106,7 @@ class TwelveLaws(RuleBasedStateMachine):
 
     @rule(
         shapes=st.lists(SHAPES, min_size=2, max_size=5),
-        kinds=st.lists(st.sampled_from(sorted(RESULTS)), min_size=1, max_size=3),
+        kinds=st.lists(st.sampled_from(ORDINARY), min_size=1, max_size=3),
     )
     def rounds(self, shapes: list[Shape], kinds: list[str]) -> None:
         """Several rounds of calls in one turn."""
@@ -127,7 +127,7 @@ class TwelveLaws(RuleBasedStateMachine):
 
     @precondition(lambda self: self.driven.known.calls)
     @rule(
-        kinds=st.lists(st.sampled_from(sorted(RESULTS)), min_size=1, max_size=3),
+        kinds=st.lists(st.sampled_from(ORDINARY), min_size=1, max_size=3),
         words=st.booleans(),
         apart=st.booleans(),
     )
@@ -147,16 +147,26 @@ class TwelveLaws(RuleBasedStateMachine):
         if not self.driven.known.calls and self.driven.take(system(kind)):
             self.tally[f"system message, {kind}"] += 1
 
-    @precondition(lambda self: not self.driven.known.calls)
     @rule(model=st.sampled_from(NEXT))
     def switch_model(self, model: tuple[str, JSON | None]) -> None:
         if self.driven.configure(*model):
             self.tally["model switched"] += 1
 
+    @rule(platform=st.sampled_from(["claude_api", "bedrock", "foundry"]))
+    def switch_platform(self, platform: str) -> None:
+        if self.driven.configure(platform=platform):
+            self.tally["platform switched"] += 1
+
     @rule(choice=st.sampled_from(["auto", "none", "any"]))
     def choose_tools(self, choice: str) -> None:
-        if self.driven.configure(None, {**self.driven.known.settings, "tool_choice": {"type": choice}}):
+        if self.driven.configure(settings={**self.driven.known.settings, "tool_choice": {"type": choice}}):
             self.tally[f"tool choice, {choice}"] += 1
+
+    @rule()
+    def forget_betas(self) -> None:
+        """Settings without the headers that the history may need."""
+        if self.driven.configure(settings={**self.driven.known.settings, "betas": []}):
+            self.tally["betas forgotten"] += 1
 
     @rule(seconds=st.sampled_from([1.0, 200.0, 4_000.0]))
     def time_passes(self, seconds: float) -> None:

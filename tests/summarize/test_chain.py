@@ -195,7 +195,7 @@ def test_with_the_engine_and_an_emulated_claude(*, good: bool) -> None:
     client = fake.client()
     writer = ClaudeSummarizer(lambda request: client.beta.messages.create(**request), model=MODEL)
     chat = Conversation.start(model=MODEL, policy=small(16_000, methods=["summarize_keep_tail"]))
-    for number in range(40):
+    for number in range(80):
         chat.append(user(f"Question {number}? Keep app_main.py as it is. " + "word " * 600), now=NOW)
         decision = chat.plan(max_tokens=500, now=NOW)
         while isinstance(decision, Summarize):

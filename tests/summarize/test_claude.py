@@ -10,6 +10,7 @@ from hypothesis import given
 from ctxwindow import Conversation, Decision, Send, Summarize
 from ctxwindow.catalog import resolve
 from ctxwindow.errors import InvalidRequest
+from ctxwindow.record.blocks import blocks_of
 from ctxwindow.rules import find_violations
 from ctxwindow.summarize import Ask, SummaryRejected, read_summary, request_for
 from ctxwindow.summarize.claude import THINKING_ROOM, paid
@@ -34,8 +35,11 @@ def body(**fields: Any) -> dict[str, Any]:
 def test_property_a_request_that_rides_on_a_valid_one_is_valid(prefix: dict[str, Any]) -> None:
     """Whatever its model, tools, thinking and settings are; and what was there is still there, in front (BIND-13)."""
     profile = resolve(str(prefix["model"]))
+    last = blocks_of(prefix["messages"][-1])[-1:]
     if any(violation.severity == "error" for violation in find_violations(prefix, profile=profile)):
         return
+    if last and last[0]["type"].endswith("tool_use"):
+        return  # a paused turn: no segment ends inside one (law 6)
     before = copy.deepcopy(prefix)
     made = ask(prefix)
     assert prefix == before
@@ -103,7 +107,7 @@ def test_room_for_thinking(model: str, settings: dict[str, Any], room: int) -> N
 
 
 def test_a_prompt_that_leaves_no_room_does_not_fit() -> None:
-    long = [user("word " * 199_000)]
+    long = [user("word " * 400_000)]
     assert not ask(body(model="claude-haiku-4-5", messages=long)).fits
     assert ask(body(model="claude-haiku-4-5")).fits
 
@@ -146,7 +150,7 @@ def test_the_engines_decision_asks_a_legal_request_that_reads_the_cache(model: s
     )
     client = fake.client()
     decision: Decision | None = None
-    for number in range(40):
+    for number in range(80):
         chat.append(user(f"Question {number}? " + "word " * 300), now=NOW)
         decision = chat.plan(max_tokens=500, now=NOW)
         if isinstance(decision, Summarize):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ctxwindow.record import identifier_set
 from ctxwindow.summarize import HEADINGS, Extractive, Summarizer, check_summary, provenance
 from ctxwindow.summarize.passages import passages
-from ctxwindow.summarize.sections import lines_under
+from ctxwindow.summarize.sections import INSTRUCTIONS, lines_under
 from ctxwindow.tiers.segment import Segment
 from tests.summarize.scenes import calls, says, segment, todos, tokens, user, works
 
@@ -294,7 +294,7 @@ def test_property_the_newest_instruction_survives(messages: list[dict[str, Any]]
     said = [passage for passage in passages(of.messages, 0) if passage.kind == "instruction"]
     if said:
         newest = next(passage for passage in said if passage.message == said[-1].message)
-        smallest = f"{HEADINGS[0]}\n- {newest.text}"
+        smallest = f"{INSTRUCTIONS}\n- {newest.text}"
         assert (f"- {newest.text}" in summarize(of).splitlines()) or tokens(smallest) > budget
 
 
@@ -423,11 +423,11 @@ def spoken(messages: list[dict[str, Any]]) -> str:
 
 
 @pytest.mark.recorded
-@pytest.mark.parametrize(("budget", "at_least"), [(2_000, 0.6), (8_000, 0.85)])
+@pytest.mark.parametrize(("budget", "at_least"), [(2_000, 0.8), (8_000, 0.95)])
 def test_recorded_sessions_keep_what_is_used_later(recordings: Path, budget: int, at_least: float) -> None:
     """Of the identifiers of the first half that the model uses in the second, more stay than in the last N tokens.
 
-    Over all 46 sessions of 60 messages and more: 0.73 against 0.37 at 2,000 tokens, 0.95 against 0.61 at 8,000.
+    On the six sessions that are long enough: 0.89 against 0.53 at 2,000 tokens, 1.00 against 0.75 at 8,000.
     """
     shares: list[tuple[float, float]] = []
     for path in sorted(recordings.glob("sessions/**/full.jsonl.gz"))[::5]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ctxwindow.catalog import resolve
-from ctxwindow.tiers.caching import LastSend, forecast, has_markers, mark, prompt_bill
+from ctxwindow.tiers.caching import LastSend, forecast, has_markers, mark, prompt_bill, thin
 from ctxwindow.window import Bill
 
 OPUS = resolve("claude-opus-5-5")
@@ -78,3 +78,35 @@ def test_the_settings_of_a_request_have_prices_of_their_own() -> None:
     assert (fast.cold, fast.reply) == pytest.approx((0.05 * 2 * 1.1, 0.02 * 2 * 1.1))
     nowhere = forecast(resolve("claude-haiku-4-5"), 10_000, None, "5m", november, settings=asked, max_tokens=1_000)
     assert (nowhere.warm, nowhere.cold, nowhere.reply) == (None, None, None)
+
+
+def _marked(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}
+
+
+def test_the_oldest_markers_of_too_many_go() -> None:
+    """CACHE-02: at most four, those of tools and system among them."""
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [_marked("result")]}
+    contents = [[_marked("one")], [result], "plain", [_marked("four")], [_marked("five"), _marked("six")]]
+    request = _request(*contents, system=[_marked("rules")])
+    before = [dict(message) for message in request["messages"]]
+    thin(request, [0, 1, 3, 4])
+    assert [has_markers(message["content"]) for message in request["messages"]] == [False, False, False, True, True]
+    assert request["messages"][1]["content"][0]["content"] == [{"type": "text", "text": "result"}]
+    assert request["messages"][4] == before[4]
+    assert has_markers(before[0]["content"]), "what was recorded stays as it was"
+
+
+def test_as_many_markers_as_there_may_be_stay() -> None:
+    request = _request(*[[_marked(str(number))] for number in range(4)])
+    before = [dict(message) for message in request["messages"]]
+    thin(request, [0, 1, 2, 3])
+    assert request["messages"] == before
+
+
+def test_the_input_of_a_call_is_no_marker() -> None:
+    call = {"type": "tool_use", "id": "t", "name": "n", "input": {"cache_control": {"type": "ephemeral"}}}
+    request = _request(*[[_marked(str(number))] for number in range(5)], [call])
+    assert not has_markers(call)
+    thin(request, [0, 1, 2, 3, 4])
+    assert request["messages"][5]["content"] == [call]

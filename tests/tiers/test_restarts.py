@@ -36,6 +36,10 @@ class Talk:
 
     def say(self, content: Any = "And what of the lexer? " * 60) -> Send:
         self.chat.append({"role": "user", "content": content})
+        return self.answer()
+
+    def answer(self) -> Send:
+        """Plan, and carry out what is decided, until there is a reply."""
         while True:
             decision = self.chat.plan(max_tokens=4_000)
             self.said.append(type(decision))

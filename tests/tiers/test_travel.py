@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from typing import Any
@@ -16,8 +17,14 @@ from ctxwindow.record import decode_event, encode_event
 from ctxwindow.record.events import Rewound
 from ctxwindow.rules import find_violations
 from tests.driver import Case, Run, carry_on, cases, plan, run
+from tests.tiers.test_restarts import Talk
 
 NOVEMBER = dt.datetime(2026, 11, 20, tzinfo=dt.UTC).timestamp()
+SERVED: tuple[tuple[str, ...], ...] = (
+    ("clear_tool_uses", "clear_thinking", "drop"),
+    ("spill", "clear_tool_uses", "compact", "summarize_all"),
+    ("compact", "drop"),
+)
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "read", "input": {}}
 
 
@@ -25,6 +32,16 @@ def reply(text: str, *blocks: Any, tokens: int = 1_000, **fields: Any) -> dict[s
     usage = {"input_tokens": tokens, "output_tokens": 50}
     reason = "tool_use" if blocks else "end_turn"
     return {"content": [{"type": "text", "text": text}, *blocks], "usage": usage, "stop_reason": reason, **fields}
+
+
+@st.composite
+def every_case(draw: st.DrawFn, again: tuple[int, ...] = (0, 0, 400, 900)) -> Case:
+    """Cases with any methods, those of the server too, and with pins."""
+    case = draw(cases(max_turns=4, again=again))
+    methods = draw(st.sampled_from([case.policy.methods, *SERVED]))
+    pins = {"first_user_message": draw(st.booleans())}
+    policy = Policy.parse({**case.policy.model_dump(), "methods": methods, "pins": pins})
+    return dataclasses.replace(case, policy=policy)
 
 
 def talk(*turns: str, **settings: Any) -> Conversation:
@@ -76,7 +93,7 @@ def assert_adds_up(chat: Conversation) -> None:
 # -- as it was --------------------------------------------------------------------------------------------
 
 
-@given(cases(max_turns=4))
+@given(every_case())
 def test_a_moment_is_what_was_live(case: Case) -> None:
     """Request (breakpoints included), window, wire, hot and epoch, also after the conversation is read back."""
     result = run(case, start=NOVEMBER)
@@ -104,7 +121,7 @@ def test_a_send_that_never_was(send: Any) -> None:
 # -- going back -------------------------------------------------------------------------------------------
 
 
-@given(cases(max_turns=4, again=(0, 0, 400)), st.data())
+@given(every_case(again=(0, 0, 400)), st.data())
 def test_going_back_and_on_and_over_again(case: Case, data: st.DataObject) -> None:
     """The record is a prefix of what it was, state is the fold of the path, every send is valid, nothing is lost."""
     result = run(case, start=NOVEMBER)
@@ -299,3 +316,38 @@ def test_a_summary_that_was_left_is_paid_and_pays_nothing_back() -> None:
     book = chat.spending
     assert (book.summaries, book.edits) == (0.5, ())
     assert_adds_up(chat)
+
+
+# -- with what the server does ----------------------------------------------------------------------------
+
+
+def test_compactions_and_clearing_by_the_server_are_undone_too() -> None:
+    """The API takes every request, before and after; every moment is as it was."""
+    talk = Talk(methods=("clear_tool_uses", "compact"), high=0.9, budget=20_000)
+    talk.calling = True
+    sends = [talk.say()]
+    while not talk.chat.epoch:
+        result = {"type": "tool_result", "tool_use_id": f"toolu_{talk.calls}", "content": "a line of it\n" * 300}
+        sends.append(talk.say([result]))
+    methods = [edit.method for send in sends for edit in send.edits]
+    assert {"clear_tool_uses", "compact"} <= set(methods)
+    before, ever = talk.chat, len(talk.chat.messages)
+    for send in sends:
+        assert json.dumps(before.at(send=send.number).request) == json.dumps(send.request)
+        assert before.at(send=send.number).window == send.window
+    # To before everything, to just after the compaction, and over to the end again.
+    starts = [send for send in sends if any(edit.method == "compact" for edit in send.edits)]
+    for send, epoch in ((sends[2], 0), (starts[0], 1)):
+        chat = talk.chat
+        chat.rewind(send=send.number)
+        assert chat.epoch == epoch
+        assert chat.wire == chat.at(send=send.number).wire
+        talk.answer()
+        result = {"type": "tool_result", "tool_use_id": f"toolu_{talk.calls}", "content": "another line"}
+        talk.say([result])
+        chat.rewind(to=next(branch for branch in chat.branches if branch.messages == ever))
+        assert (chat.epoch, len(chat.messages)) == (1, ever)
+        assert_same(chat, again(chat))
+    result = {"type": "tool_result", "tool_use_id": before.messages[-1]["content"][-1]["id"], "content": "the end"}
+    talk.calling = False
+    talk.say([result])

@@ -101,19 +101,6 @@ def test_the_last_request_of_an_epoch_is_checked_when_the_next_begins_or_at_the_
         assert checker.finish() == [], "once"
 
 
-def test_what_is_found_late_stands_at_the_last_send() -> None:
-    broken = Violation(rule="MSG-99", path="messages.0", message="m", remedy="r", severity="error")
-
-    def at_the_end(request: dict[str, Any], **_: Any) -> list[Violation]:
-        return [broken] if len(request["messages"]) == 7 else []
-
-    with mock.patch("ctxwindow.transcripts.checks.find_violations", at_the_end):
-        found = replay(long_session(3), checks="cheap")
-    assert [row.valid for row in found.sends] == [True, True, True, False]
-    assert found.totals.violations == 1
-    assert not found.totals.laws["2 every wire is valid"]
-
-
 def test_both_ways_find_the_same_in_a_replay() -> None:
     full, cheap = (replay(long_session(), policy=Policy(budget=14_000), checks=checks) for checks in ("full", "cheap"))
     assert full == cheap

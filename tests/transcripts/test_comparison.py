@@ -96,7 +96,12 @@ def test_two_policies_that_do_nothing_lose_nothing() -> None:
 
 
 def test_an_overflow_ends_one_column_alone() -> None:
-    steps = (user("Hi", at=0), reply(text="Hello.", at=1), user(lines(900), at=2), reply(text="Too long.", at=3))
+    steps = (
+        user("Hi", at=0),
+        reply(text="Hello.", at=1),
+        user("Say it. " * 9_000, at=2),
+        reply(text="Too long.", at=3),
+    )
     found = compare_policies(session(*steps), {"small": Policy(budget=14_000), "large": Policy(budget=100_000)})
     small, large = found.policies
     assert (small.overflows, small.sends, small.cost_ratio, small.threshold_ratio) == (1, 1, None, None)

@@ -160,7 +160,12 @@ def test_a_spilled_result_is_counted() -> None:
 
 
 def test_an_overflow_is_reported_not_raised() -> None:
-    steps = (user("Hi", at=0), reply(text="Hello.", at=1), user(lines(900), at=2), reply(text="Too long.", at=3))
+    steps = (
+        user("Hi", at=0),
+        reply(text="Hello.", at=1),
+        user("Say it. " * 9_000, at=2),
+        reply(text="Too long.", at=3),
+    )
     found = managed(session(*steps))
     assert found.totals.overflows == 1
     assert found.totals.sends == 1

@@ -214,7 +214,7 @@ def test_the_price_of_a_summary_by_hand() -> None:
     assert isinstance(first, Send)
     server.sent(first, at)
     conversation.receive({"content": "Noted.", "stop_reason": "end_turn"}, now=at)
-    conversation.append({"role": "user", "content": lines(350, "more")}, now=at)
+    conversation.append({"role": "user", "content": lines(420, "more")}, now=at)
     decision = conversation.plan(max_tokens=1_000, now=at)
     assert isinstance(decision, Summarize)
     whole = count(decision.prefix, PROFILE).tokens

@@ -109,3 +109,13 @@ def test_many_blank_blocks() -> None:
     """Each block looks at its neighbour only, blank ones or not (MSG-06)."""
     blanks = asked(*[text(" ")] * 20_000, text("Hello."))
     assert count(blanks, "claude-opus-5-5").tokens == count(asked(text("Hello.")), "claude-opus-5-5").tokens
+
+
+def test_thinking_that_another_model_was_billed_for_has_wide_bounds() -> None:
+    """CTX-20: counts never transfer between tokenizers."""
+    message = {"role": "assistant", "content": [{"type": "thinking", "thinking": "", "signature": "s" * 40}]}
+    own, other = (size_message(message, OPUS, thinking=100, foreign=foreign).thinking for foreign in (False, True))
+    assert own.tokens == other.tokens == 100
+    assert other.low <= 65
+    assert other.high >= 135
+    assert own.high < 110
