@@ -179,11 +179,15 @@ def test_one_block_at_a_time() -> None:
     raise AssertionError("it was not compacted three times")
 
 
-def test_in_an_open_loop_the_request_in_progress_has_no_place_to_stand() -> None:
-    """CMP-30: all messages are sent by then, so nothing is prepared; the foreground does it when it must."""
+def test_in_an_open_loop_the_request_in_progress_is_repeated_behind() -> None:
+    """CMP-30: in the next user message to be sent, whenever the block comes."""
     session = Session(OPUS_55, **ASIDE)
     session.user("Read every file. Never touch vendor/.")
-    while not session.conversation.epoch:
+    for _ in range(60):
         send = session.round(20, think=3)
-        assert send.aside is None
-    assert "Never touch vendor/." in str(session.conversation.wire)
+        if send.aside is not None:
+            break
+    assert isinstance(send.aside, Compact)
+    assert _adopted(session, send.aside)
+    for _ in range(3):
+        assert "Never touch vendor/." in str(session.round(20, think=3).request["messages"])

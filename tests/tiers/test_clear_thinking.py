@@ -42,7 +42,7 @@ def test_in_one_long_turn_there_is_nothing_to_clear() -> None:
 
 
 def test_as_many_of_the_oldest_turns_as_are_needed() -> None:
-    """What goes is lost, and charged as output: 20 dollars for a million tokens on Opus 5.5."""
+    """What goes is lost, and charged as output, 20 dollars for a million tokens on Opus 5.5, as far as it is worth that."""
     session = _turns(Session(OPUS_55), 8)
     now = session.situation()
     thinking = [entry.size.thinking.tokens for entry in now.wire.ledger.entries if entry.size.thinking.tokens]
@@ -51,7 +51,7 @@ def test_as_many_of_the_oldest_turns_as_are_needed() -> None:
     assert offer.plan is not None
     assert offer.plan.turns == 2  # type: ignore[union-attr]
     assert offer.thinking == sum(thinking[:2])
-    assert offer.lost == pytest.approx(sum(thinking[:2]) * 20 / 1e6)
+    assert offer.lost == pytest.approx(sum(thinking[:2]) * 20 / 1e6 * now.policy.thinking_worth)
     assert offer.breaks == "cache"
 
 

@@ -53,16 +53,6 @@ def test_no_cut_brings_it_down() -> None:
     assert offer.why == "no cut between rounds brings it down to 1,500"
 
 
-def test_what_must_be_repeated_needs_a_new_message_to_stand_in() -> None:
-    """CMP-30: nothing may stand between the block and what is kept, and what was sent may not change (law 4)."""
-    session = Session(OPUS_55, **{**LITTLE, "pins": {"messages": [0]}})
-    _agent(session, 8)
-    now = session.situation()
-    assert compact.offer(now, now.total * 2 // 3).able
-    sent = session.situation(unsent=len(now))
-    assert compact.offer(sent, now.total * 2 // 3).why == "what must be repeated has no new user message to stand in"
-
-
 # -- what it offers -----------------------------------------------------------------------------------------
 
 

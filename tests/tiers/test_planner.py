@@ -6,7 +6,8 @@ import pytest
 
 from ctxwindow import Conversation, Policy, Send, Summarize
 from ctxwindow.record.events import Appended, Compacted, Edited, Received
-from ctxwindow.tiers.planner import in_background, judge
+from ctxwindow.tiers.offers import Offer
+from ctxwindow.tiers.planner import _rank, in_background, judge
 from ctxwindow.tiers.situation import Situation
 from tests.driver import plan
 from tests.tiers.scenes import OPUS_55, Session
@@ -123,7 +124,7 @@ def _now(session: Session, share: float, **changes: Any) -> Situation:
 
 def test_the_marks(talked: Session) -> None:
     """High 0.85: below it nothing is weighed; above it the table is there whatever comes of it."""
-    policy = {"high": 0.85, "cold": None}
+    policy = {"high": 0.85, "cold": None, "horizon": 1_000}
     below, above = judge(_now(talked, 0.84, policy=policy)), judge(_now(talked, 0.87, policy=policy))
     assert (below.action, below.table) == ("send", ())
     assert above.action == "shrink"
@@ -178,12 +179,24 @@ def test_order_or_cost(talked: Session) -> None:
 
 
 def test_what_keeps_the_hot_minimum_goes_before_what_is_cheaper(talked: Session) -> None:
-    policy = {"high": 0.7, "low": 0.5, "cold": None, "horizon": 1_000, "prefer": "cost"}
-    verdict = judge(_now(talked, 0.9, policy={**policy, "hot": {"turns": 3}}))
-    assert verdict.offer is not None
-    hot = {row.method: row.hot for row in verdict.table[1:]}
-    assert hot == {"summarize_keep_tail": True, "summarize_all": False}
-    assert verdict.offer.method == "summarize_keep_tail"
+    """Then what gives an account of what is gone, then the price; with `order` the policy's order is all."""
+
+    def offer(method: str, dollars: float | None, *, hot: bool = True) -> Offer:
+        return Offer(method=method, able=True, why="", hot=hot, over=dollars)
+
+    offers = [
+        offer("summarize_all", 0.1, hot=False),
+        offer("drop", 0.1),
+        offer("summarize_keep_tail", None),
+        offer("compact", 0.3),
+    ]
+    methods = ("drop", "summarize_all", "compact", "summarize_keep_tail")
+    for prefer, expected in (
+        ("cost", ["compact", "summarize_keep_tail", "drop", "summarize_all"]),
+        ("order", list(methods)),
+    ):
+        now = talked.situation(policy={"methods": methods, "prefer": prefer})
+        assert [one.method for one in sorted(offers, key=lambda one: _rank(now, one))] == expected
 
 
 def test_equal_moments_have_equal_tables(talked: Session) -> None:

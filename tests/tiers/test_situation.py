@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.caching import LastSend
-from ctxwindow.tiers.situation import MIN_SUMMARY, SLACK
+from ctxwindow.tiers.situation import HOT, MIN_SUMMARY, SLACK
 from ctxwindow.window import Count
 from tests.tiers.scenes import OPUS_55, Session
 
@@ -48,11 +50,10 @@ def test_what_stays_word_for_word_at_least(session: Session) -> None:
     assert cut(tokens=sum(sizes[10:]) + 1) == 9
 
 
-def test_by_default_a_quarter_of_the_room_stays(session: Session) -> None:
-    now = session.situation()
-    kept = sum(_sizes(session)[10:])
-    assert session.situation(limit=now.fixed + kept * 4).hot_cut == 10
-    assert session.situation(limit=now.fixed + kept * 4 + 4).hot_cut == 9
+def test_by_default_as_much_as_fits_a_share_of_the_room_stays(session: Session) -> None:
+    fixed, kept = session.situation().fixed, sum(_sizes(session)[10:])
+    assert session.situation(limit=fixed + math.ceil(kept / HOT)).hot_cut == 10
+    assert session.situation(limit=fixed + math.ceil(kept / HOT) - 10).hot_cut == 11
 
 
 def test_marks_are_shares_of_the_room(session: Session) -> None:

@@ -25,12 +25,12 @@ TABLE = (
 )  # fmt: skip
 
 SHOWN = """\
-   method             after    frees  breaks   thinking lost  first send  each later  over 20  pays back
-   leave alone      150,000        0  nothing              0     $0.0300     $0.0300  $0.6000          -
-   clear_tool_uses   90,000   60,000  cache                0     $0.3000     $0.0180  $0.6420   24 sends
+   method             after    frees  breaks   thinking lost  hot   first send  each later  over 20  pays back
+   leave alone      150,000        0  nothing              0  kept     $0.0300     $0.0300  $0.6000          -
+   clear_tool_uses   90,000   60,000  cache                0  kept     $0.3000     $0.0180  $0.6420   24 sends
    compact          cannot: Bedrock has no on-demand compaction [CMP-16]
->  summarize_all      9,000  141,000  epoch            2,000     $0.0900     $0.0018  $0.1642    3 sends
-   drop               9,500  140,500  epoch                0           ?           ?        ?      never"""
+>  summarize_all      9,000  141,000  epoch            2,000  kept     $0.0900     $0.0018  $0.1642    3 sends
+   drop               9,500  140,500  epoch                0  kept           ?           ?        ?      never"""
 
 
 def test_the_table_in_equal_columns() -> None:

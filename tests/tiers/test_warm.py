@@ -72,7 +72,7 @@ def test_what_a_summary_of_everything_is_given() -> None:
     threshold = _edit(0, 6, method="compact_threshold", summary="in the reply")
     assert text_of(()) == (None, 0)
     assert text_of((A,)) == ("0 to 4", 4)
-    assert text_of((A, B)) == ("0 to 4\n4 to 9", 9)
+    assert text_of((A, B)) == ("0 to 4\n\n4 to 9", 9)
     assert text_of((A, gone)) == ("0 to 4", 4)
     assert text_of((gone,)) == (None, 0)
     assert text_of((threshold,)) == (None, 6)
