@@ -38,7 +38,7 @@ from ctxwindow.record.fingerprint import content_key
 from ctxwindow.rules import is_misshapen
 from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
-from ctxwindow.tiers.heads import epoch_messages
+from ctxwindow.tiers.heads import epoch_messages, restated
 from ctxwindow.tiers.pins import PinTracker
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.reported import Reported, dropped, reported
@@ -91,6 +91,7 @@ class State:
         unsent: record index of the first message that was never sent.
         edits: every compaction, in order.
         warm: the summaries that stand on the wire, in order.
+        owed: a compaction by the server after which what is pinned, and the request in progress, have yet to be repeated.
         held: the server-side edits in force, or None.
         trail: the sends of this epoch.
         pinned: record indices that the caller pinned.
@@ -127,6 +128,7 @@ class State:
         self.spills: dict[tuple[int, int], Spilled] = {}
         self.edits: list[Compacted] = []
         self.warm: tuple[Compacted, ...] = ()
+        self.owed: Compacted | None = None
         self.held: Edited | None = None
         self.fresh_edits: list[Edit] = []
         self.trail: list[LastSend] = []
@@ -171,8 +173,10 @@ class State:
                 times, _ = self.declined.get(event.method, (0, 0))
                 self.declined[event.method] = times + 1, len(self.messages)
                 if self.held is not None and self.held.method == event.method:
-                    self.held = None
-                    self._wire = self._new_wire()
+                    self._settle()
+                    cleared = self.held.uses or self.held.turns
+                    self.held = msgspec.structs.replace(self.held, trigger=None) if cleared else None
+                    self._wire.hold(self._held, None)
             case Pinned():
                 (self.pinned.add if event.pinned else self.pinned.discard)(event.message)
             case Counted():
@@ -202,10 +206,22 @@ class State:
         self.outline.add(message if form is not None else {"role": message.get("role"), "content": []})
         if form is None:
             return
+        form = self._with_owed(form)
         self.own_markers = self.own_markers or has_markers(message.get("content"))
         self.forms[index] = form
         if not self._stale:
             self._put(self._wire, form, index)
+
+    def _with_owed(self, form: dict[str, Any]) -> dict[str, Any]:
+        """A message with what the last compaction by the server owes, where it can be said: in a user message, behind all
+        results that are due (TOOL-05). From then on it is a part of the message, wherever that goes.
+        """
+        owed = self.owed
+        if owed is None or form.get("role") != "user" or self.outline.open_calls:
+            return form
+        self.owed = None
+        repeated = restated(owed, self.forms)
+        return {**form, "content": [*blocks_of(form), *repeated]} if repeated else form
 
     def pins(self, limit: int) -> tuple[int, ...]:
         """Record indices of all that is pinned and has a share, where the prompt may take `limit` tokens; rising."""
@@ -285,7 +301,9 @@ class State:
     def _put(self, wire: Wire, form: dict[str, Any], source: int | None) -> None:
         billed = self.billed.get(source) if source is not None else None
         if billed is not None and source is not None and form != self.messages[source]:
-            billed = Billed(thinking=billed.thinking, foreign=billed.foreign)  # of the rest without some blocks nothing was said
+            billed = Billed(
+                thinking=billed.thinking, foreign=billed.foreign
+            )  # of the rest without some blocks nothing was said
         maker = self.makers.get(source) if source is not None else None
         wire.add(form, source, billed, unreadable(form, self.profile, maker))
 
@@ -464,6 +482,10 @@ class State:
         self.edits.append(event)
         self._lengths.append(len(self.messages))
         self.warm = stands_for(self.warm, event)
+        self.owed = event if event.block is not None else None
+        last = len(self.messages) - 1
+        if last >= self.unsent and last in self.forms:
+            self.forms[last] = self._with_owed(self.forms[last])
         self.held = None
         self.declined.pop(event.method, None)
         if event.strip_thinking:
@@ -494,9 +516,7 @@ class State:
             self.cached = LastSend(tokens=min(kept, self.cached.tokens), messages=place, at=self.cached.at)
             self.trail = [last for last in self.trail if last.messages <= place]
         was = before.total.tokens
-        self._wire = self._new_wire()
-        if self.unsent >= len(self.messages):
-            self._wire.sent()
+        self._wire.hold(self._held, event.trigger)
         freed = was - self._wire.ledger.total.tokens
         why = f"by the server, at every send; the window had to come down to {event.target:,}"
         self.fresh_edits.append(
