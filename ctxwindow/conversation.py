@@ -65,7 +65,7 @@ from ctxwindow.tiers.planner import in_background
 from ctxwindow.tiers.pressure import overflow, oversized, relief
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.requests import compact_of, count_of, send_of, sent_event, summarize_of
-from ctxwindow.tiers.restarts import messages_after, restart
+from ctxwindow.tiers.restarts import check_kept, messages_after, restart
 from ctxwindow.tiers.standing import standing
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.travel import Moment, moment, rewound, state_of
@@ -524,6 +524,7 @@ class Conversation:
         following = profile or state.profile
         policy.budget_of(following.window)
         edit = restart(state, following, policy.platform, at)
+        check_kept(state, following)
         check_fixed(
             following,
             state.settings if given is None else given,

@@ -104,6 +104,8 @@ class State:
         billed: what the usage of a reply says of its size, by record index.
         makers: the model that made each reply, by record index.
         tightened: a window that the API named, smaller than the catalog's.
+        loose: record length before which thinking was kept over an edit that no model which checks it would have let pass
+            (BIND-28, CMP-30).
         stripped: whether all thinking so far left the wire because the API found it bound elsewhere (BIND-26).
     """
 
@@ -142,6 +144,7 @@ class State:
         self.counts: dict[str, int | None] = {}
         self.tightened: int | None = None
         self.stripped = False
+        self.loose = 0
         self.own_markers = has_markers(self.base)
         self.billed: dict[int, Billed] = {}
         self.makers: dict[int, ModelProfile] = {}
@@ -485,6 +488,10 @@ class State:
             self.forms[last] = self._with_owed(self.forms[last])
         self.held = None
         self.declined.pop(event.method, None)
+        if event.strip_thinking:
+            self._strip(event.tail, len(self.messages))  # for good: what was left out once never comes back (BIND-11)
+        elif event.method != "compact" or not self.profile.bound:
+            self.loose = len(self.messages)
         self._wire = self._new_wire()
         # What stands before the messages is in the cache as it was (CACHE-01), where its end was a breakpoint.
         fixed = self._wire.ledger.fixed.count.tokens if self.base.get("system") else 0
@@ -534,10 +541,18 @@ class State:
         self._wire = self._new_wire()
         self._stale = False
 
+    def _strip(self, first: int, end: int) -> None:
+        """Take the thinking out of the forms of a range of the record."""
+        for index in range(first, end):
+            bare = without_thinking(self.forms[index]) if index in self.forms else None
+            if bare is not None:
+                self.forms[index] = bare
+            else:
+                self.forms.pop(index, None)
+
     def _strip_thinking(self) -> None:
         """All thinking so far leaves the wire, the same way at every later send. The prefix is no other (BIND-14)."""
-        bare = {index: without_thinking(form) for index, form in self.forms.items()}
-        self.forms = {index: form for index, form in bare.items() if form is not None}
+        self._strip(0, len(self.messages))
         self.stripped = True
         self.cached, self.trail = None, []
         self._wire = self._new_wire()
@@ -558,6 +573,9 @@ class State:
                 for index, billed in self.billed.items()
             }
             self.tightened = None
+        if self.bound and self.loose:
+            self._strip(0, self.loose)
+            self.loose = 0
         before = self.base
         if event.settings is not None:
             self.base = {key: value for key, value in self.base.items() if key in ("system", "tools")}
