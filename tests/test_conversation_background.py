@@ -183,11 +183,11 @@ def test_in_an_open_loop_the_request_in_progress_is_repeated_behind() -> None:
     """CMP-30: in the next user message to be sent, whenever the block comes."""
     session = Session(OPUS_55, **ASIDE)
     session.user("Read every file. Never touch vendor/.")
-    for _ in range(60):
-        send = session.round(20, think=3)
-        if send.aside is not None:
-            break
-    assert isinstance(send.aside, Compact)
-    assert _adopted(session, send.aside)
+    aside = None
+    while aside is None:
+        aside = session.round(20, think=3).aside
+    assert isinstance(aside, Compact)
+    assert session.conversation.epoch == 0
+    assert _adopted(session, aside)
     for _ in range(3):
         assert "Never touch vendor/." in str(session.round(20, think=3).request["messages"])

@@ -79,7 +79,7 @@ def test_a_count_of_the_request_is_the_window(model: str) -> None:
         session.round(*(12, 3, 5)[: 1 + number % 3])
     assert any(_cleared(send) for send in session.sends)
     for send in session.sends:
-        assert count(send.request).tokens == pytest.approx(send.window.tokens, abs=1)
+        assert count(send.request).tokens == pytest.approx(send.window.tokens, abs=5)
 
 
 def test_what_is_cleared_stays_the_same_until_the_next_edit() -> None:

@@ -99,7 +99,7 @@ def test_a_null_block_is_declined_and_the_conversation_goes_on() -> None:
     """CMP-04, CMP-09: nothing leaves the wire; it is not asked for again at once, and another method does it."""
     session = Session(OPUS_46, **LARGE)
     session.world.sums_up = ""
-    for _ in range(16):
+    for _ in range(40):
         session.user("word " * 3_000)
         session.say("word " * 1_000)
         if session.declined:

@@ -95,7 +95,13 @@ def test_the_text_of_a_block_stays_when_the_block_cannot() -> None:
 def test_the_last_resort_of_costs() -> None:
     """A method with a summary goes before it, whatever that costs; by the policy's order it may come first."""
     for prefer, method in (("cost", "summarize_keep_tail"), ("order", "drop")):
-        policy = {**DROPPING, "methods": ("drop", "summarize_keep_tail"), "prefer": prefer}
+        policy = {
+            **DROPPING,
+            "methods": ("drop", "summarize_keep_tail"),
+            "prefer": prefer,
+            "hot": {"tokens": 1},
+            "horizon": 100,
+        }
         session = Session(HAIKU, settings={}, **{**policy, "warm": {"tokens": 400}})
         while not session.conversation.epoch:
             session.user("word " * 100)

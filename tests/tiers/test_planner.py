@@ -68,7 +68,7 @@ def test_a_cut_at_the_start_of_a_turn_is_preferred() -> None:
     "methods", [("summarize_keep_tail",), ("summarize_all",), ("summarize_all", "summarize_keep_tail")]
 )
 def test_only_the_policys_methods_in_its_order(methods: tuple[str, ...]) -> None:
-    decision = _filled(6_200, budget=8_000, methods=methods, prefer="order").plan(max_tokens=1_000)
+    decision = _filled(6_200, budget=8_000, methods=methods, prefer="order", horizon=40).plan(max_tokens=1_000)
     assert isinstance(decision, Summarize)
     assert decision.method == methods[0]
 

@@ -35,7 +35,7 @@ def test_where_there_is_room_enough_a_result_stays_whole() -> None:
 def test_under_pressure_what_is_above_its_share_is_spilled() -> None:
     session = _session()
     for _ in range(3):
-        session.round(220)
+        session.round(250)
     session.ready()
     assert len(session.conversation.spilled) == 1
     (tokens,) = session.conversation.spilled.values()
