@@ -35,6 +35,8 @@ class Held:
             *(scene, policy, tools),
             *(world, store, laws),
         )
+        assert isinstance(policy.budget, int)
+        self.budget: int = policy.budget
         self.number = 0
         self.narrow = False
         self.tell = True
