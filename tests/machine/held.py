@@ -29,7 +29,7 @@ class Held:
     """
 
     def __init__(
-        self, scene: Scene, policy: Policy, tools: list[JSON] | None, world: World, store: Store, laws: Laws
+        self, scene: Scene, policy: Policy, tools: list[JSON] | None, *, world: World, store: Store, laws: Laws
     ) -> None:
         self.scene, self.policy, self.tools, self.world, self.store, self.laws = (
             *(scene, policy, tools),

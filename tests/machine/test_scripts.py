@@ -36,7 +36,7 @@ def begun(scene: Scene, *, share: float = 1.0, **policy: Any) -> Driven:
     }
     laws = Laws(Counter(), enforced=scene.new_account)
     world = World(new_account=scene.new_account, share=share)
-    driven = Driven(scene, Policy(**keys), TOOLS, world, MemoryStore(), laws)
+    driven = Driven(scene, Policy(**keys), TOOLS, world=world, store=MemoryStore(), laws=laws)
     driven.start("one")
     return driven
 

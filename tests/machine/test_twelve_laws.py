@@ -42,7 +42,7 @@ def rules() -> set[str]:
 
 def test_twelve_laws(tmp_path: Path) -> None:
     """Whatever happens, in any order, every law holds; and things do happen."""
-    tally = run(tmp_path, examples=22, steps=20, start=4)
+    tally = run(tmp_path, examples=45, steps=20, start=4)
     assert not [law for law in LAWS if not tally[law]]
     assert sum(tally[f"law 7, {kind}"] for kind in ("needed", "at a mark")) >= 5
     unseen = rules() - set(tally)

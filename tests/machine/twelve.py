@@ -92,7 +92,7 @@ class TwelveLaws(RuleBasedStateMachine):
             )
         world = World(profiles, new_account=scene.new_account, share=share)
         laws = Laws(self.tally, enforced=scene.new_account)
-        self.driven = Driven(scene, policy, tools, world, self.store, laws)
+        self.driven = Driven(scene, policy, tools, world=world, store=self.store, laws=laws)
         self.driven.narrow, self.driven.tell = narrow, tell
         self.tally[f"scene, {scene.model}"] += 1
         self.driven.start(f"one-{next(self.names)}")
