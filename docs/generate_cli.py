@@ -44,7 +44,8 @@ that cannot be used is one line on standard error, which says where, what is wro
 POLICY = """
 ## Policy files
 
-`replay --policy P` reads a file in TOML, or in JSON, with any of the keys of `ctxwindow.Policy`:
+`replay --policy P` takes the name of a [preset](policy.md#presets), or a file in TOML, or in JSON, with any of the keys of
+`ctxwindow.Policy`:
 
 ```toml
 budget = 60_000

@@ -40,7 +40,7 @@ _LAWS = {
 
 @click.command(
     "replay",
-    epilog="\b\nExamples:\n  ctxwindow replay session.jsonl --window 60000\n  ctxwindow replay session.jsonl --policy policy.toml --wires out\n  ctxwindow replay session.jsonl --policy a.toml --policy b.toml",
+    epilog="\b\nExamples:\n  ctxwindow replay session.jsonl --window 60000\n  ctxwindow replay session.jsonl --policy policy.toml --wires out\n  ctxwindow replay session.jsonl --policy chat --policy my.toml",
 )
 @file_argument
 @click.option(
@@ -49,7 +49,7 @@ _LAWS = {
     metavar="P",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A policy in a TOML or JSON file. Two or more are compared, in one table.",
+    help="A preset, or a policy in a TOML or JSON file. Two or more are compared, in one table.",
 )
 @click.option("--window", metavar="N", type=click.IntRange(min=1), help="Budget in tokens, instead of the policy's.")
 @model_option("As if the session, its thinking included, had run on this model.")

@@ -277,7 +277,7 @@ RULES = (
         source=f"{_PAGE}; {_SKILL}",
         date=_SKILL_DATE,
         models=_MODELS,
-        modelled="tiers.summarize_keep_tail.propose",
+        modelled="tiers.summarize_keep_tail.offer",
     ),
     Rule(
         id="BIND-29",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ctxwindow.record.blocks import is_thinking
 from ctxwindow.record.events import Edited
 from ctxwindow.tiers.available import lacking
 from ctxwindow.tiers.clear_tool_uses import unable
@@ -81,10 +82,12 @@ def _turns(now: Situation) -> list[_Turn]:
     for position in range(ledger.start, len(ledger.entries)):
         entry = ledger.entries[position]
         fresh |= entry.turn_start
-        if entry.size.thinking.high == 0:
+        sizes = [entry.size.blocks[place].count for place, block in entry.clearable.blocks if is_thinking(block)]
+        if not sizes:
             continue
         if fresh:
             turns.append(_Turn(position))
             fresh = False
-        turns[-1].tokens += now.weigh(entry.size.thinking)
+        # At least, as the ledger has it: what was learnt about estimates is not said of a part.
+        turns[-1].tokens += sum(size.low if now.cautious else size.tokens for size in sizes)
     return turns

@@ -8,16 +8,20 @@ that it stays where the planner put it, and the prefix with it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
-from ctxwindow.record.blocks import block_type, blocks_of, call_id, result_id
+from ctxwindow.catalog import ModelProfile
+from ctxwindow.record.blocks import block_type, call_id, result_id
 from ctxwindow.record.events import Edited
 from ctxwindow.tiers.available import lacking
 from ctxwindow.tiers.offers import Offer, cannot, offered
 from ctxwindow.tiers.situation import SLACK, Situation
-from ctxwindow.window.block_sizes import size_block
+from ctxwindow.window.block_sizes import result_size
 from ctxwindow.window.edits import cleared_form
+from ctxwindow.window.framing import frame_of
+from ctxwindow.window.tokens import Count
 
 __all__ = ["offer", "unable"]
 
@@ -87,17 +91,26 @@ def offer(now: Situation, target: int) -> Offer:
 
 def _uses(now: Situation) -> Iterator[_Use]:
     """Results of the wire that may be cleared, oldest first, as the server numbers them."""
-    names: dict[str, object] = {}
+    names: dict[str, str] = {}
     kept = now.policy.keep_tools
     entries = now.wire.ledger.entries
-    start = now.wire.ledger.start
-    for position in range(start, len(entries)):
-        for place, block in enumerate(blocks_of(entries[position].message)):
-            if not isinstance(block, Mapping):
-                continue
+    for position in range(now.wire.ledger.start, len(entries)):
+        entry = entries[position]
+        alone = sum(1 for _ in entry.results()) == 1
+        for place, block in entry.clearable.blocks:
             family = block_type(block).family
             if family == "call":
-                names[call_id(block) or ""] = block.get("name")
-            elif family == "result" and names.get(result_id(block) or "") not in kept:
-                left = size_block(cleared_form(block), now.profile).count.high
-                yield _Use(position, max(0, now.weigh(entries[position].size.blocks[place].count) - left))
+                names[call_id(block) or ""] = str(block.get("name"))
+            elif family == "result" and (name := names.get(result_id(block) or "", "")) not in kept:
+                left = _left(block, None if alone else name, now.profile)
+                yield _Use(position, max(0, _least(now, entry.size.blocks[place].count, left)))
+
+
+def _left(block: Mapping[str, Any], name: str | None, profile: ModelProfile) -> int:
+    """Tokens of a cleared result, at most; the name of its tool where it is one of several, which cost more (`markup`)."""
+    return result_size(cleared_form(block), profile, frame_of(profile), name=name).count.high
+
+
+def _least(now: Situation, size: Count, left: int) -> int:
+    """What clearing takes out at least, as the ledger has it: what was learnt about estimates is not said of a part."""
+    return min(size.low, size.tokens - left) if now.cautious else size.tokens - left

@@ -16,14 +16,15 @@ from ctxwindow.tiers.situation import SLACK, Situation
 from ctxwindow.tiers.summaries import thinking_in
 from ctxwindow.tiers.summarize_all import newest
 from ctxwindow.tiers.tails import longest, place_of
+from ctxwindow.window import entry_for
 
 __all__ = ["OUTPUT", "nearest_entry", "offer", "unable"]
 
 OUTPUT = 4_096
 """Tokens asked for: "a few thousand" (CMP-17). The block weighs no more than that."""
 
-_FRAME = 60
-"""Tokens around the block, at most: what an assistant message and the block's own opening take."""
+_EMPTY = {"role": "assistant", "content": [{"type": "compaction", "content": "."}]}
+"""A block with next to nothing in it: what the message and the block itself take."""
 
 
 def unable(now: Situation) -> str | None:
@@ -49,9 +50,10 @@ def offer(now: Situation, target: int) -> Offer:
     # A policy whose summaries are shorter than what the server is to be given means it (CMP-27 is what it risks).
     budget = min(OUTPUT, now.policy.warm.tokens)
     restated = _restated(now)
+    block = now.summary_weight(budget) + now.weigh(entry_for(_EMPTY, now.profile).size.count)
 
     def head(start: int) -> int:
-        return now.fixed + now.summary_weight(budget) + _FRAME + (restated if start > now.turn_start else 0)
+        return now.fixed + block + (restated if start > now.turn_start else 0)
 
     tail = longest(now, head, target, strips=False, new_role=True)
     if tail is None or tail.start <= now.summarized_to:
@@ -59,8 +61,6 @@ def offer(now: Situation, target: int) -> Offer:
     start = tail.start
     pinned = tuple(index for index in now.pins() if index < start)
     instruction = now.instruction(start) if now.turn_start < start else None
-    if (pinned or instruction is not None) and now.unsent >= len(now):
-        return cannot("compact", "what must be repeated has no new user message to stand in")
     place = place_of(now, start)
     sent = sum(now.weigh(entry.size.count) for entry in now.wire.ledger.entries[:place]) + now.fixed
     entry = nearest_entry(now, place)

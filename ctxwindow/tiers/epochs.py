@@ -29,6 +29,10 @@ class Epochs(Known):
         self.edits.append(event)
         self._lengths.append(len(self.messages))
         self.warm = stands_for(self.warm, event)
+        self.owed = event if event.block is not None else None
+        last = len(self.messages) - 1
+        if last >= self.unsent and last in self.forms:
+            self.forms[last] = self._with_owed(self.forms[last])
         self.held = None
         self.declined.pop(event.method, None)
         self._wire = self._new_wire()
@@ -55,9 +59,7 @@ class Epochs(Known):
             self.cached = LastSend(tokens=min(kept, self.cached.tokens), messages=place, at=self.cached.at)
             self.trail = [last for last in self.trail if last.messages <= place]
         was = before.total.tokens
-        self._wire = self._new_wire()
-        if self.unsent >= len(self.messages):
-            self._wire.sent()
+        self._wire.hold(self._held, event.trigger)
         freed = was - self._wire.ledger.total.tokens
         why = f"by the server, at every send; the window had to come down to {event.target:,}"
         self.fresh_edits.append(
@@ -68,8 +70,10 @@ class Epochs(Known):
         times, _ = self.declined.get(event.method, (0, 0))
         self.declined[event.method] = times + 1, len(self.messages)
         if self.held is not None and self.held.method == event.method:
-            self.held = None
-            self._wire = self._new_wire()
+            self._settle()
+            cleared = self.held.uses or self.held.turns
+            self.held = msgspec.structs.replace(self.held, trigger=None) if cleared else None
+            self._wire.hold(self._held, None)
 
     def _configured(self, event: Configured) -> None:
         model, platform = self.profile, self.policy.platform

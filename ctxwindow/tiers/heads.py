@@ -5,7 +5,7 @@ request in progress word for word, then, when a tool loop is open, its latest re
 user message break no rule on any model; nothing in it is signed.
 
 A server's compaction is one block, which goes first (CMP-21); what a summary must not paraphrase is then repeated at the
-end of the newest user message, which was never sent: nothing may stand between the block and what is kept (CMP-30).
+end of the next user message to be sent: nothing may stand between the block and what is kept (CMP-30).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.repeats import as_user_content, blocks_in, names_before, pinned_blocks, unmarked
 from ctxwindow.tiers.wire import without_thinking
 
-__all__ = ["epoch_messages", "head_message", "opening"]
+__all__ = ["epoch_messages", "head_message", "opening", "restated"]
 
 Message = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ def head_message(warm: Sequence[Compacted], wire_forms: Mapping[int, Message]) -
     edit = warm[-1]
     texts = [f"{opening(one)}\n{one.summary}" if one.summary.strip() else opening(one) for one in warm]
     content: list[Any] = [{"type": "text", "text": text} for text in texts]
-    content += _restated(edit, wire_forms)
+    content += restated(edit, wire_forms)
     if edit.carried is not None:
         for index in range(*edit.carried):
             form = wire_forms.get(index)
@@ -70,7 +70,7 @@ def _written_out(index: int, form: Message, wire_forms: Mapping[int, Message], *
     return [{"type": "text", "text": f"[Message {index}, {whose}:]"}, *blocks]
 
 
-def _restated(edit: Compacted, wire_forms: Mapping[int, Message]) -> list[Any]:
+def restated(edit: Compacted, wire_forms: Mapping[int, Message]) -> list[Any]:
     """What is pinned, and the request in progress, word for word."""
     content: list[Any] = []
     for index in edit.pinned:
@@ -107,12 +107,7 @@ def _behind_block(
 ) -> list[tuple[dict[str, Any], int | None]]:
     """The server's block as a message of its own (CMP-22), then the kept messages as they were sent."""
     forms: list[tuple[dict[str, Any], int | None]] = [({"role": "assistant", "content": [dict(block)]}, None)]
-    forms += [(dict(wire_forms[index]), index) for index in range(edit.tail, length) if index in wire_forms]
-    restated = _restated(edit, wire_forms)
-    form, source = forms[-1]
-    if restated and form.get("role") == "user":
-        forms[-1] = {**form, "content": [*blocks_of(form), *restated]}, source
-    return forms
+    return forms + [(dict(wire_forms[index]), index) for index in range(edit.tail, length) if index in wire_forms]
 
 
 def _tail_messages(

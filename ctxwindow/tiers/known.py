@@ -17,7 +17,7 @@ from ctxwindow.record.events import Compacted, Edited, Sent, Spilled, Started
 from ctxwindow.record.fingerprint import content_key
 from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
-from ctxwindow.tiers.heads import epoch_messages
+from ctxwindow.tiers.heads import epoch_messages, restated
 from ctxwindow.tiers.pins import PinTracker
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.switching import unreadable
@@ -49,6 +49,7 @@ class Known:
         unsent: record index of the first message that was never sent.
         edits: every compaction, in order.
         warm: the summaries that stand on the wire, in order.
+        owed: a compaction by the server after which what is pinned, and the request in progress, have yet to be repeated.
         held: the server-side edits in force, or None.
         trail: the sends of this epoch.
         pinned: record indices that the caller pinned.
@@ -83,6 +84,7 @@ class Known:
         self.spills: dict[tuple[int, int], Spilled] = {}
         self.edits: list[Compacted] = []
         self.warm: tuple[Compacted, ...] = ()
+        self.owed: Compacted | None = None
         self.held: Edited | None = None
         self.fresh_edits: list[Edit] = []
         self.trail: list[LastSend] = []
@@ -115,10 +117,22 @@ class Known:
         self.outline.add(message if form is not None else {"role": message.get("role"), "content": []})
         if form is None:
             return
+        form = self._with_owed(form)
         self.own_markers = self.own_markers or has_markers(message.get("content"))
         self.forms[index] = form
         if not self._stale:
             self._put(self._wire, form, index)
+
+    def _with_owed(self, form: dict[str, Any]) -> dict[str, Any]:
+        """A message with what the last compaction by the server owes, where it can be said: in a user message, behind all
+        results that are due (TOOL-05). From then on it is a part of the message, wherever that goes.
+        """
+        owed = self.owed
+        if owed is None or form.get("role") != "user" or self.outline.open_calls:
+            return form
+        self.owed = None
+        repeated = restated(owed, self.forms)
+        return {**form, "content": [*blocks_of(form), *repeated]} if repeated else form
 
     def pins(self, limit: int) -> tuple[int, ...]:
         """Record indices of all that is pinned and has a share, where the prompt may take `limit` tokens; rising."""
@@ -198,9 +212,8 @@ class Known:
     def _put(self, wire: Wire, form: dict[str, Any], source: int | None) -> None:
         billed = self.billed.get(source) if source is not None else None
         if billed is not None and source is not None and form != self.messages[source]:
-            billed = Billed(
-                thinking=billed.thinking, foreign=billed.foreign
-            )  # of the rest without some blocks nothing was said
+            # Of the rest, without some blocks, nothing was said.
+            billed = Billed(thinking=billed.thinking, foreign=billed.foreign)
         maker = self.makers.get(source) if source is not None else None
         wire.add(form, source, billed, unreadable(form, self.profile, maker))
 

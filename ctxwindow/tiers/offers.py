@@ -8,6 +8,8 @@ its tokens at the price of output (PRICE-05), as far as the policy takes it to b
 from __future__ import annotations
 
 import datetime as dt
+import math
+from fractions import Fraction
 from typing import Literal
 
 import msgspec
@@ -16,7 +18,7 @@ from ctxwindow.record.events import Compacted, Edited
 from ctxwindow.tiers.caching import prompt_bill
 from ctxwindow.tiers.policy import Method
 from ctxwindow.tiers.situation import Situation
-from ctxwindow.window import Rates, rates, sends_to_pay_back
+from ctxwindow.window import Rates, rates
 
 __all__ = ["Breaks", "Offer", "cannot", "leave_alone", "offered", "prompt_dollars"]
 
@@ -121,12 +123,26 @@ def _priced(now: Situation, offer: Offer) -> Offer:
     lost = None if found is None else found.of("output", offer.thinking * now.policy.thinking_worth)
     if first is None or then is None or offer.paid is None:
         return msgspec.structs.replace(offer, first=first, then=then, lost=lost)
-    without = prompt_dollars(now, now.total, now.cached_tokens)
-    sends = None
-    if without is not None and offer.method != "leave alone":
-        sends = sends_to_pay_back(paid=offer.paid, without=without, first=first, then=then)
+    sends = _pays_back(now, offer.paid + first, then) if offer.method != "leave alone" else None
     over = offer.paid + first + (now.policy.horizon - 1) * then
     return msgspec.structs.replace(offer, first=first, then=then, over=over, lost=lost, pays_back=sends)
+
+
+def _pays_back(now: Situation, first: float, then: float) -> int | None:
+    """After how many sends an edit has cost no more than leaving alone, whose first prompt is written as far as the cache has
+    lost it, and whose later ones are read. None: never, or no price is known.
+    """
+    cached = min(now.cached_tokens, now.total)
+    alone_first, alone_then = (prompt_dollars(now, now.total, held) for held in (cached, now.total))
+    if alone_first is None or alone_then is None:
+        return None
+    if first <= alone_first:
+        return 1
+    if then >= alone_then:
+        return None
+    # In fractions: the quotient of floats that nearly cancel is off by whole sends.
+    more, each = Fraction(first) - Fraction(alone_first), Fraction(alone_then) - Fraction(then)
+    return 1 + math.ceil(more / each)
 
 
 def prompt_dollars(now: Situation, tokens: int, cached: int, output: int = 0) -> float | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
@@ -62,7 +62,8 @@ def judge(now: Situation) -> Verdict:
     cold = now.policy.cold is not None and now.is_cold and total.tokens > now.mark(now.policy.cold)
     if fits and not passed and not cold:
         return Verdict(action="send", why=f"{total.tokens:,} tokens are under the mark of {high:,}")
-    if not fits and total.low <= now.limit and not passed and now.policy.exact_counts and not now.asked:
+    straddles = total.low <= now.limit < total.high and (not passed or total.tokens > now.limit)
+    if straddles and now.policy.exact_counts and not now.asked:
         return Verdict(
             action="count", why=f"{total.low:,} to {total.high:,} tokens straddle the limit of {now.limit:,}"
         )
@@ -115,7 +116,7 @@ def _best(now: Situation, *, needed: bool) -> tuple[Offer | None, tuple[Offer, .
     """
     alone = leave_alone(now)
     table: tuple[Offer, ...] = ()
-    for target in _targets(now):
+    for target in _targets(now, needed=needed):
         offers = [_METHODS[method](now, target) for method in now.policy.methods if method in _METHODS]
         table = table or (alone, *offers)
         able = [
@@ -151,10 +152,14 @@ def _rank(now: Situation, offer: Offer) -> tuple[bool, bool, float, int]:
     return not offer.hot, offer.method == "drop", price, place
 
 
-def _targets(now: Situation) -> Sequence[int]:
-    """The low mark; and, when the newest messages are too large for it, what can be reached under the limit."""
-    low = now.mark(now.policy.low)
+def _targets(now: Situation, *, needed: bool) -> Iterable[int]:
+    """The low mark; when the newest messages are too large for it, what can be reached under the limit; and at last, where
+    the request would not fit otherwise, half way from there to the limit, and the limit itself.
+    """
+    targets = [now.mark(now.policy.low)]
     floor = summarize_all.floor(now)
-    if floor is None or floor > now.limit:
-        return [low]
-    return [low, max(low, floor + (now.limit - floor) // 4)]
+    if floor is not None and floor <= now.limit:
+        targets.append(max(targets[0], floor + (now.limit - floor) // 4))
+    if needed:
+        targets += [(targets[-1] + now.limit) // 2, now.limit]
+    return dict.fromkeys(targets)

@@ -236,6 +236,9 @@ class Policy(_Settings):
     def _possible(self) -> Self:
         if self.low >= self.high:
             raise _impossible("low", f"the low mark must be below the high one, {self.high}.")
+        if self.high == 1.0 and set(self.methods) - {"spill"} == {"compact_threshold"}:
+            reason = "compact_threshold works before a request is too long: a mark of 1.0 is too late for it."
+            raise _impossible("high", reason)
         for key, mark in (("cold", self.cold), ("background", self.background)):
             if mark is not None and not self.low < mark <= self.high:
                 raise _impossible(key, f"this mark must be above low, {self.low}, and at most high, {self.high}.")

@@ -24,6 +24,7 @@ def lines(table: Sequence[Offer], taken: str | None, horizon: int) -> list[str]:
         "frees",
         "breaks",
         "thinking lost",
+        "hot",
         "first send",
         "each later",
         f"over {horizon}",
@@ -31,7 +32,7 @@ def lines(table: Sequence[Offer], taken: str | None, horizon: int) -> list[str]:
     )
     rows = [head, *(_row(offer, taken) for offer in table)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    left = (0, 1, 4)
+    left = (0, 1, 4, 6)
     out = []
     for row, offer in zip(rows, (None, *table), strict=True):
         cells = [
@@ -47,8 +48,16 @@ def lines(table: Sequence[Offer], taken: str | None, horizon: int) -> list[str]:
 def _row(offer: Offer, taken: str | None) -> tuple[str, ...]:
     mark = ">" if offer.method == (taken or "leave alone") else ""
     if not offer.able and offer.method != "leave alone":
-        return (mark, offer.method, *("",) * 8)
-    back = "-" if offer.method == "leave alone" else "never" if offer.pays_back is None else f"{offer.pays_back} sends"
+        return (mark, offer.method, *("",) * 9)
+    back = (
+        "-"
+        if offer.method == "leave alone"
+        else "never"
+        if offer.pays_back is None
+        else "1 send"
+        if offer.pays_back == 1
+        else f"{offer.pays_back} sends"
+    )
     first = None if offer.first is None or offer.paid is None else offer.paid + offer.first
     return (
         mark,
@@ -57,6 +66,7 @@ def _row(offer: Offer, taken: str | None) -> tuple[str, ...]:
         f"{offer.frees:,}",
         offer.breaks,
         f"{offer.thinking:,}",
+        "kept" if offer.hot else "cut",
         _dollars(first),
         _dollars(offer.then),
         _dollars(offer.costs),

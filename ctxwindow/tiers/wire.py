@@ -158,6 +158,13 @@ class Wire:
         self.base = dict(base)
         return True
 
+    def hold(self, held: Held | None, trigger: int | None) -> None:
+        """Ask the server for these edits from here on, as for those of a new wire. What is known of the size stays."""
+        self.trigger = trigger
+        mark = self.ledger.hold(held, self._sent[0] if self._sent is not None else None)
+        if mark is not None and self._sent is not None:
+            self._sent = mark, self._sent[1]
+
     def sent(self) -> None:
         """Everything on the wire has been sent: from here on it may not change."""
         self._sent = self.ledger.mark(), self.outline.mark()

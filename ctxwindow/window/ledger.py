@@ -264,6 +264,27 @@ class Ledger:
         if self._clearing:
             self._clear()
 
+    def hold(self, held: Held | None, mark: Mark | None = None) -> Mark | None:
+        """From here on this is cleared, in place of what was; all that is known of the size stays.
+
+        Args:
+            held: what is cleared.
+            mark: a moment to which one may yet `rollback`.
+
+        Returns:
+            That moment, with the same cleared.
+        """
+        self._clearing = Clearing({}, self.profile, held)
+        length, at = mark.length if mark is not None else len(self.entries), None
+        for index, entry in enumerate(self.entries):
+            if index == length:
+                at = self._clearing.mark()
+            if entry.restarts:
+                self._clearing.restart()
+            self._clearing.add(index, entry.clearable)
+        self._clear()
+        return None if mark is None else msgspec.structs.replace(mark, clearing=at or self._clearing.mark())
+
     def anchor(self, tokens: int, *, learn: bool = True) -> None:
         """Pin the exact size of everything added so far, as it is after all edits.
 

@@ -181,8 +181,12 @@ RESULTS: dict[str, JSON] = {
     "image": {"content": [text("A picture:"), IMAGE]},
     "long": {"content": "\n".join(f"{number}: def parse_config(path): ..." for number in range(40))},
     "huge": {"content": "\n".join(f"{number}: 错误 in src/app/main.py 🙂" for number in range(300))},
+    "vast": {"content": "\n".join(f"{number}: def parse_config(path): ..." for number in range(1_200))},
     "blocks": {"content": [text(f"{number}: keep the old name") for number in range(12)]},
 }
+
+ORDINARY = sorted(set(RESULTS) - {"vast"})
+"""Kinds of results for conversations in a small window."""
 
 
 def results(calls: tuple[str, ...], kinds: list[str], *, words: bool = False) -> JSON:

@@ -21,7 +21,7 @@ from tests.machine.laws_of_requests import MARKER
 from tests.machine.scenes import (
     JSON,
     NEXT,
-    RESULTS,
+    ORDINARY,
     SCENES,
     SHAPES,
     TOOLSETS,
@@ -90,7 +90,7 @@ class TwelveLaws(RuleBasedStateMachine):
 
     @rule(
         words=st.sampled_from(sorted(WORDS)),
-        kinds=st.lists(st.sampled_from(sorted(RESULTS)), min_size=1, max_size=3),
+        kinds=st.lists(st.sampled_from(ORDINARY), min_size=1, max_size=3),
         shape=SHAPES,
     )
     def exchange(self, words: str, kinds: list[str], shape: Shape) -> None:
@@ -106,7 +106,7 @@ class TwelveLaws(RuleBasedStateMachine):
 
     @rule(
         shapes=st.lists(SHAPES, min_size=2, max_size=5),
-        kinds=st.lists(st.sampled_from(sorted(RESULTS)), min_size=1, max_size=3),
+        kinds=st.lists(st.sampled_from(ORDINARY), min_size=1, max_size=3),
     )
     def rounds(self, shapes: list[Shape], kinds: list[str]) -> None:
         """Several rounds of calls in one turn."""
@@ -127,7 +127,7 @@ class TwelveLaws(RuleBasedStateMachine):
 
     @precondition(lambda self: self.driven.known.calls)
     @rule(
-        kinds=st.lists(st.sampled_from(sorted(RESULTS)), min_size=1, max_size=3),
+        kinds=st.lists(st.sampled_from(ORDINARY), min_size=1, max_size=3),
         words=st.booleans(),
         apart=st.booleans(),
     )

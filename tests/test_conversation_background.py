@@ -1,0 +1,177 @@
+"""Work that is done while a reply is awaited (CMP-34), handed back early, late or never."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ctxwindow import Compact, ProtocolError, Send, Summarize
+from ctxwindow.record.blocks import blocks_of, is_thinking
+from tests.driver import summary
+from tests.tiers.scenes import OPUS_46, OPUS_55, Session, blocks
+
+WARM = {"share": 0.3, "tokens": 600}
+ASIDE: dict[str, Any] = {
+    "budget": 12_000, "high": 1.0, "low": 0.4, "cold": None, "background": 0.6, "warm": WARM, "methods": ("compact",),
+}  # fmt: skip
+
+
+def _asked(session: Session) -> Send:
+    """The first request with something to do beside it, before its reply."""
+    session.user("Read every file.")
+    while True:
+        send = session.ready()
+        if send.aside is not None:
+            return send
+        number = len(session.sends)
+        _answer(session, send, number)
+
+
+def _answer(session: Session, send: Send, number: int, think: int = 3) -> None:
+    call = {"type": "tool_use", "id": f"toolu_b{number}", "name": "search", "input": {}}
+    session.receive(send, [*session._thought(think), call])
+    result = {"type": "tool_result", "tool_use_id": f"toolu_b{number}", "content": "word " * 400}
+    session.conversation.append({"role": "user", "content": [result]}, now=session.world.now)
+
+
+def _adopted(session: Session, aside: Compact) -> bool:
+    reply = session.world.create(aside.request)
+    return session.conversation.compacted(reply, now=session.world.now)
+
+
+def test_nothing_is_prepared_below_its_mark() -> None:
+    session = Session(OPUS_55, **ASIDE)
+    send = _asked(session)
+    room = session.situation().room
+    fixed = session.situation().fixed
+    assert send.window.tokens > fixed + int(room * 0.6)
+    assert all(earlier.window.tokens <= fixed + int(room * 0.6) for earlier in session.sends)
+    assert isinstance(send.aside, Compact)
+    assert send.aside.background
+    assert send.aside.why.startswith("in the background, while the reply is awaited; ")
+
+
+def test_handed_back_after_the_reply() -> None:
+    """CMP-28: what came since stays behind the block, its thinking too (the API drops none: see `Session`)."""
+    session = Session(OPUS_55, **ASIDE)
+    send = _asked(session)
+    aside = send.aside
+    assert isinstance(aside, Compact)
+    _answer(session, send, 90)
+    record = len(session.conversation.messages)
+    assert _adopted(session, aside)
+    assert session.conversation.epoch == 1
+    assert session.conversation.hot() == tuple(range(aside.end, record))
+    again = session.ready()
+    assert [block["type"] for block in again.request["messages"][0]["content"]] == ["compaction"]
+    assert any(is_thinking(block) for message in again.request["messages"] for block in blocks_of(message))
+    _answer(session, again, 91)
+    _answer(session, session.ready(), 92)
+
+
+def test_handed_back_after_more_rounds() -> None:
+    session = Session(OPUS_55, **ASIDE)
+    send = _asked(session)
+    aside = send.aside
+    assert isinstance(aside, Compact)
+    for number in range(90, 93):
+        _answer(session, send, number)
+        send = session.ready()
+        assert send.aside is None, "one at a time"
+    _answer(session, send, 93)
+    assert _adopted(session, aside)
+    assert session.conversation.hot()[0] == aside.end
+    _answer(session, session.ready(), 94)
+
+
+def test_handed_back_before_the_reply() -> None:
+    """The request that is out was made on the old history; its reply goes behind the block all the same."""
+    session = Session(OPUS_55, **ASIDE)
+    send = _asked(session)
+    aside = send.aside
+    assert isinstance(aside, Compact)
+    assert _adopted(session, aside)
+    assert session.conversation.epoch == 1
+    _answer(session, send, 90)
+    again = session.ready()
+    assert again.request["messages"][0]["content"][0]["type"] == "compaction"
+    _answer(session, again, 91)
+    _answer(session, session.ready(), 92)
+
+
+def test_never_handed_back_nothing_is_lost() -> None:
+    session = Session(OPUS_55, **{**ASIDE, "methods": ("compact", "summarize_all")})
+    send = _asked(session)
+    for number in range(90, 110):
+        _answer(session, send, number)
+        send = session.ready()
+    assert session.conversation.epoch >= 1, "the window demanded it, and it was done in the foreground"
+
+
+def test_without_a_summary_the_next_request_asks_later() -> None:
+    session = Session(OPUS_55, **ASIDE)
+    send = _asked(session)
+    session.world.sums_up = ""
+    assert isinstance(send.aside, Compact)
+    assert not _adopted(session, send.aside)
+    _answer(session, send, 90)
+    assert session.conversation.epoch == 0
+    assert session.ready().aside is None
+    assert [one.method for one in session.declined] == ["compact"]
+    with pytest.raises(ProtocolError, match="no compaction is due"):
+        session.conversation.compacted({"content": []})
+
+
+@pytest.mark.parametrize("event", ["switch", "failure", "rewind"])
+def test_it_is_dropped_when_its_range_is_not_sent_any_more_as_it_was(event: str) -> None:
+    session = Session(OPUS_55, **ASIDE)
+    send = _asked(session)
+    aside = send.aside
+    assert isinstance(aside, Compact)
+    if event == "switch":
+        session.conversation.configure(model="claude-opus-5")
+    elif event == "failure":
+        session.conversation.fail({"type": "overloaded_error", "message": "Overloaded"})
+    else:
+        session.conversation.rewind(send=send.number)
+    before = session.conversation.events
+    with pytest.raises(ProtocolError, match="no compaction is due"):
+        _adopted(session, aside)
+    assert session.conversation.events == before
+
+
+def test_a_summary_in_the_background() -> None:
+    session = Session(OPUS_46, **{**ASIDE, "methods": ("summarize_keep_tail",)})
+    send = _asked(session)
+    aside = send.aside
+    assert isinstance(aside, Summarize)
+    assert aside.prefix["messages"] == [
+        {**message, "content": aside.prefix["messages"][place]["content"]}
+        for place, message in enumerate(send.request["messages"][: len(aside.prefix["messages"])])
+    ]
+    text = summary(session.conversation, aside)
+    _answer(session, send, 90)
+    session.conversation.summarized(text, by="extractive")
+    assert session.conversation.epoch == 1
+    assert session.conversation.hot()[0] == aside.segment.end
+    _answer(session, session.ready(), 91)
+    with pytest.raises(ProtocolError, match="no summary is due"):
+        session.conversation.summary_failed("late")
+
+
+def test_one_block_at_a_time() -> None:
+    """CMP-20: the next compaction takes the block of the one before in."""
+    session = Session(OPUS_55, **ASIDE)
+    send = _asked(session)
+    number = 90
+    while session.conversation.epoch < 3:
+        aside = send.aside
+        _answer(session, send, number)
+        number += 1
+        if aside is not None:
+            assert isinstance(aside, Compact)
+            assert len(blocks(aside.request, "compaction")) == min(1, session.conversation.epoch)
+            assert _adopted(session, aside)
+        send = session.ready()
+        assert len(blocks(send.request, "compaction")) <= 1
