@@ -19,20 +19,19 @@ ASIDE: dict[str, Any] = {
 
 def _asked(session: Session) -> Send:
     """The first request with something to do beside it, before its reply."""
-    session.user("Read every file.")
-    while True:
+    session.user("What is in the files?")
+    for number in range(40):
         send = session.ready()
         if send.aside is not None:
             return send
-        number = len(session.sends)
         _answer(session, send, number)
+    raise AssertionError("nothing was ever prepared")
 
 
-def _answer(session: Session, send: Send, number: int, think: int = 3) -> None:
-    call = {"type": "tool_use", "id": f"toolu_b{number}", "name": "search", "input": {}}
-    session.receive(send, [*session._thought(think), call])
-    result = {"type": "tool_result", "tool_use_id": f"toolu_b{number}", "content": "word " * 400}
-    session.conversation.append({"role": "user", "content": [result]}, now=session.world.now)
+def _answer(session: Session, send: Send, number: int) -> None:
+    """The reply to a request, and what the user says next."""
+    session.receive(send, [*session._thought(3), {"type": "text", "text": f"Answer {number}."}])
+    session.user("word " * 400)
 
 
 def _adopted(session: Session, aside: Compact) -> bool:
@@ -165,7 +164,9 @@ def test_one_block_at_a_time() -> None:
     session = Session(OPUS_55, **ASIDE)
     send = _asked(session)
     number = 90
-    while session.conversation.epoch < 3:
+    for _ in range(60):
+        if session.conversation.epoch == 3:
+            return
         aside = send.aside
         _answer(session, send, number)
         number += 1
@@ -175,3 +176,14 @@ def test_one_block_at_a_time() -> None:
             assert _adopted(session, aside)
         send = session.ready()
         assert len(blocks(send.request, "compaction")) <= 1
+    raise AssertionError("it was not compacted three times")
+
+
+def test_in_an_open_loop_the_request_in_progress_has_no_place_to_stand() -> None:
+    """CMP-30: all messages are sent by then, so nothing is prepared; the foreground does it when it must."""
+    session = Session(OPUS_55, **ASIDE)
+    session.user("Read every file. Never touch vendor/.")
+    while not session.conversation.epoch:
+        send = session.round(20, think=3)
+        assert send.aside is None
+    assert "Never touch vendor/." in str(session.conversation.wire)

@@ -25,7 +25,7 @@ from ctxwindow.tiers.intake import (
     raise_errors,
 )
 from ctxwindow.tiers.recovery import recover
-from ctxwindow.tiers.restarts import messages_after, restart
+from ctxwindow.tiers.restarts import check_kept, messages_after, restart
 
 __all__ = ["Exchange"]
 
@@ -177,6 +177,7 @@ class Exchange(Core):
         following = profile or state.profile
         policy.budget_of(following.window)
         edit = restart(state, following, policy.platform, at)
+        check_kept(state, following)
         check_fixed(
             following,
             state.settings if given is None else given,

@@ -35,6 +35,10 @@ class Epochs(Known):
             self.forms[last] = self._with_owed(self.forms[last])
         self.held = None
         self.declined.pop(event.method, None)
+        if event.strip_thinking:
+            self._strip(event.tail, len(self.messages))  # for good: what was left out once never comes back (BIND-11)
+        elif event.method != "compact" or not self.profile.bound:
+            self.loose = len(self.messages)
         self._wire = self._new_wire()
         # What stands before the messages is in the cache as it was (CACHE-01), where its end was a breakpoint.
         fixed = self._wire.ledger.fixed.count.tokens if self.base.get("system") else 0
@@ -90,6 +94,9 @@ class Epochs(Known):
                 for index, billed in self.billed.items()
             }
             self.tightened = None
+        if self.bound and self.loose:
+            self._strip(0, self.loose)
+            self.loose = 0
         before = self.base
         if event.settings is not None:
             self.base = {key: value for key, value in self.base.items() if key in ("system", "tools")}

@@ -21,7 +21,7 @@ from ctxwindow.tiers.heads import epoch_messages, restated
 from ctxwindow.tiers.pins import PinTracker
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.switching import unreadable
-from ctxwindow.tiers.wire import Wire, sendable
+from ctxwindow.tiers.wire import Wire, sendable, without_thinking
 from ctxwindow.window import Billed, Held, Learning, Suspicion, size_message
 
 __all__ = ["WEIGHS", "Known"]
@@ -62,6 +62,8 @@ class Known:
         billed: what the usage of a reply says of its size, by record index.
         makers: the model that made each reply, by record index.
         tightened: a window that the API named, smaller than the catalog's.
+        loose: record length before which thinking was kept over an edit that no model which checks it would have let pass
+            (BIND-28, CMP-30).
         stripped: whether all thinking so far left the wire because the API found it bound elsewhere (BIND-26).
     """
 
@@ -100,6 +102,7 @@ class Known:
         self.counts: dict[str, int | None] = {}
         self.tightened: int | None = None
         self.stripped = False
+        self.loose = 0
         self.own_markers = has_markers(self.base)
         self.billed: dict[int, Billed] = {}
         self.makers: dict[int, ModelProfile] = {}
@@ -216,6 +219,15 @@ class Known:
             billed = Billed(thinking=billed.thinking, foreign=billed.foreign)
         maker = self.makers.get(source) if source is not None else None
         wire.add(form, source, billed, unreadable(form, self.profile, maker))
+
+    def _strip(self, first: int, end: int) -> None:
+        """Take the thinking out of the forms of a range of the record."""
+        for index in range(first, end):
+            bare = without_thinking(self.forms[index]) if index in self.forms else None
+            if bare is not None:
+                self.forms[index] = bare
+            else:
+                self.forms.pop(index, None)
 
     @property
     def _held(self) -> Held | None:

@@ -12,7 +12,7 @@ from ctxwindow.rules import is_misshapen
 from ctxwindow.tiers.known import Known
 from ctxwindow.tiers.reported import Reported, dropped, reported
 from ctxwindow.tiers.switching import maker_of
-from ctxwindow.tiers.wire import sendable, without_thinking
+from ctxwindow.tiers.wire import sendable
 from ctxwindow.window import Billed, Suspicion, contradiction, is_open_ended
 
 __all__ = ["Replies", "usable"]
@@ -134,8 +134,7 @@ class Replies(Known):
 
     def _strip_thinking(self) -> None:
         """All thinking so far leaves the wire, the same way at every later send. The prefix is no other (BIND-14)."""
-        bare = {index: without_thinking(form) for index, form in self.forms.items()}
-        self.forms = {index: form for index, form in bare.items() if form is not None}
+        self._strip(0, len(self.messages))
         self.stripped = True
         self.cached, self.trail = None, []
         self._wire = self._new_wire()

@@ -23,7 +23,24 @@ from ctxwindow.tiers.state import State
 from ctxwindow.tiers.wire import without_block
 from ctxwindow.window import count_text
 
-__all__ = ["messages_after", "restart"]
+__all__ = ["check_kept", "messages_after", "restart"]
+
+
+def check_kept(state: State, profile: ModelProfile) -> None:
+    """Whether thinking that was kept over an edit can leave the wire, as it must for a model that checks it (BIND-22).
+
+    Raises:
+        InvalidRequest: it is of the open tool loop, and must go back with it.
+    """
+    if not (profile.bound and state.policy.assume_binding and state.loose):
+        return
+    if _open_loop_thinks(state, state.loose):
+        raise InvalidRequest(
+            f"{profile.id} checks what its thinking was made with, and the open tool loop was cut by a summary since.",
+            rule="REPLAY-01",
+            path="model",
+            remedy="Switch when the turn is over, or go back to before it with `rewind`.",
+        )
 
 
 def restart(state: State, profile: ModelProfile, platform: Platform, at: float | None) -> Compacted | None:
@@ -78,13 +95,13 @@ def _binds(state: State, profile: ModelProfile) -> bool:
     return state.policy.assume_binding and (profile.bound or state.bound)
 
 
-def _open_loop_thinks(state: State) -> bool:
-    """Whether the turn goes on (calls wait, their results are the last word, or it was paused), and thought."""
+def _open_loop_thinks(state: State, end: int | None = None) -> bool:
+    """Whether the turn goes on (calls wait, their results are the last word, or it was paused), and thought before `end`."""
     last = state.outline.rounds[-1] if state.outline.rounds else None
     goes_on = state.paused or (last is not None and last.end in (None, len(state.messages)))
     return goes_on and any(
         is_thinking(block)
-        for index in range(state.outline.turn_start or 0, len(state.messages))
+        for index in range(state.outline.turn_start or 0, len(state.messages) if end is None else end)
         if state.messages[index].get("role") == "assistant"
         for block in blocks_of(state.forms.get(index) or {})
     )

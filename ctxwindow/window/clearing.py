@@ -74,8 +74,8 @@ class Clearing:
         """The edits of a request that hold what is held, in the order of EDIT-07."""
         edits: list[dict[str, Any]] = []
         held = self._held
-        if held is not None and self._thinking is not None and 0 < held.turns < self._thinking.turns:
-            keep = {"type": "thinking_turns", "value": self._thinking.turns - held.turns}
+        if held is not None and self._thinking is not None and held.turns and self._thinking.turns > 1:
+            keep = {"type": "thinking_turns", "value": max(1, self._thinking.turns - held.turns)}
             edits.append({"type": CLEAR_THINKING, "keep": keep})
         if held is not None and self._uses is not None and held.uses:
             edit: dict[str, Any] = {

@@ -189,7 +189,7 @@ class Ledger:
     def believed(self) -> Count:
         """Tokens in the window, with bounds, whatever was reported and is not believed."""
         total = self._now.total.count
-        if not self._clearing:
+        if not self._clearing and not self._now.pinned:
             return total
         pinned, cleared = _freed(self._now.pinned), _freed(self._cleared)
         if cleared.tokens < pinned.tokens:

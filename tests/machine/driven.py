@@ -296,6 +296,16 @@ class Driven(Held):
             self.conversation.receive(self.known.exchange[1], now=self.world.now)
             raise AssertionError("law 10: a reply was recorded twice")
 
+    def too_long(self, over: int) -> int:
+        """The window turns out to be smaller than the request by so many tokens; the size of that."""
+        send = self.known.due
+        assert isinstance(send, Send)
+        size = self.world.count({key: value for key, value in send.request.items() if key != "max_tokens"})
+        said = f"prompt is too long: {size} tokens > {size - over} maximum"
+        self.save(must=True)
+        self.fail(Refused(400, {"type": "error", "error": {"type": "invalid_request_error", "message": said}}))
+        return size
+
     def fail(self, error: Exception) -> None:
         """The request that is out came to nothing."""
         assert isinstance(self.known.due, Send)

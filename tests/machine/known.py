@@ -36,7 +36,7 @@ class Money:
         return dataclasses.replace(self)
 
 
-@dataclass
+@dataclass(repr=False)
 class Known:
     """What a driver knows of one branch of a conversation."""
 
@@ -75,6 +75,10 @@ class Known:
     """Messages that the caller pinned."""
     past: list[Known] = field(default_factory=list)
     """This branch as it was just before each of its messages came."""
+
+    def __repr__(self) -> str:
+        """Short: what it holds is long, and holds itself as it was."""
+        return f"Known({len(self.record)} messages, {self.model}, due: {type(self.due).__name__})"
 
     def copy(self) -> Known:
         """A copy that later events do not reach."""

@@ -263,14 +263,8 @@ class TwelveLaws(RuleBasedStateMachine):
     @precondition(lambda self: isinstance(self.driven.known.due, Send))
     @rule(over=st.sampled_from([1, 400]))
     def prompt_is_too_long(self, over: int) -> None:
-        due = self.driven.known.due
-        assert isinstance(due, Send)
-        size = due.window.tokens
-        message = f"prompt is too long: {size + over} tokens > {size} maximum"
-        body = {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
         self.tally["too long, as told"] += 1
-        self.driven.save(must=True)
-        self.driven.fail(Refused(400, body))
+        self.driven.too_long(over)
 
     # -- time travel, pins ------------------------------------------------------------------------------------------
 

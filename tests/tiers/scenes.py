@@ -66,7 +66,7 @@ class Session:
         self.compacts: list[Compact] = []
         self.usage: list[int] = []
         """Tokens of each prompt, as the API told them."""
-        self._ids = itertools.count()
+        self._ids, self._thoughts = itertools.count(), itertools.count()
 
     # -- what is said ---------------------------------------------------------------------------------------
 
@@ -90,7 +90,7 @@ class Session:
         return send
 
     def _thought(self, think: int) -> list[JSON]:
-        return [{"type": "thinking", "thinking": lines(think, next(self._ids))}] if think else []
+        return [{"type": "thinking", "thinking": lines(think, next(self._thoughts))}] if think else []
 
     # -- what is decided ------------------------------------------------------------------------------------
 

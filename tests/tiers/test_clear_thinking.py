@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from ctxwindow import count
 from ctxwindow.record.events import Edited
 from ctxwindow.tiers import clear_thinking
 from tests.tiers.scenes import HAIKU, OPUS_5, OPUS_46, OPUS_55, Session
@@ -69,7 +68,6 @@ def test_the_server_and_the_window_agree(model: str) -> None:
     assert turns == sorted(set(turns))
     for send, told in zip(session.sends, session.usage, strict=True):
         assert send.window.low <= told <= send.window.high
-        assert count(send.request).tokens == pytest.approx(send.window.tokens, abs=5)
     edges = [
         len([block for block in send.window.blocks if block.disposition == "cleared"]) for send in session.sends
     ]  # fmt: skip

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 
 from ctxwindow import Compact, Send, check
 from ctxwindow.record.blocks import blocks_of, is_thinking, texts_of
+from ctxwindow.record.events import Compacted
 from ctxwindow.tiers import compact
+from ctxwindow.tiers.tails import place_of
 from tests.tiers.scenes import HAIKU, OPUS_5, OPUS_46, OPUS_55, Session, blocks
 
 WARM = {"share": 0.3, "tokens": 600}
@@ -92,8 +95,8 @@ def test_it_costs_a_prompt_that_rides_on_the_cache_and_the_block() -> None:
     _agent(session, 8)
     now = session.situation()
     offer = compact.offer(now, now.total * 3 // 4)
-    assert offer.plan is not None
-    place = compact.place_of(now, offer.plan.end)
+    assert isinstance(offer.plan, Compacted)
+    place = place_of(now, offer.plan.end)
     sent = now.fixed + sum(entry.size.count.tokens for entry in now.wire.ledger.entries[:place])
     entry = compact.nearest_entry(now, place)
     assert entry is not None
@@ -256,7 +259,7 @@ def test_after_a_failure_it_is_tried_again_later_and_each_time_later() -> None:
     session = _started(
         methods=("compact", "drop"), prefer="order", high=0.6, low=0.55, min_gain=0.01, hot={"tokens": 1}
     )
-    lengths = []
+    lengths: list[int] = []
     session.world.sums_up = ""
     while len(lengths) < 4:
         decision = session.decide()
@@ -266,7 +269,7 @@ def test_after_a_failure_it_is_tried_again_later_and_each_time_later() -> None:
         else:
             assert isinstance(decision, Send)
             session.round(12)
-    gaps = [later - earlier for earlier, later in zip(lengths, lengths[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(lengths)]
     assert [gap >= least for gap, least in zip(gaps, (8, 16, 32), strict=True)] == [True] * 3, gaps
     session.world.sums_up = "A summary."
     while session.conversation.compactions[-1].method != "compact":

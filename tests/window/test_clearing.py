@@ -3,14 +3,14 @@ from __future__ import annotations
 import sys
 from typing import Any, get_args
 
-from hypothesis import given
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from ctxwindow.catalog import resolve
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.testing import requests
 from ctxwindow.window import Disposition, Ledger, entry_for, open_ledger
-from ctxwindow.window.clearing import Clearing
+from ctxwindow.window.clearing import Clearing, Held
 from tests.window.scenes import (
     HAIKU,
     OPUS,
@@ -205,3 +205,71 @@ def test_a_message_costs_the_message() -> None:
     request = body([], CLEAR_THINKING, clear_uses(clear_tool_inputs=True))
     few, many = ([_calls(request, history) for _ in range(2)][1] for history in (20, 400))  # counts are remembered
     assert few == many
+
+
+# -- edits held in place -------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=15, phases=[Phase.explicit, Phase.generate])
+@given(requests(), st.integers(0, 6), st.integers(0, 3), st.data())
+def test_what_is_held_stays_the_same_as_the_conversation_grows(
+    request: dict[str, Any], uses: int, turns: int, data: st.DataObject
+) -> None:
+    """The server, asked anew each time, clears just what is held (EDIT-01): no more, and never less than before."""
+    request.pop("context_management", None)
+    profile = resolve(OPUS)
+    held = Held(uses=uses, turns=turns)
+    ledger = open_ledger(profile, request, held=held)
+    cleared: set[str] = set()
+    for number, message in enumerate(request["messages"], start=1):
+        ledger.add(entry_for(message, profile, before=ledger.before))
+        now = {block.path for block in ledger.window().blocks if block.disposition == "cleared"}
+        assert cleared <= now
+        cleared = now
+        asked = {**request, "model": OPUS, "messages": request["messages"][:number]}
+        if ledger.edits:
+            asked["context_management"] = {"edits": ledger.edits}
+        assert [edit["type"] for edit in ledger.edits] == sorted(edit["type"] for edit in ledger.edits), "EDIT-07"
+        told = _ledger(asked, asked["messages"]).window()
+        assert told.tokens == ledger.window().tokens
+        assert {block.path for block in told.blocks if block.disposition == "cleared"} == now
+
+
+@settings(max_examples=15, phases=[Phase.explicit, Phase.generate])
+@given(requests(), st.integers(0, 6), st.integers(0, 3), st.data())
+def test_holding_later_is_holding_from_the_start(
+    request: dict[str, Any], uses: int, turns: int, data: st.DataObject
+) -> None:
+    """What is cleared is the same, and so are rollbacks; an exact size that is known stays known."""
+    request.pop("context_management", None)
+    messages, profile, held = request["messages"], resolve(OPUS), Held(uses=uses, turns=turns)
+    at = data.draw(st.integers(0, len(messages)))
+    late, early = open_ledger(profile, request), open_ledger(profile, request, held=held)
+    mark = late.mark()
+    for number, message in enumerate(messages):
+        if number == at:
+            mark = late.mark()
+        for ledger in (late, early):
+            ledger.add(entry_for(message, profile, before=ledger.before))
+    if at == len(messages):
+        mark = late.mark()
+    again = late.hold(held, mark)
+    assert again is not None
+    assert late.window() == early.window()
+    late.rollback(again)
+    assert late.window() == _held(request, messages[: again.length], held).window()
+    for message in messages[again.length :]:
+        late.add(entry_for(message, profile, before=late.before))
+    assert late.window() == early.window()
+    late.anchor(50_000)
+    late.hold(None)
+    assert late.total.tokens == 50_000 + sum(edit.tally.freed.tokens for edit in early.cleared)
+    late.hold(held)
+    assert late.total.tokens == 50_000
+
+
+def _held(request: dict[str, Any], messages: list[Message], held: Held) -> Ledger:
+    ledger = open_ledger(resolve(OPUS), request, held=held)
+    for message in messages:
+        ledger.add(entry_for(message, ledger.profile, before=ledger.before))
+    return ledger
