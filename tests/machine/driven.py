@@ -27,6 +27,12 @@ from tests.machine.world import Refused
 PRICE = 0.01
 """Dollars for each summary."""
 
+SUMMARIES = ("blank", "long", "raises")
+"""What may come of a summary, beside a good one."""
+
+COMPACTIONS = ("null", "call", "long", "529", "timeout")
+"""How a compaction on demand comes to nothing (CMP-26, CMP-27)."""
+
 MOST_DECISIONS = 12
 """More than any plan takes: spills and edits of the server's come inside of one, and no edit follows another (law 7)."""
 
@@ -56,7 +62,7 @@ class Driven(Held):
         assert _plain(found) == _plain(expected), f"law 8: {_difference(found, expected)}"
         assert twin.events == self.conversation.events
         self.laws.tally["law 8"] += 1
-        self.limit = (self.policy.budget or 0) - self.policy.reserve - asked
+        self.limit = self.budget - self.policy.reserve - asked
         self._within(new, window)
         self._decided(found, new)
         self.save()
@@ -97,7 +103,7 @@ class Driven(Held):
                 self.known.due = found
             case WindowOverflow():
                 self.overflowed = True
-                self.laws.law_3_overflow(found, self.policy.budget or 0, new)
+                self.laws.law_3_overflow(found, self.budget, new)
             case MisuseError():
                 assert not new, "refused, and something changed"
 
@@ -110,7 +116,7 @@ class Driven(Held):
         before = known.accepted
         previous = before.request if before is not None and before.epoch == send.epoch else None
         self.laws.law_2_the_wire_is_valid(request, previous)
-        self.laws.law_3_the_wire_fits(send, (self.policy.budget or 0) - self.policy.reserve)
+        self.laws.law_3_the_wire_fits(send, self.budget - self.policy.reserve)
         self.laws.law_4_append_only(send, known)
         self.laws.law_5_no_thinking_is_stale(send, known, resolve(known.model))
         self.laws.law_5_what_is_valid_stays(self.conversation, send, known)
@@ -122,16 +128,21 @@ class Driven(Held):
         self.at_send[send.number], self.requests[send.number] = known.copy(), request
         self.laws.tally["aside asked for"] += send.aside is not None
 
-    def until_send(self) -> bool:
-        """Plan, and do what is asked for in the usual way, up to a request; False where none can be had."""
+    def until_send(self, how: str = "good") -> bool:
+        """Plan, and do what is asked for, up to a request; False where none can be had.
+
+        `how`: what comes of the first summary or compaction that is asked for; later ones are good.
+        """
         for _ in range(MOST_DECISIONS):
             match self.known.due:
                 case Send():
                     return True
                 case Summarize():
-                    self.summarize("good")
+                    self.summarize(how if how in SUMMARIES else "good")
+                    how = "good"
                 case Compact():
-                    self.compact("good")
+                    self.compact(how)
+                    how = "good"
                 case Count():
                     self.count("exact")
                 case _:

@@ -29,12 +29,14 @@ class Held:
     """
 
     def __init__(
-        self, scene: Scene, policy: Policy, tools: list[JSON] | None, world: World, store: Store, laws: Laws
+        self, scene: Scene, policy: Policy, tools: list[JSON] | None, *, world: World, store: Store, laws: Laws
     ) -> None:
         self.scene, self.policy, self.tools, self.world, self.store, self.laws = (
             *(scene, policy, tools),
             *(world, store, laws),
         )
+        assert isinstance(policy.budget, int)
+        self.budget: int = policy.budget
         self.number = 0
         self.narrow = False
         self.tell = True

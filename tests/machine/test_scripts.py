@@ -11,7 +11,7 @@ from ctxwindow import Compact, Count, Policy, Send, Summarize
 from ctxwindow.emulator.faults import Fault
 from ctxwindow.stores import MemoryStore
 from tests.driver import MANUAL, TOOLS
-from tests.machine.driven import Driven
+from tests.machine.driven import COMPACTIONS, SUMMARIES, Driven
 from tests.machine.laws import Laws
 from tests.machine.scenes import ADAPTIVE, PLAIN, SHOWN, SPOKEN, Scene, Shape, user
 from tests.machine.world import Refused, World
@@ -36,7 +36,7 @@ def begun(scene: Scene, *, share: float = 1.0, **policy: Any) -> Driven:
     }
     laws = Laws(Counter(), enforced=scene.new_account)
     world = World(new_account=scene.new_account, share=share)
-    driven = Driven(scene, Policy(**keys), TOOLS, world, MemoryStore(), laws)
+    driven = Driven(scene, Policy(**keys), TOOLS, world=world, store=MemoryStore(), laws=laws)
     driven.start("one")
     return driven
 
@@ -93,8 +93,9 @@ EDITS: list[tuple[Scene, tuple[str, ...], Shape, str]] = [
 
 MARKS: dict[str, dict[str, Any]] = {
     "clear_thinking": {"low": 0.75},
+    "clear_tool_uses": {"low": 0.7},
 }
-"""What a policy needs beside its method: thinking alone is not half of a window."""
+"""What a policy needs beside its method: thinking or old results alone are not half of a window."""
 
 
 @pytest.mark.parametrize(("scene", "methods", "shape", "method"), EDITS)
@@ -129,7 +130,7 @@ def test_the_server_compacts_at_its_trigger() -> None:
     assert driven.laws.tally["compact_threshold"] >= 2
 
 
-@pytest.mark.parametrize("kind", ["null", "call", "long", "529", "timeout"])
+@pytest.mark.parametrize("kind", COMPACTIONS)
 def test_a_compaction_that_comes_to_nothing(kind: str) -> None:
     """CMP-26, CMP-27: the history stays, what was paid is known, and another method is taken."""
     driven = begun(BOUND, methods=("compact", "summarize_all"))
@@ -142,7 +143,7 @@ def test_a_compaction_that_comes_to_nothing(kind: str) -> None:
     assert (driven.money.summaries > 0.01) == (kind in ("null", "call", "long"))
 
 
-@pytest.mark.parametrize("kind", ["blank", "long", "raises"])
+@pytest.mark.parametrize("kind", SUMMARIES)
 def test_a_summary_that_is_none(kind: str) -> None:
     driven = begun(BOUND, methods=("summarize_keep_tail", "summarize_all"))
     until(driven, Summarize)

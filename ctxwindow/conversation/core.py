@@ -1,0 +1,223 @@
+"""What a conversation is made of: its log, and the state and the book that follow from it. How events come in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import msgspec
+
+from ctxwindow.catalog import ModelProfile, resolve
+from ctxwindow.errors import HistoryError
+from ctxwindow.recall import Archive, Searcher, Vectors
+from ctxwindow.recall.entries import handle_of
+from ctxwindow.recall.tool import with_recall_tool
+from ctxwindow.record import Event, intake
+from ctxwindow.record.events import Appended, Compacted, Configured, Edited, Failed, Pinned, Rewound, Started
+from ctxwindow.record.log import Log
+from ctxwindow.tiers import Policy, Send, Verdict
+from ctxwindow.tiers.bookkeeping import enter
+from ctxwindow.tiers.intake import check_fixed, checked_settings, checked_time, checked_tokens
+from ctxwindow.tiers.state import State
+from ctxwindow.tiers.travel import state_of
+from ctxwindow.window import Book, Spending, Window
+from ctxwindow.window.memo import Memo, TextCount
+
+__all__ = ["Core"]
+
+
+class Core:
+    """The events, what follows from them, and what can be seen of it. Every part of a conversation stands on this one."""
+
+    def __init__(self, started: Started, counts: Iterable[TextCount] = ()) -> None:
+        """Use `start` or `fold`."""
+        self._memo = Memo(counts)
+        self._replay([started])
+        self._kept = 0
+        self._due: Compacted | None = None
+        self._aside: Compacted | None = None
+        self._weighed: Verdict | None = None
+        self._counting: str | None = None
+        self._out: tuple[int, Send] | None = None
+        self._archive: Archive | None = None
+        self._archived = 0
+        self._vectors: Vectors | None = None
+        self.searcher: Searcher | None = None
+
+    # -- beginnings ----------------------------------------------------------------------------------------
+
+    @classmethod
+    def start(
+        cls,
+        *,
+        model: str | ModelProfile,
+        system: Any = None,
+        tools: Sequence[Any] | None = None,
+        policy: Policy | None = None,
+        settings: Mapping[str, Any] | None = None,
+        unseen: int = 0,
+        now: float | None = None,
+    ) -> Self:
+        """A new conversation.
+
+        Args:
+            model: an id the catalog knows, or a profile of your own.
+            system: as the API takes it, string or blocks.
+            tools: tool definitions, dicts or SDK objects.
+            policy: how to keep it inside its window.
+            settings: other request fields that every send carries (`thinking`, `tool_choice`, `metadata`, ...).
+            unseen: tokens of system and tools that are sent but not given here.
+            now: the caller's clock, seconds since the epoch.
+
+        Raises:
+            UnknownModel: the id is not in the catalog.
+            PolicyError: its budget leaves no room in the window of this model.
+            MisuseError: `unseen` is not a number of tokens, or `now` no time.
+            InvalidRequest: system, tools or settings are not JSON, or break a rule on their own; or a tool has the name
+                of the one that the policy's `recall` adds.
+        """
+        profile = resolve(model)
+        policy = policy or Policy()
+        policy.budget_of(profile.window)
+        given = intake(tools, "tools") if tools is not None else None
+        started = Started(
+            at=checked_time(now),
+            model=profile.id,
+            profile=msgspec.to_builtins(profile) if isinstance(model, ModelProfile) else None,
+            system=intake(system, "system") if system is not None else None,
+            tools=with_recall_tool(given) if policy.recall else given,
+            settings=checked_settings(settings or {}),
+            policy=policy.model_dump(mode="json"),
+            unseen=checked_tokens(unseen, "unseen"),
+        )
+        check_fixed(profile, started.settings, system=started.system, tools=started.tools)
+        return cls(started)
+
+    @classmethod
+    def fold(cls, events: Iterable[Event], *, counts: Iterable[TextCount] = ()) -> Self:
+        """The conversation that these events made, as read back from a store.
+
+        Args:
+            events: all of them, in order.
+            counts: exact counts of its texts, if the store has any: those texts are not counted again.
+
+        Raises:
+            HistoryError: the events do not begin with `Started`.
+        """
+        stream = iter(events)
+        first = next(stream, None)
+        if not isinstance(first, Started):
+            raise HistoryError("a conversation begins with a `started` event.", remedy="Read it from its first event.")
+        conversation = cls(first, counts)
+        for event in stream:
+            conversation._record(event)
+        conversation._kept = len(conversation._log)
+        return conversation
+
+    # -- what there is -------------------------------------------------------------------------------------
+
+    @property
+    def messages(self) -> tuple[dict[str, Any], ...]:
+        """The record: every message of the current branch that was appended or received, as it came. Do not mutate."""
+        return tuple(self._state.messages)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Everything that happened, on all branches, in order."""
+        return tuple(self._log.events)
+
+    @property
+    def window(self) -> Window:
+        """The window the next request would occupy as things stand."""
+        with self._memo.using():
+            return self._state.wire.ledger.window()
+
+    @property
+    def model(self) -> str:
+        """The current model's id."""
+        return self._state.profile.id
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._state.policy
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch, from 0: one more with every compaction."""
+        return len(self._state.edits)
+
+    @property
+    def compactions(self) -> tuple[Compacted, ...]:
+        """Every compaction, in order: what each stands for, by whom, and its text."""
+        return tuple(self._state.edits)
+
+    @property
+    def spilled(self) -> dict[str, int]:
+        """Handles of the results kept outside the window, with their tokens."""
+        return {handle_of(*place): event.tokens for place, event in self._state.spills.items()}
+
+    @property
+    def spending(self) -> Spending:
+        """What it has cost so far: every send with its forecast and its bill, by turn, tool, kind of block, and block."""
+        return self._book.spending(self._log.names())
+
+    @property
+    def wire(self) -> tuple[dict[str, Any], ...]:
+        """The messages the next request would send. Shared: do not mutate."""
+        return tuple(self._state.wire.messages)
+
+    def hot(self) -> tuple[int, ...]:
+        """Record indices of the messages that stand on the wire."""
+        return tuple(source for source in self._state.wire.sources if source is not None)
+
+    @property
+    def recorded(self) -> int:
+        """How many messages the record has; `messages` copies them."""
+        return len(self._state.messages)
+
+    def _limit(self, max_tokens: int) -> int:
+        """Tokens the prompt may take. The window is never passed, whatever the budget (CTX-08)."""
+        state = self._state
+        budget = state.policy.budget_of(state.profile.window)
+        if state.tightened is not None:
+            budget = min(budget, state.tightened)
+        return budget - state.policy.reserve - max_tokens
+
+    def _replay(self, events: Sequence[Event]) -> None:
+        """Make state, book and log from the events."""
+        started, *rest = events
+        assert isinstance(started, Started)  # noqa: S101 - the first event, by both constructors
+        self._log = Log(started)
+        with self._memo.using():
+            self._state = State(started)
+            self._book = Book(self._log.messages, self._state.policy.cache)
+            for event in rest:
+                self._apply(event)
+
+    def _apply(self, event: Event) -> None:
+        """Take one more event into state, book and log."""
+        if isinstance(event, Rewound):
+            self._log.check(event)
+            self._state = state_of(self._log.path(event.to))
+        self._state.apply(event)
+        enter(self._book, event, self._state, self._log)
+        self._log.add(event)
+
+    def _record(self, event: Event) -> None:
+        """Apply first: an event that cannot be applied is not kept, nor is what it has changed by then (law 8)."""
+        length = len(self._log)
+        try:
+            with self._memo.using():
+                self._apply(event)
+        except BaseException:
+            self._replay(self._log.events[:length])
+            raise
+        self._out = None
+        if not isinstance(event, Appended | Pinned):
+            # A summary that is being written, and a count, are of what came before.
+            self._due = self._counting = None
+        if isinstance(event, Compacted | Configured | Failed | Edited | Rewound):
+            self._aside = None  # the range that it is of is not sent any more as it was then
+        if isinstance(event, Rewound):
+            self._archive = self._aside = self._weighed = None

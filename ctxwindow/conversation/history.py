@@ -1,0 +1,92 @@
+"""The log of a conversation: its branches, going back, and what of it a store has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ctxwindow.conversation.core import Core
+from ctxwindow.errors import MisuseError
+from ctxwindow.record import Event
+from ctxwindow.record.log import Branch, Place
+from ctxwindow.tiers.intake import checked_time
+from ctxwindow.tiers.travel import Moment, moment, rewound
+from ctxwindow.window.memo import TextCount
+
+__all__ = ["History"]
+
+
+class History(Core):
+    """Everything that ever happened, on all branches."""
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """Every branch: the current one, and those that `rewind` has left."""
+        return self._log.branches
+
+    def everything(self) -> Iterator[dict[str, Any]]:
+        """Every message that ever came, on all branches, in the order in which they came. Do not mutate."""
+        return iter(tuple(self._log.messages))
+
+    def at(self, *, send: int) -> Moment:
+        """The conversation as it was when request `send` was handed out, on whatever branch. Costs the length of its history.
+
+        Raises:
+            MisuseError: there is no such send.
+        """
+        with self._memo.using():
+            return moment(self._log, send)
+
+    def rewind(self, to: int | Branch | None = None, *, send: int | None = None, now: float | None = None) -> None:
+        """Go back, or over to another branch. What is left stays in the log as a branch; what it cost stays in `spending`.
+
+        A request that is out counts as given up. Costs the length of the history, once.
+
+        Args:
+            to: how many messages of the record stay: all is as it was just before the next one came, compactions and settings
+                included. Or one of `branches`: its last message is the last one again.
+            send: instead, as it was when this request had been handed out.
+            now: the caller's clock.
+
+        Raises:
+            MisuseError: there is no such place; nothing was changed.
+        """
+        self._record(rewound(self._log, to, send, checked_time(now)))
+
+    def branch_of(self, seq: int) -> Place:
+        """The branch, and the record index there, of event `seq`, such as that of a hit of a search.
+
+        Raises:
+            MisuseError: there is no such event.
+        """
+        place = self._log.place(seq)
+        if place is None:
+            raise MisuseError(
+                f"there is no event {seq!r:.40}.", path="seq", remedy=f"Events are numbered 1 to {len(self._log)}."
+            )
+        return place
+
+    def recorded_at(self, seq: int) -> int:
+        """How many messages the record had just after event `seq`."""
+        return self._log.recorded(seq)
+
+    @property
+    def unkept(self) -> tuple[Event, ...]:
+        """The events that no store has yet."""
+        return tuple(self._log.events[self._kept :])
+
+    @property
+    def kept(self) -> int:
+        """How many events a store has already."""
+        return self._kept
+
+    @property
+    def unkept_counts(self) -> tuple[TextCount, ...]:
+        """Exact counts of its texts that no store has yet."""
+        return self._memo.new
+
+    def mark_kept(self, events: int) -> None:
+        """A store has the first `events` events, and where these are all, the counts too."""
+        self._kept = events
+        if events == len(self._log):
+            self._memo.mark_kept()

@@ -1,0 +1,125 @@
+"""What comes back of the work that the planner asked for: a summary, a compaction block, or neither."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ctxwindow.conversation.core import Core
+from ctxwindow.errors import ProtocolError
+from ctxwindow.record import identifiers_of, intake
+from ctxwindow.record.events import Compacted, Declined
+from ctxwindow.tiers import Recovery
+from ctxwindow.tiers.compaction import Adopted, read_compaction
+from ctxwindow.tiers.intake import checked_summary, checked_time
+from ctxwindow.tiers.recovery import recover
+from ctxwindow.window import count_text
+
+__all__ = ["Shrinking"]
+
+
+class Shrinking(Core):
+    """Summaries and compactions, handed back."""
+
+    def summarized(self, text: str, *, by: str, cost: float = 0.0, now: float | None = None) -> None:
+        """Hand back the summary that `Summarize` asked for, at once or in the background. A new epoch starts.
+
+        Messages may be appended in the meantime: they stay after the summary, word for word.
+
+        Args:
+            text: the summary. It may be empty: then the wire only says which messages can be recalled.
+            by: who wrote it, told to the model.
+            cost: what it cost, in dollars.
+            now: the caller's clock.
+
+        Raises:
+            ProtocolError: no summary is due, it is longer than asked, or at no cost that can be; nothing was changed.
+        """
+        state = self._state
+        checked_summary(text, by, cost)
+        edit = self._asked_for("summary", server=False)
+        tokens = count_text(text, state.profile.tokenizer).tokens
+        if tokens > edit.tokens:
+            raise ProtocolError(
+                f"the summary has {tokens:,} tokens and may have {edit.tokens:,}.",
+                rule="law 7",
+                remedy="Shorten it, or summarise with `ctxwindow.summarize.Extractive`.",
+            )
+        at, names = checked_time(now), identifiers_of(text)
+        self._adopt(edit, at=at, summary=text, by=by, tokens=tokens, cost=float(cost), names=names)
+
+    def summary_failed(self, why: str, *, cost: float = 0.0, now: float | None = None) -> None:
+        """Say that the summary which is due will not come. The planner takes another method for a while.
+
+        Args:
+            why: in a few words, without content of the conversation.
+            cost: what was paid for it all the same, in dollars.
+            now: the caller's clock.
+
+        Raises:
+            ProtocolError: no summary is due.
+        """
+        checked_summary(why, "", cost)
+        self._decline(self._asked_for("summary", server=False), why, cost, now)
+
+    def compacted(self, reply: Any, *, now: float | None = None) -> bool:
+        """Hand back the reply to a `Compact` request, at once or in the background. With a block in it a new epoch starts.
+
+        Messages may be appended, sent and received in the meantime: they stay behind the block (CMP-28, CMP-34).
+
+        Args:
+            reply: the SDK's message object, or a dict with `content`, `stop_reason` and `usage`.
+            now: the caller's clock.
+
+        Returns:
+            Whether it brought a summary. One without (CMP-27) is recorded with what it cost; the history stays as it is,
+            and the planner takes another method for a while.
+
+        Raises:
+            ProtocolError: no compaction is due.
+        """
+        edit = self._asked_for("compaction", server=True)
+        at = checked_time(now)
+        found = read_compaction(intake(reply, "reply"), self._state.profile, at)
+        if not isinstance(found, Adopted):
+            self._decline(edit, found.why, found.cost, now)
+            return False
+        self._adopt(
+            edit,
+            at=at,
+            summary=found.summary,
+            block=found.block,
+            by=found.by or self.model,
+            tokens=count_text(found.summary, self._state.profile.tokenizer).tokens,
+            cost=found.cost,
+            names=identifiers_of(found.summary),
+        )
+        return True
+
+    def compaction_failed(self, error: Any, *, now: float | None = None) -> Recovery:
+        """What an error in answer to a `Compact` request means. The planner takes another method for a while.
+
+        Raises:
+            ProtocolError: no compaction is due.
+        """
+        edit = self._asked_for("compaction", server=True)
+        recovery = recover(error)
+        self._decline(edit, f"{recovery.status or 'no status'}, {recovery.kind}", 0.0, now)
+        return recovery
+
+    def _asked_for(self, what: str, *, server: bool) -> Compacted:
+        """The edit that is due, or is prepared in the background."""
+        for edit in (self._due, self._aside):
+            if edit is not None and (edit.method == "compact") == server:
+                return edit
+        raise ProtocolError(f"no {what} is due.", remedy="Call `plan` first.")
+
+    def _adopt(self, edit: Compacted, **found: Any) -> None:
+        """Take a summary in. What came after its range since it was asked for stays as it is."""
+        self._record(msgspec.structs.replace(edit, **found))
+
+    def _decline(self, edit: Compacted, why: str, cost: float, now: float | None) -> None:
+        if edit is self._aside:
+            self._aside = None
+        self._record(Declined(at=checked_time(now), method=edit.method, why=why, cost=float(cost)))
