@@ -48,24 +48,26 @@ def head_message(warm: Sequence[Compacted], wire_forms: Mapping[int, Message]) -
     content: list[Any] = [{"type": "text", "text": text} for text in texts]
     content += restated(edit, wire_forms)
     if edit.carried is not None:
+        roles = {index: wire_forms[index].get("role") for index in range(*edit.carried) if index in wire_forms}
+        replied = max((index for index, role in roles.items() if role == "assistant"), default=-1)
         for index in range(*edit.carried):
             form = wire_forms.get(index)
             if form is None or form.get("role") == "system":
                 continue
-            content += _written_out(index, form, wire_forms, last=index == edit.carried[1] - 1)
+            content += _written_out(index, form, wire_forms, answered=index < replied)
         if any("tool_use_id" in block for index in range(*edit.carried) for block in blocks_in(wire_forms.get(index))):
             content.append({"type": "text", "text": "[Continue from here.]"})
     return {"role": "user", "content": content}
 
 
-def _written_out(index: int, form: Message, wire_forms: Mapping[int, Message], *, last: bool) -> list[Any]:
-    """A message as content of the head, behind a line that says whose it is; but results, which name their tools, and the
-    newest message, which is to be answered.
+def _written_out(index: int, form: Message, wire_forms: Mapping[int, Message], *, answered: bool) -> list[Any]:
+    """A message as content of the head, behind a line that says whose it is; but results, which name their tools, and what
+    is yet to be answered.
     """
     blocks = as_user_content(form, names_before(wire_forms, index))
     said = any(block.get("type") != "tool_result" for block in blocks_in(form))
     whose = "yours" if form.get("role") == "assistant" else "the user's"
-    if not blocks or not said or (last and whose != "yours"):
+    if not blocks or not said or not (answered or whose == "yours"):
         return blocks
     return [{"type": "text", "text": f"[Message {index}, {whose}:]"}, *blocks]
 
