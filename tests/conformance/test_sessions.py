@@ -48,6 +48,7 @@ def test_a_shipped_session_is_replayed_within_the_laws(path: Path, model: str | 
             assert result.totals.epochs >= epochs
             assert result.totals.spills >= spills
             assert (watch.thinking > 0) == (name(path) != "agent")
+            assert (watch.kept > 0) == (name(path) != "agent" and model == FAMILIES[-1])
 
 
 @pytest.mark.recorded
