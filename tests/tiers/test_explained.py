@@ -12,7 +12,7 @@ from ctxwindow.tiers.presets import PRESETS
 def test_without_a_model_shares_stay_shares() -> None:
     text = Policy(high=0.9).explain()
     assert "may take the model's window." in text
-    assert "shrunk above 90 % of the room, down to 50 % of the room." in text
+    assert "shrunk above 90 % of the room, down to 60 % of the room." in text
     assert "Where the cache has expired it is shrunk above 85 % of the room already." in text
     assert "(up to" not in text
 
@@ -21,12 +21,12 @@ def test_with_a_model_they_are_told_in_tokens() -> None:
     text = Policy(budget=0.5, reserve=4_000, min_gain=0.2, horizon=7).explain("claude-opus-5-5")
     assert text.startswith("claude-opus-5-5 on claude_api: a window of 1,000,000 tokens, replies of up to 128,000.")
     assert "may take 500,000 tokens; 4,000 tokens of it stay free." in text
-    assert "when the next request would not fit, down to 50 % of the room (up to 248,000 tokens)." in text
+    assert "when the next request would not fit, down to 60 % of the room (up to 297,600 tokens)." in text
     assert "free 20 % of the room (up to 99,200 tokens) or more, and pay for itself within 7 sends." in text
 
 
 def test_a_budget_in_tokens_needs_no_model() -> None:
-    assert "down to 50 % of the room (up to 5,000 tokens)" in Policy(budget=10_000).explain()
+    assert "down to 60 % of the room (up to 6,000 tokens)" in Policy(budget=10_000).explain()
     assert "may take 25 % of the window." in Policy(budget=0.25).explain()
 
 
@@ -35,9 +35,9 @@ def test_a_budget_in_tokens_needs_no_model() -> None:
     [
         ({"platform": "bedrock"}, "claude-opus-5-5", "  - not compact: Bedrock has no on-demand compaction [CMP-16]."),
         ({}, "claude-haiku-4-5", "  - not compact: claude-haiku-4-5-20251001 has no on-demand compaction [CMP-16]."),
-        ({"methods": ["compact_threshold"]}, "claude-opus-4-5", "has no compact_20260112 [CMP-01]."),
+        ({"methods": ["compact_threshold"], "high": 0.9}, "claude-opus-4-5", "has no compact_20260112 [CMP-01]."),
         (
-            {"methods": ["compact_threshold"], "budget": 40_000},
+            {"methods": ["compact_threshold"], "budget": 40_000, "high": 0.9},
             "claude-opus-5-5",
             "  - not compact_threshold: the least trigger is 50,000 tokens [CMP-01], and the room is 40,000 at most.",
         ),
@@ -49,15 +49,15 @@ def test_a_budget_in_tokens_needs_no_model() -> None:
         (
             {"hot": {"turns": 1, "rounds": 4}},
             None,
-            "The newest 25 % of the room and 1 turn and 4 rounds stay word for word where a method can",
+            "The newest 15 % of the room and 1 turn and 4 rounds stay word for word where a method can",
         ),
         ({"hot": {"tokens": 4_000}}, None, "The newest 4,000 tokens stay"),
         ({}, "claude-opus-5-5", "Thinking is bound to what stands before it [BIND-03]"),
         ({"background": 0.7}, None, "Above 70 % of the room it may be compacted while a reply is awaited [CMP-34]."),
-        ({"warm": {"levels": 1}}, None, "There is one summary, written anew each time: 10 % of the room at most"),
+        ({"warm": {"levels": 1}}, None, "There is one summary, written anew each time: 30 % of the room at most"),
         ({}, None, "they stand side by side while they share that part, and are then summarised together."),
         (
-            {"methods": ["compact_threshold"], "pins": {"first_user_message": True}},
+            {"methods": ["compact_threshold"], "high": 0.9, "pins": {"first_user_message": True}},
             None,
             "  - not compact_threshold: what is pinned would be gone in the middle of the reply.",
         ),

@@ -92,7 +92,7 @@ def test_a_pin_of_the_callers_counts_from_then_on_and_can_be_taken_off(method: s
 
 def test_pins_larger_than_their_share_leave_the_oldest_out() -> None:
     conversation = _started("summarize_all", Pins(matching=("^big",), share=0.2))
-    for number in range(30):
+    for number in range(60):
         conversation.append({"role": "user", "content": f"big {number} " + "word " * 400}, now=float(number))
         _sent(conversation, number)
         conversation.receive({"content": "Yes.", "stop_reason": "end_turn"}, now=float(number))

@@ -53,7 +53,7 @@ def test_every_key_survives_being_stored() -> None:
         ({"low": 0.9, "high": 0.5}, "low", "below the high one, 0.5"),
         ({"low": 0.5, "cold": 0.5}, "cold", "above low, 0.5, and at most high, 1.0"),
         ({"high": 0.8, "cold": 0.9}, "cold", "at most high, 0.8"),
-        ({"background": 0.4}, "background", "above low, 0.5"),
+        ({"background": 0.4}, "background", "above low, 0.6"),
         ({"horizon": True}, "horizon", "the default is 20"),
         ({"spill": {"share": -1}}, "spill.share", "the default is 0.15"),
         ({"spill": 5}, "spill", "a table of keys"),
