@@ -36,6 +36,7 @@ class Core:
         self._kept = 0
         self._due: Compacted | None = None
         self._aside: Compacted | None = None
+        self._overtaken = 0  # pieces of work in the background whose result is not wanted any more, and may yet come
         self._weighed: Verdict | None = None
         self._counting: str | None = None
         self._out: tuple[int, Send] | None = None
@@ -218,6 +219,11 @@ class Core:
             # A summary that is being written, and a count, are of what came before.
             self._due = self._counting = None
         if isinstance(event, Compacted | Configured | Failed | Edited | Rewound):
-            self._aside = None  # the range that it is of is not sent any more as it was then
+            self._overtake()  # the range that it is of is not sent any more as it was then
         if isinstance(event, Rewound):
-            self._archive = self._aside = self._weighed = None
+            self._archive = self._weighed = None
+
+    def _overtake(self) -> None:
+        """What is being prepared in the background is not wanted any more."""
+        self._overtaken += self._aside is not None
+        self._aside = None
