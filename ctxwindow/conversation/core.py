@@ -36,7 +36,7 @@ class Core:
         self._kept = 0
         self._due: Compacted | None = None
         self._aside: Compacted | None = None
-        self._overtaken = 0  # pieces of work in the background whose result is not wanted any more, and may yet come
+        self._overtaken: list[Compacted] = []  # not wanted any more, and the result may yet come
         self._weighed: Verdict | None = None
         self._counting: str | None = None
         self._out: tuple[int, Send] | None = None
@@ -225,5 +225,6 @@ class Core:
 
     def _overtake(self) -> None:
         """What is being prepared in the background is not wanted any more."""
-        self._overtaken += self._aside is not None
+        if self._aside is not None:
+            self._overtaken.append(self._aside)
         self._aside = None

@@ -118,16 +118,18 @@ class Shrinking(Core):
 
     def _asked_for(self, what: str, of: Summarize | Compact | None, *, server: bool) -> Compacted:
         """The edit that is due, or is prepared in the background."""
-        open_ = [edit for edit in (self._due, self._aside) if edit is not None and (edit.method == "compact") == server]
+        asked = (self._due, self._aside, *self._overtaken)
+        known = [edit for edit in asked if edit is not None and (edit.method == "compact") == server]
+        open_ = [edit for edit in known if edit not in self._overtaken]
         if of is not None:
             found = next((edit for edit in open_ if _is_of(edit, of)), None)
             if found is None:
-                self._overtaken = max(0, self._overtaken - 1)
+                self._overtaken = [edit for edit in self._overtaken if not _is_of(edit, of)]
                 raise ProtocolError(f"this {what} is not wanted any more.", remedy="Leave it, and call `plan`.")
             return found
         if not open_:
             raise ProtocolError(f"no {what} is due.", remedy="Call `plan` first.")
-        if self._overtaken or len(open_) > 1:
+        if len(known) > 1:
             raise ProtocolError(
                 f"more than one {what} was asked for.", remedy="Say which this is: hand it back with `of=decision`."
             )
