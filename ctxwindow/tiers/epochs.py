@@ -41,7 +41,7 @@ class Epochs(Known):
             self.loose = len(self.messages)
         self._wire = self._new_wire()
         # What stands before the messages is in the cache as it was (CACHE-01), where its end was a breakpoint.
-        fixed = self._wire.ledger.fixed.count.tokens if self.base.get("system") else 0
+        fixed = self._wire.ledger.fixed.count.tokens if self.base.get("system") or self.base.get("tools") else 0
         self.cached = LastSend(tokens=fixed, messages=0, at=sent.at) if sent is not None and fixed else None
         self.trail = []
         freed = before - self._wire.ledger.total.tokens

@@ -25,7 +25,7 @@ Message = Mapping[str, Any]
 
 def opening(edit: Compacted) -> str:
     """The line that tells the model what the summary stands for."""
-    if edit.method == "drop" and not edit.summary:
+    if not edit.by and not edit.summary:
         return (
             f"[Messages {edit.first} to {edit.end - 1} of this conversation are left out here. "
             "The originals are kept and can be recalled.]"

@@ -118,7 +118,8 @@ class Warm(_Settings):
     """1: there is one summary, written anew each time. More: summaries stand side by side until they fill their share, and
     are then summarised together, so many times over."""
     writer: Literal["extractive", "claude"] = "extractive"
-    """Who writes them, for the forecast: an offline quoter at no cost, or the model itself."""
+    """Who writes them: an offline quoter at no cost; or the model itself, which is paid for, so that it is asked for 4,096
+    tokens at most. The planner forecasts by it; the driver calls whom it says."""
 
 
 class Pins(_Settings):

@@ -16,7 +16,7 @@ def price_of_summary(now: Situation, budget: int) -> float | None:
 
     Nothing, where it is quoted offline; where the model writes it, a request that rides on the prefix in the cache.
     """
-    if now.policy.warm.writer == "extractive":
+    if now.policy.warm.writer == "extractive" or now.unwritten:
         return 0.0
     return prompt_dollars(now, now.total + INSTRUCTION, now.cached_tokens, output=budget)
 

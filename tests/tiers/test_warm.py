@@ -68,7 +68,7 @@ def test_what_stands_on_the_wire_after_one_more() -> None:
 
 def test_what_a_summary_of_everything_is_given() -> None:
     """What was dropped, and what stands behind a block in a reply, comes as it was."""
-    gone = _edit(4, 9, method="drop", summary="", level=0)
+    gone = _edit(4, 9, method="drop", summary="", by="", level=0)
     threshold = _edit(0, 6, method="compact_threshold", summary="in the reply")
     assert text_of(()) == (None, 0)
     assert text_of((A,)) == ("0 to 4", 4)
