@@ -105,10 +105,10 @@ def thinking_of(message: Mapping[str, Any]) -> list[Any]:
     return [block for block in blocks_of(message) if is_thinking(block)]
 
 
-def hold(session: Session, thread: Thread, model: str | None = None) -> tuple[Replay, Watch]:
+def hold(session: Session, thread: Thread, model: str | None = None, policy: Policy = POLICY) -> tuple[Replay, Watch]:
     """Replay a thread in a small window and hold it to the laws."""
     watch = Watch()
-    result = replay(session, policy=POLICY, model=model, thread=thread, on_send=watch)
+    result = replay(session, policy=policy, model=model, thread=thread, on_send=watch)
     totals = result.totals
     broken = [(row.number, row.violations) for row in result.sends if not row.valid]
     assert not broken, "law 2"
