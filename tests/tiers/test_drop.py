@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ctxwindow.record.events import Compacted
 from ctxwindow.tiers import drop
 from ctxwindow.tiers.situation import Situation
 from tests.tiers.scenes import FAMILIES, HAIKU, OPUS_46, OPUS_55, Session
@@ -119,6 +120,6 @@ def test_dropping_does_not_fill_the_window_with_its_own_lines() -> None:
     assert sum("left out here" in text for text in texts) == 1
     now = session.situation()
     offer = drop.offer(now, int(now.total * 0.7))
-    assert offer.able
+    assert isinstance(offer.plan, Compacted)
     session.conversation._record(offer.plan)
     assert session.situation().total <= offer.after
