@@ -6,7 +6,6 @@ Every mistake in it is a `PolicyError` of one line with the key's path, wherever
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pydantic
@@ -15,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import PolicyError
+from ctxwindow.recall.pattern import parse
 from ctxwindow.tiers.mistakes import mistake
 from ctxwindow.tiers.presets import PRESETS
 from ctxwindow.tiers.written import json_table, toml_table
@@ -73,6 +73,11 @@ def _expression(pattern: str) -> str:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise _wrong(f"this is no regular expression: {error}") from None
+    if parse(pattern) is None:
+        raise _wrong(
+            "this expression is not of the kind that is matched in linear time: it is too long, repeats too much, or has a "
+            "look-around, a back-reference or a flag"
+        )
     return pattern
 
 
@@ -98,7 +103,7 @@ class Hot(_Settings):
     at = "hot"
 
     tokens: Tokens | None = None
-    """The newest messages, with so many tokens or more; None: a quarter of the room."""
+    """The newest messages, with so many tokens or more; None: as many as 15 % of the room hold."""
     turns: Number = 0
     """The newest turns, the one in progress included. Of the three keys the one that keeps the most counts."""
     rounds: Number = 0
@@ -131,17 +136,13 @@ class Pins(_Settings):
     messages: tuple[Number, ...] = ()
     """Messages by their index in the record, from 0."""
     matching: tuple[Annotated[str, AfterValidator(_expression)], ...] = ()
-    """Messages of the user, and tool results, in whose text one of these regular expressions is found."""
+    """Messages of the user, and tool results, in a line of which one of these regular expressions is found. They are matched
+    in linear time, by `ctxwindow.recall.pattern`, so look-around and back-references are not taken."""
     editing_files: bool = False
     """Files that are being edited: the newest result that showed each of them, and the edits after it."""
     share: Share = 0.25
     """The most that pinned content may take, as a share of the room. Where that is too little, what is named (the first user
     message, messages by index) goes before what is found, and the newest before the oldest."""
-
-    @cached_property
-    def patterns(self) -> tuple[re.Pattern[str], ...]:
-        """`matching`, compiled."""
-        return tuple(re.compile(pattern) for pattern in self.matching)
 
 
 class Spill(_Settings):
