@@ -12,7 +12,7 @@ from ctxwindow.record import identifiers_of, intake
 from ctxwindow.record.events import Compacted, Declined
 from ctxwindow.tiers import Recovery
 from ctxwindow.tiers.compaction import Adopted, read_compaction
-from ctxwindow.tiers.intake import checked_summary, checked_time
+from ctxwindow.tiers.intake import checked_failure, checked_summary, checked_time
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.window import count_text
 
@@ -29,12 +29,13 @@ class Shrinking(Core):
 
         Args:
             text: the summary. It may be empty: then the wire only says which messages can be recalled.
-            by: who wrote it, told to the model.
+            by: who wrote it, told to the model: a line of 100 characters at most.
             cost: what it cost, in dollars.
             now: the caller's clock.
 
         Raises:
-            ProtocolError: no summary is due, it is longer than asked, or at no cost that can be; nothing was changed.
+            ProtocolError: no summary is due, it is longer than asked, cannot be sent, or `by` or `cost` cannot be told;
+                nothing was changed.
         """
         state = self._state
         checked_summary(text, by, cost)
@@ -60,7 +61,7 @@ class Shrinking(Core):
         Raises:
             ProtocolError: no summary is due.
         """
-        checked_summary(why, "", cost)
+        checked_failure(why, cost)
         self._decline(self._asked_for("summary", server=False), why, cost, now)
 
     def compacted(self, reply: Any, *, now: float | None = None) -> bool:
