@@ -37,10 +37,14 @@ Method = Literal[
 Platform = Literal["claude_api", "aws", "bedrock", "google_cloud", "foundry"]
 """Where requests go; `aws` is Claude Platform on AWS, which is not Bedrock (CMP-16)."""
 
+MOST = 10**9
+"""The largest number that a key takes. It is far above every window, and can be stored, told, and taken times a price."""
+
 # Strict: neither "20" nor true is a number of tokens.
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
-Tokens = Annotated[int, Field(strict=True, gt=0)]
-Number = Annotated[int, Field(strict=True, ge=0)]
+Tokens = Annotated[int, Field(strict=True, gt=0, le=MOST)]
+Number = Annotated[int, Field(strict=True, ge=0, le=MOST)]
+Sends = Annotated[int, Field(strict=True, gt=0, le=1_000_000)]
 Name = Annotated[str, Field(min_length=1)]
 
 
@@ -56,9 +60,9 @@ def _impossible(path: str, reason: str) -> PolicyError:
 
 def _budget(value: Any) -> Any:
     """Whole numbers are tokens, fractions a share of the window: 1 and 1.0 are not the same."""
-    if value is None or (type(value) is int and value > 0) or (type(value) is float and 0 < value <= 1):
+    if value is None or (type(value) is int and 0 < value <= MOST) or (type(value) is float and 0 < value <= 1):
         return value
-    raise _wrong("a budget is a whole number of tokens, or a share of the window above 0 and up to 1.0")
+    raise _wrong(f"a budget is a whole number of tokens up to {MOST:,}, or a share of the window above 0 and up to 1.0")
 
 
 def _once(methods: tuple[Method, ...]) -> tuple[Method, ...]:
@@ -184,7 +188,7 @@ class Policy(_Settings):
     Where 0.85 is not between the marks, the default is `high`."""
     min_gain: Share = 0.1
     """An edit that frees less than this share of the room is not made, unless the request would not fit without it (law 7)."""
-    horizon: Tokens = 20
+    horizon: Sends = 20
     """An edit that is not needed must pay for itself within this many sends."""
     thinking_worth: Annotated[float, Field(strict=True, ge=0, le=10)] = 0.25
     """What thinking is worth that an edit takes out of the window, as a share of what it costs to make again: 1.0 takes it

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ctxwindow import Conversation, Hot, Pins, Policy, PolicyError, Send, Spill, Warm, WindowOverflow
+from ctxwindow.record import decode_event, encode_event
 
 
 def test_defaults_are_in_order() -> None:
@@ -126,3 +127,49 @@ def test_the_reserve_is_kept_free() -> None:
     assert caught.value.limit == 2_000
     assert caught.value.floor["reserve"] == 1_200
     assert sum(caught.value.floor.values()) == caught.value.need > 2_000
+
+
+NUMBERS = [
+    *("budget", "reserve", "horizon", "high", "low", "cold", "min_gain", "thinking_worth", "background", "instruction"),
+    *("hot.tokens", "hot.turns", "hot.rounds", "warm.share", "warm.tokens", "warm.levels"),
+    *("pins.share", "spill.share", "spill.tokens", "spill.head_chars", "spill.tail_chars"),
+]
+
+
+def _numbers() -> set[str]:
+    """The keys of a policy that take numbers, as its schema tells."""
+    found = set()
+    for name, model in {"": Policy, "hot.": Hot, "warm.": Warm, "pins.": Pins, "spill.": Spill}.items():
+        for key, field in model.model_json_schema()["properties"].items():
+            kinds = {one.get("type") for one in (field, *field.get("anyOf", ()))}
+            if kinds & {"integer", "number"}:
+                found.add(f"{name}{key}")
+    return found
+
+
+@pytest.mark.parametrize("path", NUMBERS)
+@pytest.mark.parametrize("number", [10**400, 10**10, -(10**400), float("inf")])
+def test_numbers_have_bounds(path: str, number: float) -> None:
+    """None is so large that it cannot be stored, or taken times a price."""
+    assert set(NUMBERS) == _numbers()
+    *table, key = path.split(".")
+    with pytest.raises(PolicyError) as caught:
+        Policy.parse({table[0]: {key: number}} if table else {key: number})
+    assert caught.value.path == path
+    assert len(str(caught.value)) < 300
+
+
+def test_the_largest_numbers_work() -> None:
+    most = 10**9
+    policy = Policy(
+        budget=most,
+        horizon=10**6,
+        hot=Hot(turns=most, rounds=most),
+        warm=Warm(tokens=most, levels=most),
+        pins=Pins(messages=(most,)),
+        spill=Spill(tokens=most, head_chars=most, tail_chars=most),
+    )
+    conversation = Conversation.start(model="claude-opus-5-5", policy=policy, now=1.8e9)
+    conversation.append({"role": "user", "content": "Hello."})
+    assert isinstance(conversation.plan(max_tokens=500, now=1.8e9), Send)
+    assert Conversation.fold([decode_event(encode_event(event)) for event in conversation.events]).policy == policy
