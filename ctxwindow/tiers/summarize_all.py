@@ -53,7 +53,7 @@ def offer(now: Situation, target: int) -> Offer:
         kept=now.fixed,
         thinking=thinking_in(now),
         hot=first <= now.hot_cut,
-        paid=price_of_summary(now, edit.tokens),
+        paid=price_of_summary(now, edit.tokens, edit.end),
     )
 
 

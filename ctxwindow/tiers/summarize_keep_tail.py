@@ -44,7 +44,7 @@ def offer(now: Situation, target: int) -> Offer:
         kept=now.fixed,
         thinking=thinking_in(now) - (0 if now.bound else tail.thinking),
         hot=tail.start <= now.hot_cut,
-        paid=price_of_summary(now, place.budget),
+        paid=price_of_summary(now, place.budget, edit.end),
     )
 
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from ctxwindow import Conversation, Hot, Pins, Policy, PolicyError, Send, Spill, Warm, WindowOverflow
 from ctxwindow.record import decode_event, encode_event
@@ -66,6 +67,9 @@ def test_every_key_survives_being_stored() -> None:
         ({"pins": {"matching": [r"(a)\1"]}}, "pins.matching.0", "in linear time"),
         ({"pins": {"matching": ["a" * 501]}}, "pins.matching.0", "too long"),
         ({"pins": {"messages": [-1]}}, "pins.messages.0", "greater than or equal to 0"),
+        ({"methods": "drop"}, "methods", "methods: this must be a list. Change it, or leave it out: the default is ["),
+        ({"pins": {"matching": "TODO"}}, "pins.matching", "this must be a list."),
+        ({"keep_tools": {"a": 1}}, "keep_tools", "this must be a list."),
         ({"keep_tools": [""]}, "keep_tools.0", "at least 1 character"),
         ({"platform": "azure"}, "platform", "'foundry'"),
         ({"zzz": "red"}, "zzz", "The keys here: budget"),
@@ -139,7 +143,8 @@ NUMBERS = [
 def _numbers() -> set[str]:
     """The keys of a policy that take numbers, as its schema tells."""
     found = set()
-    for name, model in {"": Policy, "hot.": Hot, "warm.": Warm, "pins.": Pins, "spill.": Spill}.items():
+    models: dict[str, type[BaseModel]] = {"": Policy, "hot.": Hot, "warm.": Warm, "pins.": Pins, "spill.": Spill}
+    for name, model in models.items():
         for key, field in model.model_json_schema()["properties"].items():
             kinds = {one.get("type") for one in (field, *field.get("anyOf", ()))}
             if kinds & {"integer", "number"}:
