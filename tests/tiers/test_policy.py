@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import BaseModel
 
 from ctxwindow import Conversation, Hot, Pins, Policy, PolicyError, Send, Spill, Warm, WindowOverflow
 from ctxwindow.record import decode_event, encode_event
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 def test_defaults_are_in_order() -> None:
