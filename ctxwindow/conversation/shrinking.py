@@ -12,7 +12,7 @@ from ctxwindow.record import identifiers_of, intake
 from ctxwindow.record.events import Compacted, Declined
 from ctxwindow.tiers import Compact, Recovery, Summarize
 from ctxwindow.tiers.compaction import Adopted, read_compaction
-from ctxwindow.tiers.intake import checked_summary, checked_time
+from ctxwindow.tiers.intake import checked_failure, checked_summary, checked_time
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.window import count_text
 
@@ -31,14 +31,15 @@ class Shrinking(Core):
 
         Args:
             text: the summary. It may be empty: then the wire only says which messages can be recalled.
-            by: who wrote it, told to the model.
+            by: who wrote it, told to the model: a line of 100 characters at most.
             cost: what it cost, in dollars.
             of: the decision that asked for it. It may be left out as long as nothing that was prepared in the background
                 has been overtaken: then nobody can tell which of two has come.
             now: the caller's clock.
 
         Raises:
-            ProtocolError: no summary is due, or not this one; it is longer than asked, or at no cost that can be; nothing was changed.
+            ProtocolError: no summary is due, or not this one; it is longer than asked, cannot be sent, or `by` or `cost`
+                cannot be told; nothing was changed.
         """
         state = self._state
         checked_summary(text, by, cost)
@@ -67,7 +68,7 @@ class Shrinking(Core):
         Raises:
             ProtocolError: no summary is due.
         """
-        checked_summary(why, "", cost)
+        checked_failure(why, cost)
         self._decline(self._asked_for("summary", of, server=False), why, cost, now)
 
     def compacted(self, reply: Any, *, of: Compact | None = None, now: float | None = None) -> bool:

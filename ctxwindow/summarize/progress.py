@@ -17,6 +17,7 @@ from ctxwindow.record.blocks import block_type, blocks_of, texts_of
 from ctxwindow.record.identifiers import identifiers
 from ctxwindow.summarize.ranking import Line
 from ctxwindow.summarize.sections import DONE, OPEN, lines_under
+from ctxwindow.summarize.source import sendable
 from ctxwindow.tiers.segment import Segment
 
 __all__ = ["Item", "Progress", "progress"]
@@ -168,7 +169,7 @@ def progress(segment: Segment, lines: Sequence[Line]) -> Progress:
         segment: as recorded; odd shapes are stepped over. Numbered tasks of the summary before may be updated in it.
         lines: of the segment, in source order.
     """
-    lists = _Lists(segment.previous or "")
+    lists = _Lists(sendable(segment.previous or ""))
     answers = _answers(segment.messages)
     for offset, message in enumerate(segment.messages):
         for block in blocks_of(message):
@@ -190,7 +191,7 @@ def progress(segment: Segment, lines: Sequence[Line]) -> Progress:
 def _answers(messages: Sequence[Any]) -> dict[str, str]:
     """The text of every result that is no error, by the id of its call."""
     return {
-        str(block.get("tool_use_id")): "\n".join(texts_of({"content": block.get("content")}))
+        str(block.get("tool_use_id")): sendable("\n".join(texts_of({"content": block.get("content")})))
         for message in messages
         if isinstance(message, Mapping)
         for block in blocks_of(message)
@@ -213,7 +214,7 @@ def _title(item: Mapping[str, Any]) -> str | None:
     for key in _TITLES:
         value = item.get(key)
         if isinstance(value, str) and value.strip():
-            return value.strip().splitlines()[0][:_LONGEST].strip()
+            return sendable(value.strip().splitlines()[0][:_LONGEST].strip())
     return None
 
 

@@ -8,9 +8,9 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.record.events import Compacted, Configured, Declined, Edited
 from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
+from ctxwindow.tiers.heads import stands_for
 from ctxwindow.tiers.known import WEIGHS, Known
 from ctxwindow.tiers.switching import switch_note
-from ctxwindow.tiers.warm import stands_for
 from ctxwindow.tiers.wire import without_block
 from ctxwindow.window import Billed, Learning
 

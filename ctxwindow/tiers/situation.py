@@ -11,7 +11,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Outline
 from ctxwindow.record.events import Compacted, Edited
 from ctxwindow.tiers.caching import LastSend, alive
-from ctxwindow.tiers.heads import head_message
+from ctxwindow.tiers.heads import head_message, stands_for
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.wire import Wire
 from ctxwindow.window import Count, size_message
@@ -200,5 +200,4 @@ class Situation:
 
     def head_tokens(self, edit: Compacted) -> int:
         """Tokens of the head with no summary of its own in it."""
-        beside = self.summaries if edit.first else ()
-        return self.size(head_message((*beside, edit), self.forms)) + SLACK
+        return self.size(head_message(stands_for(self.warm, edit), self.forms)) + SLACK

@@ -54,7 +54,7 @@ def offer(now: Situation, target: int) -> Offer:
         thinking=thinking_in(now),
         hot=first <= now.hot_cut,
         accounts=not now.unwritten,
-        paid=price_of_summary(now, edit.tokens),
+        paid=price_of_summary(now, edit.tokens, edit.end),
     )
 
 

@@ -45,7 +45,7 @@ def offer(now: Situation, target: int) -> Offer:
         thinking=thinking_in(now) - (0 if now.bound else tail.thinking),
         hot=tail.start <= now.hot_cut,
         accounts=not now.unwritten,
-        paid=price_of_summary(now, place.budget),
+        paid=price_of_summary(now, place.budget, edit.end),
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.situation import MIN_SUMMARY, Situation
 
-__all__ = ["Place", "instead_of_all", "left_over", "next_summary", "stands_for", "text_of"]
+__all__ = ["Place", "instead_of_all", "left_over", "next_summary", "text_of"]
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -45,11 +45,6 @@ def instead_of_all(now: Situation, budget: int) -> Place:
         return next_summary(now, 0)
     level = max((edit.level for edit in now.warm), default=0) + 1
     return Place(0, budget, min(level, now.policy.warm.levels))
-
-
-def stands_for(warm: Sequence[Compacted], edit: Compacted) -> tuple[Compacted, ...]:
-    """The summaries on the wire after one more edit."""
-    return (*warm, edit) if edit.first else (edit,)
 
 
 def left_over(now: Situation) -> str:

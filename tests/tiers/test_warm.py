@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctxwindow.record.events import Compacted
-from ctxwindow.tiers.warm import Place, instead_of_all, next_summary, stands_for, text_of
+from ctxwindow.tiers.warm import Place, instead_of_all, next_summary, text_of
 from tests.tiers.scenes import OPUS_46, Session
 
 
@@ -59,11 +59,6 @@ def test_nothing_stands_beside_a_block_of_the_servers_or_a_gap() -> None:
     for warm in ((_edit(0, 4, method="compact", block=block),), (A, _edit(4, 9, method="drop", summary="", level=0))):
         assert next_summary(_situation(warm), 600).first == 0
     assert instead_of_all(_situation((A, B)), 500) == Place(0, 500, 2)
-
-
-def test_what_stands_on_the_wire_after_one_more() -> None:
-    assert stands_for((A,), B) == (A, B)
-    assert stands_for((A, B), _edit(0, 12)) == (_edit(0, 12),)
 
 
 def test_what_a_summary_of_everything_is_given() -> None:
