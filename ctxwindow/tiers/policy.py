@@ -122,7 +122,7 @@ class Warm(_Settings):
 
 
 class Pins(_Settings):
-    """What no method takes off the wire: after a summary it is repeated word for word."""
+    """What no method takes off the wire as long as its share holds it: after a summary it is repeated word for word."""
 
     at = "pins"
 
@@ -136,7 +136,8 @@ class Pins(_Settings):
     """Files that are being edited: the newest result that showed each of them, and the edits after it."""
     share: Share = 0.25
     """The most that pinned content may take, as a share of the room. Where that is too little, what is named (the first user
-    message, messages by index) goes before what is found, and the newest before the oldest."""
+    message, messages by index) goes before what is found, and the newest before the oldest.
+    What is named and left out is told in `Send.edits`, by an edit of the method `pin`."""
 
     @cached_property
     def patterns(self) -> tuple[re.Pattern[str], ...]:
