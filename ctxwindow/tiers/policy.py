@@ -285,7 +285,7 @@ class Policy(_Settings):
         Raises:
             PolicyError: there is no such preset, or a change is wrong.
         """
-        preset = PRESETS.get(name)
+        preset = next((preset for known, preset in PRESETS.items() if known == name), None)
         if preset is None:
             raise PolicyError("there is no such preset.", path="preset", remedy=f"There are: {', '.join(PRESETS)}.")
         return cls.parse({**preset.settings, **changes})
