@@ -25,7 +25,7 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
     end: int
     """Record index after the last."""
     freed: int
-    """Tokens."""
+    """Tokens; 0 of a `pin`, which says that what was pinned is not repeated."""
     why: str
 
 
