@@ -39,7 +39,8 @@ def stands_for(warm: Sequence[Compacted], edit: Compacted) -> tuple[Compacted, .
 
 
 def _is_gap(edit: Compacted) -> bool:
-    return edit.method == "drop" and not edit.summary
+    """Whether nothing stands for the messages: nobody has written of them."""
+    return not edit.by and not edit.summary
 
 
 def opening(edit: Compacted) -> str:

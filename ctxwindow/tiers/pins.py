@@ -80,6 +80,10 @@ class PinTracker:
             self._add(index, messages[index])
         self._length = len(messages)
 
+    def named(self, extra: Collection[int]) -> set[int]:
+        """Record indices of what is pinned by name; `extra`: indices that the caller pinned."""
+        return {*self._pins.messages, *extra, *([self._first] if self._first is not None else [])}
+
     def pinned(
         self,
         forms: Mapping[int, Mapping[str, Any]],
@@ -101,7 +105,7 @@ class PinTracker:
             size: tokens of a message.
         """
         end = min(outline.open_calls.values(), default=outline.length)
-        named = {*self._pins.messages, *extra, *([self._first] if self._first is not None else [])}
+        named = self.named(extra)
         chosen, left = [], most
         for index, must in self._in_order(named):
             blocks = pinned_blocks(index, forms) if index < end else []

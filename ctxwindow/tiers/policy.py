@@ -127,11 +127,12 @@ class Warm(_Settings):
     """1: there is one summary, written anew each time. More: summaries stand side by side until they fill their share, and
     are then summarised together, so many times over."""
     writer: Literal["extractive", "claude"] = "extractive"
-    """Who writes them, for the forecast: an offline quoter at no cost, or the model itself."""
+    """Who writes them: an offline quoter at no cost; or the model itself, which is paid for, so that it is asked for 4,096
+    tokens at most. The planner forecasts by it; the driver calls whom it says."""
 
 
 class Pins(_Settings):
-    """What no method takes off the wire: after a summary it is repeated word for word."""
+    """What no method takes off the wire as long as its share holds it: after a summary it is repeated word for word."""
 
     at = "pins"
 
@@ -146,7 +147,8 @@ class Pins(_Settings):
     """Files that are being edited: the newest result that showed each of them, and the edits after it."""
     share: Share = 0.25
     """The most that pinned content may take, as a share of the room. Where that is too little, what is named (the first user
-    message, messages by index) goes before what is found, and the newest before the oldest."""
+    message, messages by index) goes before what is found, and the newest before the oldest.
+    What is named and left out is told in `Send.edits`, by an edit of the method `pin`."""
 
 
 class Spill(_Settings):
@@ -289,7 +291,7 @@ class Policy(_Settings):
         Raises:
             PolicyError: there is no such preset, or a change is wrong.
         """
-        preset = PRESETS.get(name)
+        preset = next((preset for known, preset in PRESETS.items() if known == name), None)
         if preset is None:
             raise PolicyError("there is no such preset.", path="preset", remedy=f"There are: {', '.join(PRESETS)}.")
         return cls.parse({**preset.settings, **changes})

@@ -18,7 +18,7 @@ def price_of_summary(now: Situation, budget: int, end: int) -> float | None:
     Nothing, where it is quoted offline; where the model writes it, a request with the wire up to there, which rides on what
     the cache holds of it.
     """
-    if now.policy.warm.writer == "extractive":
+    if now.policy.warm.writer == "extractive" or now.unwritten:
         return 0.0
     place = place_of(now, end)
     sent = now.fixed + sum(now.weigh(entry.size.count) for entry in now.wire.ledger.entries[:place])

@@ -63,7 +63,7 @@ def test_nothing_stands_beside_a_block_of_the_servers_or_a_gap() -> None:
 
 def test_what_a_summary_of_everything_is_given() -> None:
     """What was dropped, and what stands behind a block in a reply, comes as it was."""
-    gone = _edit(4, 9, method="drop", summary="", level=0)
+    gone = _edit(4, 9, method="drop", summary="", by="", level=0)
     threshold = _edit(0, 6, method="compact_threshold", summary="in the reply")
     assert text_of(()) == (None, 0)
     assert text_of((A,)) == ("0 to 4", 4)
