@@ -27,7 +27,7 @@ class Core:
     """The events, what follows from them, and what can be seen of it. Every part of a conversation stands on this one."""
 
     def __init__(self, first: Started, counts: Iterable[TextCount] = ()) -> None:
-        """Use `start` or `fold`."""
+        """A conversation after its first event, which no store has yet. Use `start` or `fold`."""
         self._memo = Memo(counts)
         self._replay([first])
         self._kept = 0

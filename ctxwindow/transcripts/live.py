@@ -155,7 +155,7 @@ class Feed:
         self._intact = True
 
     def _open(self) -> Conversation:
-        # Not `start`, which refuses a budget below system and tools: in a replay that is an overflow of one session.
+        # Not by `start`, which refuses a budget below system and tools: in a replay that is an overflow of one session.
         first = started(
             model=self._on(self.profile),
             system=self._request.get("system"),
@@ -164,7 +164,7 @@ class Feed:
             policy=self._policy,
             unseen=self.unseen if self.counts_unseen else 0,
         )
-        return Conversation.fold([first])
+        return Conversation(first)
 
     def _on(self, profile: ModelProfile) -> ModelProfile:
         return msgspec.structs.replace(profile, window=_UNLIMITED) if self._unlimited else profile
