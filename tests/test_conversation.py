@@ -359,7 +359,7 @@ def test_many_results_that_do_not_fit_together_are_spilled_largest_first() -> No
 
 def test_what_cannot_fit_is_named_at_once() -> None:
     """Law 3: a WindowOverflow says which blocks cannot shrink."""
-    conversation = Conversation.start(model="claude-opus-4-6", system="word " * 1_700, policy=Policy(budget=2_000))
+    conversation = Conversation.start(model="claude-opus-4-6", system="word " * 3_000, policy=Policy(budget=2_000))
     conversation.append(USER)
     with pytest.raises(WindowOverflow) as caught:
         plan(conversation)

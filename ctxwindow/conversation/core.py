@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from ctxwindow.catalog import ModelProfile
-from ctxwindow.conversation.beginning import check_room, started
+from ctxwindow.conversation.beginning import started
 from ctxwindow.errors import HistoryError
 from ctxwindow.recall import Archive, Searcher, Vectors
 from ctxwindow.recall.entries import handle_of
@@ -69,17 +69,14 @@ class Core:
 
         Raises:
             UnknownModel: the id is not in the catalog.
-            PolicyError: its budget leaves no room in the window of this model, or none beside system and tools.
+            PolicyError: its budget leaves no room in the window of this model.
             MisuseError: `unseen` is not a number of tokens, or `now` no time.
             InvalidRequest: system, tools or settings are not JSON, or break a rule on their own; or a tool has the name
                 of the one that the policy's `recall` adds.
         """
-        conversation = cls(
+        return cls(
             started(model=model, system=system, tools=tools, policy=policy, settings=settings, unseen=unseen, now=now)
         )
-        with conversation._memo.using():
-            check_room(conversation._state)
-        return conversation
 
     @classmethod
     def fold(cls, events: Iterable[Event], *, counts: Iterable[TextCount] = ()) -> Self:

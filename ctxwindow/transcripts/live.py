@@ -15,7 +15,6 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.conversation import Conversation
-from ctxwindow.conversation.beginning import started
 from ctxwindow.errors import InvalidRequest
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.turns import is_turn_start
@@ -155,8 +154,7 @@ class Feed:
         self._intact = True
 
     def _open(self) -> Conversation:
-        # Not by `start`, which refuses a budget below system and tools: in a replay that is an overflow of one session.
-        first = started(
+        return Conversation.start(
             model=self._on(self.profile),
             system=self._request.get("system"),
             tools=self._request.get("tools"),
@@ -164,7 +162,6 @@ class Feed:
             policy=self._policy,
             unseen=self.unseen if self.counts_unseen else 0,
         )
-        return Conversation(first)
 
     def _on(self, profile: ModelProfile) -> ModelProfile:
         return msgspec.structs.replace(profile, window=_UNLIMITED) if self._unlimited else profile

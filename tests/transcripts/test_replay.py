@@ -160,7 +160,7 @@ def test_a_spilled_result_is_counted() -> None:
 
 
 def test_a_budget_below_system_and_tools_is_an_overflow_of_its_session() -> None:
-    """`Conversation.start` refuses it; here it ends the replay of one session of many, before its first request."""
+    """It ends the replay of one session of many, before its first request."""
     steps = (user("Hi", at=0), reply(text="Hello.", at=1, prompt=5_000))
     found = replay(session(*steps), policy=Policy(budget=2_000), unseen=True)
     assert (found.totals.overflows, found.totals.sends) == (1, 0)
