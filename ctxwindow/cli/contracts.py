@@ -6,6 +6,10 @@ the objects of a list, `{name}` stands for any name.
 
 from __future__ import annotations
 
+from typing import get_args
+
+from ctxwindow.tiers.policy import Method
+
 __all__ = ["ERROR", "JSON"]
 
 _COUNT = {
@@ -186,7 +190,9 @@ _SEND = {
     "high": "at most",
     "source": "as for `count`",
     "unmanaged_window": "tokens it would have without management",
-    "edits[].method": "`spill`, `summarize_keep_tail` or `summarize_all`",
+    "edits[].method": f"a method of the policy ({', '.join(f'`{name}`' for name in get_args(Method))}); `restart`, where the "
+    "next model cannot take the server's compaction; `switch`, what another model cannot read; `pin`, what was pinned and has "
+    "no share of the room",
     "edits[].first": "index of the first message it touches",
     "edits[].end": "index after the last",
     "edits[].freed": "tokens it frees",
