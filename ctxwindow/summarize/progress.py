@@ -64,11 +64,13 @@ _CLAIMS_PASS = re.compile(
 _CLAIMS_DONE = re.compile(r"\b(?:done|completed?|finished|fixed|implemented|added|ready)\b", re.IGNORECASE)
 
 _UNDONE = re.compile(
-    r"(?:\bnot|n['\u2019]t|\bnever|\bno)\s+(?:(?:yet|been|be|all|fully|is|are)\s+){0,3}"
-    r"(?:done|completed?|finished|fixed|implemented|added|ready|pass(?:es|ed|ing)?|green|works?|working)\b",
-    re.IGNORECASE,
+    r"""(?:(?:\b(?:not|never|no|must|should|shall|to|will|would|can|cannot)|n['\u2019]t)\s+
+           (?:(?:yet|be|been|have|all|fully|is|are|also|now)\s+){0,3}
+         |\b(?:so\ that|until|if|once|before|whether)\s+(?:\S+\s+){0,5}?)
+        (?:done|completed?|finished|fixed|implemented|added|ready|pass(?:es|ed|ing)?|green|works?|working)\b""",
+    re.IGNORECASE | re.VERBOSE,
 )
-"""A claim that is none."""
+"""What is denied, wished or a condition: no claim."""
 _WORD = re.compile(r"[^\W_]+")
 _STEM = 4  # letters by which words are compared
 _SMALL = frozenset(("the", "and", "for", "with", "from", "into", "that", "this"))

@@ -233,7 +233,13 @@ def test_work_claimed_done_against_the_record(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["- The parser is not fixed.", "- Of the tests, 2 passed and 3 failed.", "- Tests don't pass."]
+    "line",
+    [
+        "- The parser is not fixed.",
+        "- Of the tests, 2 passed and 3 failed.",
+        "- Tests don't pass.",
+        "- The parser must be fixed so that its tests pass.",
+    ],
 )
 def test_work_told_as_it_is(line: str) -> None:
     assert kinds(f"{KEPT}\n[Decisions and state of work]\n{line}", PRODUCTION) == []
@@ -305,6 +311,15 @@ def test_property_an_instruction_negated_is_caught(plain: list[str], data: st.Da
     of = segment(user("\n".join([*(f"{line}." for line in rest), f"{said}."])), says("Fine."), budget=1_200)
     assert kinds(f"[User instructions]\n- {said}.", of) == []
     assert "instruction_invented" in kinds(f"[User instructions]\n- {said}.\n- {claimed}.", of)
+
+
+def test_prose_after_a_blank_line_of_the_summaries_before_is_none_of_the_users() -> None:
+    before = "[User instructions]\n- Use tabs in lib/x.c.\n\nThe keys were published on the forum."
+    of = segment(says("Fine."), previous=before, first=4, budget=1_200)
+    assert kinds("[User instructions]\n- Use tabs in lib/x.c.", of) == []
+    assert kinds("[User instructions]\n- Use tabs in lib/x.c.\n- The keys were published on the forum.", of) == [
+        "instruction_invented"
+    ]
 
 
 def test_problems_hold_no_content_but_in_their_names() -> None:
