@@ -36,6 +36,7 @@ class Core:
         self._kept = 0
         self._due: Compacted | None = None
         self._aside: Compacted | None = None
+        self._overtaken: list[Compacted] = []  # not wanted any more, and the result may yet come
         self._weighed: Verdict | None = None
         self._counting: str | None = None
         self._out: tuple[int, Send] | None = None
@@ -218,6 +219,12 @@ class Core:
             # A summary that is being written, and a count, are of what came before.
             self._due = self._counting = None
         if isinstance(event, Compacted | Configured | Failed | Edited | Rewound):
-            self._aside = None  # the range that it is of is not sent any more as it was then
+            self._overtake()  # the range that it is of is not sent any more as it was then
         if isinstance(event, Rewound):
-            self._archive = self._aside = self._weighed = None
+            self._archive = self._weighed = None
+
+    def _overtake(self) -> None:
+        """What is being prepared in the background is not wanted any more."""
+        if self._aside is not None:
+            self._overtaken.append(self._aside)
+        self._aside = None

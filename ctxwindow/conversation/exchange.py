@@ -199,7 +199,10 @@ class Exchange(Core):
             self._record(edit)
 
     def pin(self, message: int, *, now: float | None = None) -> None:
-        """Pin a message: whatever is summarised, its content stays on the wire, word for word.
+        """Pin a message: whatever is summarised, its content stays on the wire, word for word, as long as there is room.
+
+        All pins together take `policy.pins.share` of the room at most, the newest first. One that has no share any more
+        leaves the wire as anything else does, and `Send.edits` says so, by an edit of the method `pin`.
 
         Raises:
             MisuseError: there is no such message.

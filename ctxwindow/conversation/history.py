@@ -59,16 +59,24 @@ class History(Core):
         Raises:
             MisuseError: there is no such event.
         """
-        place = self._log.place(seq)
-        if place is None:
-            raise MisuseError(
-                f"there is no event {seq!r:.40}.", path="seq", remedy=f"Events are numbered 1 to {len(self._log)}."
-            )
+        place = self._log.place(self._checked(seq))
+        assert place is not None  # noqa: S101 - every event stands somewhere
         return place
 
     def recorded_at(self, seq: int) -> int:
-        """How many messages the record had just after event `seq`."""
-        return self._log.recorded(seq)
+        """How many messages the record had just after event `seq`.
+
+        Raises:
+            MisuseError: there is no such event.
+        """
+        return self._log.recorded(self._checked(seq))
+
+    def _checked(self, seq: object) -> int:
+        if type(seq) is int and 1 <= seq <= len(self._log):
+            return seq
+        raise MisuseError(
+            f"there is no event {seq!r:.40}.", path="seq", remedy=f"Events are numbered 1 to {len(self._log)}."
+        )
 
     @property
     def unkept(self) -> tuple[Event, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any
 
 from ctxwindow.conversation.core import Core
 from ctxwindow.recall import Archive, Embedder, Question, Recalled, Standing, Vectors, recall
 from ctxwindow.recall.answers import answer
 from ctxwindow.recall.opening import Excerpt, block_behind, lines_behind, matches_behind
+from ctxwindow.recall.questions import checked_kinds
 from ctxwindow.recall.tool import TOOL_NAME
 from ctxwindow.record import intake
 from ctxwindow.tiers.standing import standing
@@ -24,6 +25,7 @@ class Recalling(Core):
         """The whole block behind a handle, as it was recorded: a spilled result, or any that recall has told.
 
         Raises:
+            MisuseError: the handle is no string.
             ProtocolError: no block of this conversation has that handle, or it is thinking, which is never shown.
         """
         return block_behind(self._state.messages, handle)
@@ -35,7 +37,7 @@ class Recalling(Core):
         k: int = 10,
         around: int = 0,
         handle: str | None = None,
-        kinds: Collection[str] | None = None,
+        kinds: Iterable[str] | None = None,
         tool: str | None = None,
         first: int | None = None,
         end: int | None = None,
@@ -71,7 +73,7 @@ class Recalling(Core):
             k=k,
             around=around,
             handle=handle,
-            kinds=kinds,
+            kinds=checked_kinds(kinds),
             tool=tool,
             first=first,
             end=end,
@@ -86,6 +88,7 @@ class Recalling(Core):
         """The lines from `first` to `last` (from 1, both included) of the text behind a handle, spilled or not.
 
         Raises:
+            MisuseError: an argument is of the wrong type.
             ProtocolError: nothing in this conversation has the handle.
         """
         return lines_behind(self._recallable()[0], handle, first, last)
@@ -97,6 +100,7 @@ class Recalling(Core):
         text is looked for as it is.
 
         Raises:
+            MisuseError: an argument is of the wrong type.
             ProtocolError: nothing in this conversation has the handle.
         """
         return matches_behind(self._recallable()[0], handle, pattern, context=context, most=most)

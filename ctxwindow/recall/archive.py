@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ctxwindow.errors import ProtocolError
 from ctxwindow.recall import terms
-from ctxwindow.recall.entries import MESSAGES, Entry, entries_of
+from ctxwindow.recall.entries import MESSAGES, Entry, checked_handle, entries_of
 from ctxwindow.recall.index import Index, Match
 from ctxwindow.record import Event
 
@@ -77,9 +77,10 @@ class Archive:
         """Numbers of the entries behind a handle, in order: one of a block, all with text of a message.
 
         Raises:
+            MisuseError: it is no string.
             ProtocolError: nothing in this conversation has that handle.
         """
-        found = self._handles.get(handle)
+        found = self._handles.get(checked_handle(handle))
         if found is None:
             raise ProtocolError(
                 f"nothing in this conversation has the handle {handle[:40]!r}.",

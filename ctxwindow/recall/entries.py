@@ -13,11 +13,12 @@ from typing import Any
 
 import msgspec
 
+from ctxwindow.errors import MisuseError
 from ctxwindow.record import Event, block_type
 from ctxwindow.record.blocks import blocks_of, call_id, never_sent, result_id, texts_of
 from ctxwindow.record.events import Appended, Compacted, Received
 
-__all__ = ["MESSAGES", "Entry", "block_at", "entries_of", "handle_of", "message_of", "summary_handle"]
+__all__ = ["MESSAGES", "Entry", "block_at", "checked_handle", "entries_of", "handle_of", "message_of", "summary_handle"]
 
 MESSAGES = (Appended, Received)
 """The events that put a message into the record."""
@@ -48,6 +49,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 def handle_of(message: int, block: int) -> str:
     """The handle of a block; `block` counts what is sent of the message."""
     return f"m{message}.{block}"
+
+
+def checked_handle(handle: Any) -> str:
+    """A handle, if it can be one.
+
+    Raises:
+        MisuseError: it is no string.
+    """
+    if isinstance(handle, str):
+        return handle
+    raise MisuseError(
+        "a handle is a string.", path="handle", remedy="Pass one such as `m12.0`; see `spilled` and `recall`."
+    )
 
 
 def summary_handle(edit: Compacted) -> str:

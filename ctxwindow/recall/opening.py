@@ -14,7 +14,7 @@ import msgspec
 
 from ctxwindow.errors import MisuseError, ProtocolError
 from ctxwindow.recall.archive import Archive
-from ctxwindow.recall.entries import block_at, message_of
+from ctxwindow.recall.entries import block_at, checked_handle, message_of
 from ctxwindow.recall.pattern import parse
 from ctxwindow.record.blocks import is_thinking
 
@@ -52,9 +52,10 @@ def block_behind(messages: Sequence[Mapping[str, Any]], handle: str) -> dict[str
     """A copy of the block with a handle, as it was recorded.
 
     Raises:
+        MisuseError: a handle is a string.
         ProtocolError: there is none, or it is thinking.
     """
-    place = message_of(handle)
+    place = message_of(checked_handle(handle))
     message, block = place if place is not None else (len(messages), None)
     found = block_at(messages[message], block) if message < len(messages) and block is not None else None
     if not isinstance(found, dict) or is_thinking(found):
@@ -81,7 +82,7 @@ def lines_behind(archive: Archive, handle: str, first: int, last: int) -> Excerp
 
     Raises:
         ProtocolError: nothing in the conversation has the handle.
-        MisuseError: a line is no whole number.
+        MisuseError: a line is no whole number, or the handle no string.
     """
     for name, value in (("first", first), ("last", last)):
         if type(value) is not int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import NoneType
 from typing import Any, Protocol
 
 import msgspec
@@ -13,7 +14,7 @@ from ctxwindow.errors import MisuseError
 from ctxwindow.recall.entries import Entry, message_of, summary_handle
 from ctxwindow.record.events import Compacted, Spilled
 
-__all__ = ["Found", "Neighbour", "Question", "Recalled", "Searcher", "Standing"]
+__all__ = ["Found", "Neighbour", "Question", "Recalled", "Searcher", "Standing", "checked_kinds"]
 
 
 class Neighbour(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +111,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     k: int = 10
     around: int = 0
     handle: str | None = None
-    kinds: Collection[str] | None = None
+    kinds: frozenset[str] | None = None
     tool: str | None = None
     first: int | None = None
     end: int | None = None
@@ -127,22 +128,34 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("k", "around"):
             _check(getattr(self, name), name, int, "a whole number")
         for name in ("handle", "tool"):
-            _check(getattr(self, name) or "", name, str, "a string")
+            _check(getattr(self, name), name, (str, NoneType), "a string")
         for name in ("first", "end"):
-            _check(getattr(self, name) or 0, name, int, "a record index")
+            _check(getattr(self, name), name, (int, NoneType), "a record index")
         for name in ("since", "until"):
             time = getattr(self, name)
-            _check(time or 0, name, (int, float), "a time in seconds since the epoch")
+            _check(time, name, (int, float, NoneType), "a time in seconds since the epoch")
             if isinstance(time, float) and math.isnan(time):
                 raise MisuseError(f"{name} is no time.", path=name)
-        if isinstance(self.kinds, str) or not all(isinstance(kind, str) for kind in self.kinds or ()):
-            raise MisuseError("kinds is a collection of strings.", path="kinds", remedy="Write {'tool_result'}.")
 
     @property
     def filtered(self) -> bool:
         """Whether it asks for more than a searcher can filter by."""
         given = (self.handle, self.tool, self.first, self.end, self.since, self.until)
         return any(value is not None for value in given)
+
+
+def checked_kinds(kinds: Any) -> frozenset[str] | None:
+    """Types of blocks, read once: they may come from an iterator.
+
+    Raises:
+        MisuseError: they are no strings.
+    """
+    if kinds is None:
+        return None
+    given: list[Any] = list(kinds) if isinstance(kinds, Iterable) else [kinds]
+    if isinstance(kinds, str) or not all(isinstance(kind, str) for kind in given):
+        raise MisuseError("kinds is a collection of strings.", path="kinds", remedy="Write {'tool_result'}.")
+    return frozenset(given)
 
 
 def _check(value: Any, name: str, kind: type | tuple[type, ...], what: str) -> None:

@@ -153,7 +153,6 @@ class _Search:
 def _filter(archive: Archive, ask: Question) -> Callable[[int], bool]:
     """Whether an entry, by its number, may be an answer."""
     entries = archive.entries
-    kinds = frozenset(ask.kinds) if ask.kinds is not None else None
     places = frozenset(archive.at(ask.handle)) if ask.handle is not None else None
     # Copies of what stands elsewhere would crowd out the originals.
     echoes = archive.echoes if ask.tool is None and places is None else frozenset[int]()
@@ -165,7 +164,7 @@ def _filter(archive: Archive, ask: Question) -> Callable[[int], bool]:
     def wanted(number: int) -> bool:
         entry = entries[number]
         return (
-            (kinds is None or entry.kind in kinds)
+            (ask.kinds is None or entry.kind in ask.kinds)
             and number not in echoes
             and (places is None or number in places)
             and (ask.tool is None or entry.tool == ask.tool)

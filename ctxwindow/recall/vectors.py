@@ -12,7 +12,7 @@ import math
 import operator
 import sys
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Protocol
 
 from ctxwindow.errors import MisuseError
@@ -50,7 +50,15 @@ class Vectors:
     """
 
     def __init__(self, embedder: Embedder) -> None:
-        """No vectors yet; `embedder` is asked when there is something to search."""
+        """No vectors yet; `embedder` is asked when there is something to search.
+
+        Raises:
+            MisuseError: it has no method `embed`.
+        """
+        if not callable(getattr(embedder, "embed", None)):
+            raise MisuseError(
+                "an embedder has a method `embed`.", path="embedder", remedy="See `ctxwindow.recall.Embedder`."
+            )
         self.embedder = embedder
         self._vectors: dict[bytes, array[float]] = {}
         self._length: int | None = None
@@ -97,22 +105,27 @@ class Vectors:
     def _units(self, texts: Sequence[str]) -> list[array[float]]:
         """The vectors of texts, at length 1."""
         vectors = self.embedder.embed(texts)
+        if not isinstance(vectors, Sized):
+            raise _wrong(f"returned no vectors, but {type(vectors).__name__}")
         if len(vectors) != len(texts):
             raise _wrong(f"returned {len(vectors)} vectors for {len(texts)} texts")
         return [self._unit(vector) for vector in vectors]
 
     def _unit(self, vector: Sequence[float]) -> array[float]:
-        if self._length is None:
-            self._length = len(vector)
-        if len(vector) != self._length:
-            raise _wrong(f"returned a vector of {len(vector)} numbers after one of {self._length}")
         try:
-            norm = math.hypot(*vector)
-        except TypeError:
+            numbers = [float(value) for value in vector]
+        except (TypeError, ValueError):
             raise _wrong("returned something else than numbers") from None
+        except OverflowError:
+            raise _wrong("returned a vector with a number that is too large") from None
+        norm = math.hypot(*numbers)
         if not math.isfinite(norm):
             raise _wrong("returned a vector with a number that is not finite")
-        return array("f", (value / norm for value in vector) if norm else vector)
+        if self._length is None:
+            self._length = len(numbers)
+        if len(numbers) != self._length:
+            raise _wrong(f"returned a vector of {len(numbers)} numbers after one of {self._length}")
+        return array("f", (value / norm for value in numbers) if norm else numbers)
 
 
 def fuse(rankings: Iterable[Sequence[int]]) -> list[tuple[int, float]]:

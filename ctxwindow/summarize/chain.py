@@ -126,6 +126,9 @@ class Chain:
             cost = paid(ask, reply, self._profile, self._now)
         except InvalidRequest:
             text, cost = SummaryRejected(kind="unreadable", why="the reply is not JSON"), None
+        except Exception as error:  # noqa: BLE001 - an object of the caller's; whatever it does, the chain ends with a text
+            why = f"the reply cannot be read: {type(error).__name__}"
+            text, cost = SummaryRejected(kind="unreadable", why=why), None
         self._cost += cost or 0.0
         self._priced = self._priced and cost is not None
         if isinstance(text, SummaryRejected):

@@ -12,7 +12,7 @@ from ctxwindow.summarize.passages import prose
 from ctxwindow.summarize.progress import Progress
 from ctxwindow.summarize.ranking import Line
 from ctxwindow.summarize.sections import sections_of
-from ctxwindow.summarize.source import pieces
+from ctxwindow.summarize.source import pieces, sendable
 from ctxwindow.tiers.segment import Segment
 
 __all__ = ["Source", "sentences_in"]
@@ -85,7 +85,7 @@ class Source:
     """What a segment says, what of it the user said, and what the model."""
 
     def __init__(self, segment: Segment, lines: Sequence[Line], shown: Progress) -> None:
-        previous = segment.previous or ""
+        previous = sendable(segment.previous or "")
         said = (
             f"{piece.label} {piece.text}" if piece.label else piece.text
             for piece in pieces(segment.messages, segment.messages_from)

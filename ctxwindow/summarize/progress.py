@@ -16,7 +16,8 @@ import msgspec
 from ctxwindow.record.blocks import block_type, blocks_of, texts_of
 from ctxwindow.record.identifiers import identifiers
 from ctxwindow.summarize.ranking import Line
-from ctxwindow.summarize.sections import DONE, OPEN, sections_of
+from ctxwindow.summarize.sections import DONE, OPEN, lines_under
+from ctxwindow.summarize.source import sendable
 from ctxwindow.tiers.segment import Segment
 
 __all__ = ["Item", "Progress", "progress"]
@@ -133,7 +134,7 @@ class _Lists:
         self._whole: dict[tuple[str, str], list[Item]] = {}
         self._single: dict[str, Item] = {}
         for heading, state in ((DONE, "done"), (OPEN, "open")):
-            for line in (told for under, told in sections_of(previous, several=True) if under == heading):
+            for line in lines_under(previous, heading, several=True):
                 number = _NUMBER.search(line)
                 if number:  # a task of before, which a later call may update by its number
                     self._single[number[1]] = Item(text=line, state=_STATES.get(state, "open"), message=-1)
@@ -191,7 +192,7 @@ def progress(segment: Segment, lines: Sequence[Line]) -> Progress:
         segment: as recorded; odd shapes are stepped over. Numbered tasks of the summary before may be updated in it.
         lines: of the segment, in source order.
     """
-    lists = _Lists(segment.previous or "")
+    lists = _Lists(sendable(segment.previous or ""))
     answers = _answers(segment.messages)
     for offset, message in enumerate(segment.messages):
         for block in blocks_of(message):
@@ -213,7 +214,7 @@ def progress(segment: Segment, lines: Sequence[Line]) -> Progress:
 def _answers(messages: Sequence[Any]) -> dict[str, str]:
     """The text of every result that is no error, by the id of its call."""
     return {
-        str(block.get("tool_use_id")): "\n".join(texts_of({"content": block.get("content")}))
+        str(block.get("tool_use_id")): sendable("\n".join(texts_of({"content": block.get("content")})))
         for message in messages
         if isinstance(message, Mapping)
         for block in blocks_of(message)
@@ -236,7 +237,7 @@ def _title(item: Mapping[str, Any]) -> str | None:
     for key in _TITLES:
         value = item.get(key)
         if isinstance(value, str) and value.strip():
-            return value.strip().splitlines()[0][:_LONGEST].strip()
+            return sendable(value.strip().splitlines()[0][:_LONGEST].strip())
     return None
 
 

@@ -25,7 +25,7 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
     end: int
     """Record index after the last."""
     freed: int
-    """Tokens."""
+    """Tokens; 0 of a `pin`, which says that what was pinned is not repeated."""
     why: str
 
 
@@ -79,7 +79,7 @@ class Send:
         ]
         if self.table:
             text += [f"  {row}" for row in lines(self.table, self.taken, self.horizon)]
-        else:
+        elif not self.edits:
             text.append("  left alone: under every mark, so nothing was weighed")
         return "\n".join(text)
 

@@ -8,9 +8,10 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.record.events import Compacted, Configured, Declined, Edited
 from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
+from ctxwindow.tiers.heads import stands_for
 from ctxwindow.tiers.known import WEIGHS, Known
+from ctxwindow.tiers.repeats import pinned_blocks
 from ctxwindow.tiers.switching import switch_note
-from ctxwindow.tiers.warm import stands_for
 from ctxwindow.tiers.wire import without_block
 from ctxwindow.window import Billed, Learning
 
@@ -41,7 +42,7 @@ class Epochs(Known):
             self.loose = len(self.messages)
         self._wire = self._new_wire()
         # What stands before the messages is in the cache as it was (CACHE-01), where its end was a breakpoint.
-        fixed = self._wire.ledger.fixed.count.tokens if self.base.get("system") else 0
+        fixed = self._wire.ledger.fixed.count.tokens if self.base.get("system") or self.base.get("tools") else 0
         self.cached = LastSend(tokens=fixed, messages=0, at=sent.at) if sent is not None and fixed else None
         self.trail = []
         freed = before - self._wire.ledger.total.tokens
@@ -50,6 +51,17 @@ class Epochs(Known):
         if event.method == "restart":
             why = f"{by}, whose block cannot go to {self.profile.id} on {self.policy.platform} (CMP-01, CMP-16)"
         self.fresh_edits.append(Edit(method=event.method, first=event.first, end=event.end, freed=freed, why=why))
+        self._note_pins(event)
+
+    def _note_pins(self, event: Compacted) -> None:
+        """Say so where something that was pinned by name left the wire and is not repeated."""
+        start = event.carried[0] if event.carried is not None else event.tail
+        gone = self.pin_tracker.named(self.pinned) - {*event.pinned, event.instruction}
+        left = sorted(index for index in gone if index < start and pinned_blocks(index, self.forms))
+        if left:
+            why = f"{len(left)} pinned messages have" if len(left) > 1 else "1 pinned message has"
+            why += " no share of the room (`pins.share`) and left the wire"
+            self.fresh_edits.append(Edit(method="pin", first=left[0], end=left[-1] + 1, freed=0, why=why))
 
     def _edited(self, event: Edited) -> None:
         """What the server is asked for: the wire stays, and of the cache what stands before the first cleared block (EDIT-04)."""

@@ -95,8 +95,11 @@ def rewound(log: Log, to: int | Branch | None, send: int | None, at: float | Non
     if send is not None:
         seq = _of_send(log, send)
     elif isinstance(to, Branch):
-        if not 1 <= to.tip <= len(log) or log.recorded(to.tip) != to.messages:
-            raise MisuseError("this branch is of another conversation.", path="to", remedy="Take one of `branches`.")
+        # `current` and `shared` are told as of when the branch was taken from the list.
+        if (to.tip, to.messages, to.at) not in ((known.tip, known.messages, known.at) for known in log.branches):
+            raise MisuseError(
+                "this branch is of another conversation, or has gone on.", path="to", remedy="Take one of `branches`."
+            )
         seq = to.tip
     else:
         seq = log.before(_checked(to, len(log.line), "to", "the number of messages that stay"))

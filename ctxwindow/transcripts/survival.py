@@ -1,20 +1,24 @@
 """reference_survival: of the identifiers a reply uses that appeared earlier, how many its wire still holds.
 
 Identifiers are paths, names, ids, numbers of four digits or more and quoted strings. The work per send follows
-what is new: for each identifier only its first place in the record and its last place on the wire are kept.
+what is new: for each identifier only its last place on the wire is kept. What is not on the wire is looked up by
+`Conversation.recall`, once for each identifier. What the server clears from its copy is not on the wire (EDIT-02).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 
 from ctxwindow.conversation import Conversation
+from ctxwindow.recall import Recalled
 from ctxwindow.record import identifier_set
 from ctxwindow.record.blocks import blocks_of, is_thinking, texts_of
 from ctxwindow.tiers import Send
+from ctxwindow.tiers.standing import hidden_blocks
 from ctxwindow.transcripts.simulated import Resumed
 
 __all__ = ["Mentions", "Names", "Survival", "Tally"]
@@ -28,7 +32,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     on_wire: int = 0
     """Of these, present in the wire at that send."""
     recallable: int = 0
-    """Of these, present in the wire or found in the record."""
+    """Of these, present in the wire or found by recall."""
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
@@ -82,11 +86,13 @@ class Survival:
     def __init__(self, names: Names | None = None) -> None:
         """`names`: what is known already of the identifiers in its messages."""
         self._names = names or Names()
-        self._first: dict[str, int] = {}
+        self._known: set[str] = set()
         self._on_wire: dict[str, int] = {}
         self._sent = 0
         self._epoch = -1
         self._head = ""
+        self._hidden: dict[int, frozenset[int]] = {}
+        self._found: dict[str, bool] = {}
 
     def judge(
         self, conversation: Conversation, send: Send, reply: Mapping[str, Any], *, resumed: Resumed | None = None
@@ -100,7 +106,7 @@ class Survival:
             resumed: the compaction that the reply went on from: then nothing but system prompt and summary was there.
         """
         self._take_in(conversation, send)
-        used = self._names.of(reply) & self._first.keys()
+        used = self._names.of(reply) & self._known
         start = conversation.compactions[-1].tail if conversation.compactions else 0
         head = self._head
         if resumed is not None:
@@ -113,27 +119,54 @@ class Survival:
 
     def _take_in(self, conversation: Conversation, send: Send) -> None:
         messages, wire, hot = conversation.messages, send.request["messages"], conversation.hot()
-        fresh = {index: self._names.of(messages[index]) for index in range(self._sent, len(messages))}
-        for index, names in fresh.items():
-            for name in names:
-                self._first.setdefault(name, index)
-        if send.epoch != self._epoch:
-            self._epoch = send.epoch
-            head = [_text({"content": send.request.get("system")}), _text(wire[0]) if send.epoch else ""]
-            self._head = "\n".join(head)
+        self._known.update(*(self._names.of(message) for message in messages[self._sent :]))
+        since, hidden = self._sent, _hidden(send)
+        if send.epoch != self._epoch or hidden != self._hidden:
+            first = _shown(wire[0], hidden.get(0, ())) if send.epoch else {}
+            self._head = "\n".join([_text({"content": send.request.get("system")}), _text(first)])
+        if hidden != self._hidden:  # what stood on the wire may do so no more: all of it is looked at again
+            self._on_wire, since = {}, 0
+        self._epoch, self._hidden = send.epoch, hidden
         # The wire ends with the forms of record messages; one that cannot be sent has none. The first may be joined
         # to a head, which a later epoch has not: only the message's own names are noted.
-        for index, form in zip(reversed(hot), reversed(wire), strict=False):
-            if index < self._sent:
+        for index, position in zip(reversed(hot), range(len(wire) - 1, -1, -1), strict=False):
+            if index < since:
                 break
-            same = _text(form) == _text(messages[index])  # but for a spilled or joined one: then not judged twice
-            for name in fresh[index] if same else self._names.of(form) & fresh[index]:
+            form = _shown(wire[position], hidden.get(position, ()))
+            own = self._names.of(messages[index])
+            # As it is but for a spilled, cleared or joined one: then its names are not read twice.
+            for name in own if _text(form) == _text(messages[index]) else self._names.of(form) & own:
                 self._on_wire[name] = max(self._on_wire.get(name, -1), index)
         self._sent = len(messages)
 
     def _recalled(self, conversation: Conversation, name: str) -> bool:
-        """Whether the record really holds it where it was first seen."""
-        return name in _text(conversation.messages[self._first[name]])
+        """Whether one of the texts that recall returns holds it. Asked once a name, for the record only grows."""
+        found = self._found.get(name)
+        if found is None:
+            hits = conversation.recall(name)
+            found = self._found[name] = any(name in hit.text or name in _whole(conversation, hit) for hit in hits)
+        return found
+
+
+def _whole(conversation: Conversation, hit: Recalled) -> str:
+    """The text behind a hit, which shows a part of it."""
+    return "\n".join(line.text for line in conversation.open_lines(hit.handle, 1, sys.maxsize).lines)
+
+
+def _hidden(send: Send) -> dict[int, frozenset[int]]:
+    """What the server does not show the model of a request: blocks by message of the wire. Only where it is asked to edit."""
+    found: dict[int, set[int]] = {}
+    if send.request.get("context_management"):
+        for message, block in hidden_blocks(send.window):
+            found.setdefault(message, set()).add(block)
+    return {message: frozenset(blocks) for message, blocks in found.items()}
+
+
+def _shown(message: Mapping[str, Any], hidden: Collection[int]) -> Mapping[str, Any]:
+    """A message of the wire without some of its blocks."""
+    if not hidden:
+        return message
+    return {**message, "content": [block for place, block in enumerate(blocks_of(message)) if place not in hidden]}
 
 
 def _text(message: Mapping[str, Any]) -> str:

@@ -84,6 +84,20 @@ def test_what_a_pattern_that_gave_up_has_read_is_told(monkeypatch: pytest.Monkey
     assert excerpt.read == excerpt.matching == 0
 
 
+@pytest.mark.parametrize("handle", [None, 5, [], b"m4.0"])
+def test_a_handle_is_a_string(handle: Any) -> None:
+    conversation = working(**SPILLED)
+    asked = (
+        lambda: conversation.open(handle),
+        lambda: conversation.open_lines(handle, 1, 2),
+        lambda: conversation.open_matches(handle, "x"),
+    )
+    for ask in asked:
+        with pytest.raises(MisuseError, match="a handle is a string") as error:
+            ask()
+        assert error.value.path == "handle"
+
+
 @pytest.mark.parametrize("wrong", [{"pattern": 3}, {"pattern": "x", "context": "1"}, {"pattern": "x", "most": 1.5}])
 def test_arguments_of_the_wrong_type_are_named(wrong: dict[str, Any]) -> None:
     with pytest.raises(MisuseError):

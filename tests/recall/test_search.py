@@ -162,12 +162,22 @@ def test_a_query_of_a_hundred_thousand_characters(query: str) -> None:
     [
         {"query": None}, {"query": b"x"}, {"k": "3"}, {"k": True}, {"around": 1.5}, {"kinds": "text"}, {"kinds": [1]},
         {"tool": 3}, {"handle": 3}, {"first": "0"}, {"end": 2.0}, {"since": "today"}, {"until": float("nan")},
+        {"kinds": 5}, {"kinds": iter([1])}, {"kinds": [[]]}, {"handle": 0}, {"tool": []}, {"first": ""}, {"end": ""},
+        {"since": []},
     ],
 )  # fmt: skip
 def test_an_argument_of_the_wrong_type_is_named(wrong: dict[str, Any]) -> None:
     with pytest.raises(MisuseError) as error:
         _SHARED.recall(**wrong)
     assert error.value.path in wrong
+
+
+def test_kinds_may_come_from_an_iterator() -> None:
+    asked = {"tool_use", "tool_result"}
+    for query in ("", "lib/config.py"):
+        found = _SHARED.recall(query, kinds=iter(asked))
+        assert found == _SHARED.recall(query, kinds=asked)
+        assert {hit.kind for hit in found} == asked
 
 
 def test_law_11_two_conversations_do_not_find_each_other() -> None:

@@ -89,6 +89,32 @@ def test_an_embedder_that_breaks_its_promise_is_named(answer: Any, says: str) ->
     assert error.value.path == "embedder"
 
 
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (None, "no vectors, but NoneType"), (5, "no vectors"), ([None], "numbers"), ([5], "numbers"), ([["x"]], "numbers"),
+        ([[10**400]], "too large"), (["word"], "numbers"), ([""], "after one of"), ([[1e308, 1e308, math.inf]], "finite"),
+    ],
+)  # fmt: skip
+def test_whatever_an_embedder_returns_is_no_traceback(answer: Any, says: str) -> None:
+    class Odd:
+        def embed(self, texts: Sequence[str]) -> Any:
+            return [[1.0, 0.0, 0.0] for _ in texts] if len(texts) > 1 else answer
+
+    with pytest.raises(MisuseError, match=says) as error:
+        opened("zebra", "heron").recall("zebra", embedder=Odd())
+    assert error.value.path == "embedder"
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", [5, "x", [], object()])
+def test_what_is_no_embedder_is_refused(wrong: Any) -> None:
+    with pytest.raises(MisuseError, match="a method `embed`"):
+        opened("zebra").recall("zebra", embedder=wrong)
+    with pytest.raises(MisuseError, match="a method `embed`"):
+        Vectors(wrong)
+
+
 def test_an_embedder_that_changes_its_length_is_named() -> None:
     class Growing:
         def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:

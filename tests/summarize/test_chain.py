@@ -9,6 +9,7 @@ from ctxwindow import Conversation, Send, Summarize
 from ctxwindow.catalog import resolve
 from ctxwindow.errors import UnknownModel
 from ctxwindow.summarize import Ask, Chain, ClaudeSummarizer, Extractive, Summarizer, Written, provenance
+from ctxwindow.summarize.claude import read_summary
 from ctxwindow.testing import FakeClaude
 from ctxwindow.window import count_text
 from tests.driver import small
@@ -266,3 +267,23 @@ def test_the_model_is_asked_for_what_the_record_leaves_of_the_budget() -> None:
     first = chain().next_step()
     assert isinstance(first, Ask)
     assert 0 < first.budget < OF.budget
+
+
+def test_a_reply_that_raises_when_it_is_read_goes_the_same_way() -> None:
+    class Broken:
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError("secret")
+
+        def model_dump(self, **options: Any) -> Any:
+            raise RuntimeError("secret")
+
+    writer = ClaudeSummarizer(lambda request: Broken(), model=MODEL)
+    text = writer.summarize(OF, lambda text: count_text(text, OPUS.tokenizer).tokens)
+    assert text == offline()
+    assert writer.last is not None
+    assert (writer.last.by, writer.last.priced, writer.last.requests) == ("extractive", False, 2)
+    assert writer.last.refused == ("the reply cannot be read: RuntimeError",) * 2
+
+
+def test_what_a_model_says_can_be_sent() -> None:
+    assert read_summary(reply("Hi\ud800")) == "Hi\ufffd"

@@ -102,6 +102,39 @@ def test_pins_larger_than_their_share_leave_the_oldest_out() -> None:
     assert edit.pinned[-1] >= edit.end - 2
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_named_and_has_no_share_is_told(method: str) -> None:
+    """By the policy or the caller; once for each compaction that leaves it out."""
+    conversation = _started(method, Pins(messages=(0,), share=0.03))
+    told = []
+    for number in range(0, 140, 2):
+        text = f"small {number}" if number in {2, 6} else f"big {number} " + "word " * 400
+        conversation.append({"role": "user", "content": text}, now=float(number))
+        if number in {2, 4, 6}:
+            conversation.pin(number)
+        send = plan(conversation, now=float(number))
+        told += [edit for edit in send.edits if edit.method == "pin"]
+        assert all(edit.why in send.explain() for edit in send.edits)
+        conversation.receive({"content": "Yes.", "stop_reason": "end_turn"}, now=float(number))
+    assert len(told) == len(conversation.compactions) > 1
+    assert {edit.pinned for edit in conversation.compactions[1:]} == {(2, 6)}
+    assert (told[-1].first, told[-1].end, told[-1].freed) == (0, 5, 0)
+    assert told[-1].why.startswith("2 pinned messages have no share of the room")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_is_told_where_all_have_their_share(method: str) -> None:
+    conversation = _started(method, Pins(first_user_message=True))
+    for number in range(0, 100, 2):
+        text = "small" if number < 4 else f"big {number} " + "word " * 400
+        conversation.append({"role": "user", "content": text}, now=float(number))
+        if number == 2:
+            conversation.pin(number)
+        assert "pin" not in {edit.method for edit in plan(conversation, now=float(number)).edits}
+        conversation.receive({"content": "Yes.", "stop_reason": "end_turn"}, now=float(number))
+    assert conversation.compactions
+
+
 @pytest.mark.skipif(importlib.util.find_spec("ctok") is None, reason="made to measure, with exact counts")
 def test_what_was_found_gives_way_to_a_message_that_must_be_sent() -> None:
     """Law 3: what is new goes out whatever it takes; a found pin is not a reason to refuse it, a named one is."""

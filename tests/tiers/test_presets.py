@@ -44,11 +44,13 @@ def test_any_key_can_be_ones_own() -> None:
     ("name", "changes", "path", "told"),
     [
         ("chatty", {}, "preset", "There are: chat, coding-agent, research, cost-first, fidelity-first."),
+        ([], {}, "preset", "There are: chat,"),
+        (None, {}, "preset", "There are: chat,"),
         ("chat", {"low": 0.9}, "cold", "must be above low, 0.9"),
         ("chat", {"hoot": 1}, "hoot", "Did you mean hot?"),
     ],
 )
-def test_a_wrong_name_or_change_is_told(name: str, changes: dict[str, Any], path: str, told: str) -> None:
+def test_a_wrong_name_or_change_is_told(name: Any, changes: dict[str, Any], path: str, told: str) -> None:
     with pytest.raises(PolicyError) as caught:
         Policy.preset(name, **changes)
     assert caught.value.path == path

@@ -264,8 +264,33 @@ def test_one_place_at_a_time() -> None:
     alien = Branch(tip=3, current=False, messages=40, shared=0, at=None)
     with pytest.raises(MisuseError, match="another conversation"):
         chat.rewind(to=alien)
-    with pytest.raises(MisuseError, match="no event 99"):
-        chat.branch_of(99)
+
+
+def test_a_branch_of_another_conversation_of_the_same_shape() -> None:
+    """Its end would be a place of ours: what is not among `branches` is not ours."""
+    chat = talk("one", "two")
+    shorter, later = talk("one"), talk()
+    later.append({"role": "user", "content": "one"}, now=NOVEMBER + 9)
+    go_on(later, "two")
+    events = chat.events
+    for other in (shorter, later):
+        (theirs,) = other.branches
+        assert chat.recorded_at(theirs.tip) == theirs.messages
+        with pytest.raises(MisuseError, match="another conversation"):
+            chat.rewind(to=theirs)
+    assert chat.events == events
+    chat.rewind(to=chat.branches[0])
+    assert len(chat.events) == len(events) + 1
+
+
+@pytest.mark.parametrize("seq", [99, 0, -3, None, "x", 1.0, True])
+def test_an_event_that_is_none(seq: Any) -> None:
+    chat = talk("one")
+    for ask in (chat.branch_of, chat.recorded_at):
+        with pytest.raises(MisuseError, match="there is no event") as caught:
+            ask(seq)
+        assert caught.value.path == "seq"
+    assert chat.recorded_at(len(chat.events)) == chat.recorded == 2
 
 
 def test_a_log_that_goes_back_to_nowhere() -> None:

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ctxwindow import Conversation, Warm
+from ctxwindow.recall import Recalled
 from ctxwindow.record.events import Compacted
 from ctxwindow.transcripts.survival import Mentions, Names, Survival, Tally
 from tests.driver import plan, small
@@ -61,6 +64,67 @@ def test_a_name_that_was_spilled_away_can_be_recalled() -> None:
     found = scene.reply(said("entry_line_0 and entry_line_199 are fine, entry_line_100 is not; entry_line_999 is new."))
     assert scene.conversation.spilled
     assert found == tally(3, 2, 3)
+
+
+def spilled() -> tuple[Scene, Any]:
+    scene = Scene(budget=8_000, spill={"tokens": 500, "head_chars": 300, "tail_chars": 300})
+    scene.user("Read it.")
+    scene.reply({"role": "assistant", "content": [call("t1")]})
+    scene.result("t1", lines(200))
+    return scene, said("entry_line_100 and entry_line_101 are not fine.")
+
+
+def test_what_recall_does_not_find_is_not_recallable(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Conversation.recall
+    asked: list[str] = []
+
+    def half(self: Conversation, query: str = "", **more: Any) -> list[Recalled]:
+        asked.append(query)
+        return [] if query == "entry_line_100" else found(self, query, **more)
+
+    monkeypatch.setattr(Conversation, "recall", half)
+    scene, reply = spilled()
+    assert scene.reply(reply) == tally(2, 0, 1)
+    scene.user("Again.")
+    assert scene.reply(reply) == tally(2, 2, 2), "by now a reply has said it"
+    assert sorted(asked) == ["entry_line_100", "entry_line_101"]
+
+
+def test_a_hit_without_the_name_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, reply = spilled()
+    other = scene.conversation.recall(handle="m0.0")
+    monkeypatch.setattr(Conversation, "recall", lambda *_, **__: other)
+    assert scene.reply(reply) == tally(2, 0, 0)
+
+
+def test_the_whole_text_behind_a_hit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What recall shows is a part; the handle gives the rest."""
+    scene, reply = spilled()
+    (opening,) = scene.conversation.recall(handle="m2.0")
+    assert "entry_line_100" not in opening.text
+    monkeypatch.setattr(Conversation, "recall", lambda *_, **__: [opening])
+    assert scene.reply(reply) == tally(2, 0, 2)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_the_server_clears_is_not_on_the_wire(own: bool) -> None:
+    """EDIT-02: it is sent, and a placeholder stands in the server's copy; by the planner's edits or the caller's own."""
+    edit = {"type": "clear_tool_uses_20250919", "trigger": {"type": "tool_uses", "value": 2}}
+    settings = {"context_management": {"edits": [edit]}, "betas": ["context-management-2025-06-27"]} if own else {}
+    policy = small(12_000, methods=("clear_tool_uses",))
+    scene = Scene()
+    scene.conversation = Conversation.start(model=OPUS, settings=settings, policy=policy, now=0.0)
+    scene.user("Read them all.")
+    for number in range(10):
+        scene.reply({"role": "assistant", "content": [call(f"t{number}")]}, stop="tool_use")
+        scene.result(f"t{number}", f"def name_of_{number}(): ...\n{lines(110, f'file{number}')}")
+    names = [f"name_of_{number}" for number in range(10)]
+    reply = said(" ".join(names))
+    cleared = {block.path for block in plan(scene.conversation).window.blocks if block.disposition == "cleared"}
+    assert 0 < len(cleared) < 10
+    assert scene.reply(reply) == tally(10, 10 - len(cleared), 10)
+    scene.user("Again.")
+    assert scene.reply(reply) == tally(10, 10, 10), "by now a reply has said them"
 
 
 def compacted(method: str) -> Scene:
@@ -160,7 +224,7 @@ def test_thinking_is_no_place_to_survive_in() -> None:
 
 def test_a_message_that_cannot_be_sent_shifts_nothing() -> None:
     """A reply cut in its thinking is in the record and not on the wire: places on both still belong together."""
-    scene = Scene(budget=4_000, methods=("summarize_keep_tail",), warm=Warm(tokens=200))
+    scene = Scene(budget=4_000, methods=("summarize_keep_tail",), low=0.5, warm=Warm(tokens=200))
     scene.user(f"Look at old_name.py: {lines(50)}")
     scene.reply({"role": "assistant", "content": [thinking("hm")]}, stop="max_tokens")
     scene.reply(said("Noted."))
@@ -169,7 +233,8 @@ def test_a_message_that_cannot_be_sent_shifts_nothing() -> None:
         scene.reply(said(f"Read note_{number}.txt."))
     assert scene.conversation.epoch >= 1
     scene.user("And now?")
-    names = ["old_name.py", *(f"note_{number}.txt" for number in range(4)), "entry_part0_7", "entry_part3_7"]
+    names = ["old_name.py", *(f"note_{number}.txt" for number in range(4))]
+    names += [f"entry_part{part}_{number}" for part in (0, 3) for number in range(40)]
     found = scene.reply(said(" ".join(names)))
     wire = "\n".join(str(message) for message in scene.conversation.wire[:-1])
     present = sum(name in wire for name in names)
