@@ -84,7 +84,7 @@ def test_a_policy_is_toml_or_json(tmp_path: Path) -> None:
         ('{"spill": {"tokens": -1}}', "spill.tokens", "the default is none"),
         ('{"spill": {"head": 1}}', "spill.head", "Did you mean head_chars?"),
         ('{"methods": ["x"]}', "methods.0", "leave it out for its default"),
-        ('{"budget": "much"}', "budget", "a whole number of tokens, or a share"),
+        ('{"budget": "much"}', "budget", "or a share of the window"),
         ('{"low": 0.9, "high": 0.5}', "low", "must be below the high one, 0.5"),
         ('{"spill": 5}', "spill", "The keys here: share, tokens"),
     ],
