@@ -147,8 +147,18 @@ def _sum(outcomes: Sequence[Outcome]) -> float:
     return sum(outcome.cost or 0.0 for outcome in outcomes)
 
 
-def _mean(values: Sequence[float]) -> str:
-    return f"{statistics.mean(values):.4f}" if values else "-"
+def _mean(values: Sequence[float | None]) -> str:
+    """Of the sessions that have the figure: where nothing is used again there is no share."""
+    known = [value for value in values if value is not None]
+    return f"{statistics.mean(known):.4f}" if known else "-"
+
+
+def _less(row: Row) -> str:
+    """Both shares where the window held less than a sliding one, else nothing."""
+    managed, sliding = row.managed.reference_survival, row.sliding.reference_survival
+    if managed is None or sliding is None or managed >= sliding:
+        return ""
+    return f"{managed:.4f} < {sliding:.4f}"
 
 
 def summary(rows: Sequence[Row]) -> dict[str, str]:
@@ -157,7 +167,7 @@ def summary(rows: Sequence[Row]) -> dict[str, str]:
     edited = [row for row in rows if row.managed.edits]
     fitting = [row for row in rows if row.fits]
     larger = [row for row in whole if not row.fits]
-    worse = [row for row in rows if row.managed.reference_survival < row.sliding.reference_survival]
+    worse = [row for row in rows if _less(row)]
     methods = sorted({method for row in rows for method in row.managed.edits})
     thoughts = {name: sum(getattr(row.managed, name) for row in rows) for name in ("thinking_kept", "thinking_lost")}
     return {
@@ -210,8 +220,8 @@ def _lists(screen: Screen, rows: Sequence[Row]) -> None:
             screen.say(
                 f"COST    {where}: ${row.managed.cost} for ${row.unmanaged.cost}, {row.managed.edits}", indent="  "
             )
-        if row.managed.reference_survival < row.sliding.reference_survival:
-            less = f"{row.managed.reference_survival:.4f} < {row.sliding.reference_survival:.4f}"
+        less = _less(row)
+        if less:
             screen.say(f"LESS    {where}: {less}, {row.managed.edits}, sliding {row.sliding.edits}", indent="  ")
 
 

@@ -6,6 +6,10 @@ the objects of a list, `{name}` stands for any name.
 
 from __future__ import annotations
 
+from typing import get_args
+
+from ctxwindow.tiers.policy import Method
+
 __all__ = ["ERROR", "JSON"]
 
 _COUNT = {
@@ -186,7 +190,9 @@ _SEND = {
     "high": "at most",
     "source": "as for `count`",
     "unmanaged_window": "tokens it would have without management",
-    "edits[].method": "`spill`, `summarize_keep_tail` or `summarize_all`",
+    "edits[].method": f"a method of the policy ({', '.join(f'`{name}`' for name in get_args(Method))}); `restart`, where the "
+    "next model cannot take the server's compaction; `switch`, what another model cannot read; `pin`, what was pinned and has "
+    "no share of the room",
     "edits[].first": "index of the first message it touches",
     "edits[].end": "index after the last",
     "edits[].freed": "tokens it frees",
@@ -227,8 +233,8 @@ _TOTALS = {
     "peak_window": "tokens of the largest request",
     "unmanaged_peak": "the same without management",
     "cache_hit_ratio": "share of the prompt tokens read from the cache, modelled",
-    "reference_survival": "share of identifiers used again that were present in the request",
-    "reference_survival_recallable": "share present in the request or recallable",
+    "reference_survival": "share of identifiers used again that were present in the request, or null where no reply used one again",
+    "reference_survival_recallable": "share present in the request or recallable, or null likewise",
     "lossless": "whether everything that was fed reads back equal",
     "refused": "messages of the recording that the API would refuse; not fed, named in `notes`",
     "laws.{law}": "laws that the run checked on itself, and whether they held",
@@ -256,8 +262,8 @@ _COLUMN = {
     "used": "identifiers that replies use and that had appeared before",
     "on_wire": "of these, present in the request",
     "recallable": "of these, present in the request or recallable; a baseline can recall nothing",
-    "reference_survival": "`on_wire` / `used`",
-    "reference_survival_recallable": "`recallable` / `used`",
+    "reference_survival": "`on_wire` / `used`, or null where that is 0",
+    "reference_survival_recallable": "`recallable` / `used`, or null where that is 0",
 }
 
 _OVERFLOW = {

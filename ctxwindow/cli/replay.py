@@ -211,6 +211,8 @@ def measures(result: Replay) -> list[tuple[str, str, str]]:
 
 
 def _survival(totals: Totals) -> str:
+    if totals.reference_survival is None:
+        return "the model used none again"
     return (
         f"of those the model used again, {percent(totals.reference_survival)} were in its window, "
         f"{percent(totals.reference_survival_recallable)} there or recallable"

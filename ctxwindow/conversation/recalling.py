@@ -12,6 +12,7 @@ from ctxwindow.recall.opening import Excerpt, block_behind, lines_behind, matche
 from ctxwindow.recall.questions import checked_kinds
 from ctxwindow.recall.tool import TOOL_NAME
 from ctxwindow.record import intake
+from ctxwindow.tiers.pressure import longest_result
 from ctxwindow.tiers.standing import standing
 from ctxwindow.window import count_text
 
@@ -117,11 +118,15 @@ class Recalling(Core):
         Raises:
             ProtocolError: the block is no call of the recall tool.
         """
-        tokenizer = self._state.profile.tokenizer
+        state, tokenizer = self._state, self._state.profile.tokenizer
         archive, now = self._recallable()
-        room = self._limit(0) - self._state.wire.ledger.total.tokens
         return answer(
-            archive, now, intake(call, "call"), room=room, count=lambda text: count_text(text, tokenizer).high
+            archive,
+            now,
+            intake(call, "call"),
+            room=self._limit(0) - state.wire.ledger.total.tokens,
+            count=lambda text: count_text(text, tokenizer).high,
+            most=longest_result(state, self._limit(state.last.max_tokens if state.last is not None else 0)),
         )
 
     def _recallable(self) -> tuple[Archive, Standing]:

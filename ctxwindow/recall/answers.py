@@ -1,7 +1,8 @@
 """The executor of the recall tool: a call in, a bounded tool result out. A mistake of the model's is answered, not raised.
 
 Bounds: an answer takes at most `MOST_TOKENS`, or a tenth of the room that is left in the window where that is less, but
-never under `LEAST_TOKENS`. A search shows at most 10 hits of some 400 characters a page; a page of a text is at most
+never under `LEAST_TOKENS`; and no more than a result may have that is not spilled, for what the model has looked up is never
+spilled. A search shows at most 10 hits of some 400 characters a page; a page of a text is at most
 8,000 bytes. What stands in the window already is named by its handle and not repeated.
 """
 
@@ -29,6 +30,8 @@ ROOM_SHARE = 0.1
 """The most that an answer takes of the room left."""
 _NOTE_TOKENS = 300
 """Kept for the lines around the rows."""
+_LEAST_ROWS = 200
+"""Tokens of rows that any answer may have: with less it would say nothing."""
 _MOST_HITS, _HITS = 10, 5
 _SEARCHED = 200
 """Hits that a search is paged through."""
@@ -42,7 +45,9 @@ class _Mistake(Exception):
     """The model asked for what cannot be; the text says what to do instead."""
 
 
-def answer(archive: Archive, now: Standing, call: Any, *, room: int, count: Callable[[str], int]) -> dict[str, Any]:
+def answer(
+    archive: Archive, now: Standing, call: Any, *, room: int, count: Callable[[str], int], most: int | None = None
+) -> dict[str, Any]:
     """The tool result for a call of the recall tool.
 
     Args:
@@ -51,6 +56,7 @@ def answer(archive: Archive, now: Standing, call: Any, *, room: int, count: Call
         call: the `tool_use` block.
         room: tokens left in the window.
         count: the most tokens that a text takes.
+        most: tokens that a result may have before it is spilled; None: any.
 
     Raises:
         ProtocolError: the block is no call of the recall tool. Whatever its input is, it is answered.
@@ -61,7 +67,10 @@ def answer(archive: Archive, now: Standing, call: Any, *, room: int, count: Call
         )
     if not isinstance(call.get("id"), str):
         raise ProtocolError("a call has an id.", rule="TOOL-01", path="call.id", remedy="Pass the block as it came.")
-    tokens = max(LEAST_TOKENS, min(MOST_TOKENS, int(room * ROOM_SHARE))) - _NOTE_TOKENS
+    bound = max(LEAST_TOKENS, min(MOST_TOKENS, int(room * ROOM_SHARE)))
+    if most is not None:
+        bound = min(bound, most)
+    tokens = max(_LEAST_ROWS, bound - _NOTE_TOKENS)
     result: dict[str, Any] = {"type": "tool_result", "tool_use_id": call["id"]}
     try:
         text = _Answer(archive, now, tokens, count).to(call.get("input"))

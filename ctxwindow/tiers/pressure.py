@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ctxwindow.errors import WindowOverflow
+from ctxwindow.recall.tool import TOOL_NAME
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Spilled
 from ctxwindow.tiers.situation import Situation
@@ -17,7 +18,7 @@ from ctxwindow.tiers.summarize_all import floor as smallest_request
 from ctxwindow.tiers.summarize_all import standing
 from ctxwindow.window import size_message
 
-__all__ = ["overflow", "oversized", "relief"]
+__all__ = ["longest_result", "overflow", "oversized", "relief"]
 
 _LEAST = 200
 """Tokens below which spilling a result cannot help: the note that replaces it costs about as much."""
@@ -43,16 +44,26 @@ def oversized(state: State, limit: int, now: float | None) -> list[Spilled]:
     """
     if "spill" not in state.policy.methods:
         return []
-    settings = state.policy.spill
     total, fixed = state.wire.ledger.total, state.wire.ledger.fixed.count.tokens
-    room = max(0, limit - fixed)
-    passed = total.high > limit or total.tokens > fixed + int(room * state.policy.high)
-    shares = [int(room * settings.share)] if passed else []
-    thresholds = [*shares, settings.tokens] if settings.tokens is not None else shares
-    if not thresholds:
+    passed = total.high > limit or total.tokens > fixed + int(max(0, limit - fixed) * state.policy.high)
+    most = longest_result(state, limit) if passed else state.policy.spill.tokens
+    if most is None:
         return []
-    least = max(min(thresholds), _LEAST)
-    return [_spilled(state, result, min(thresholds), now) for result in _results(state) if result.tokens > least]
+    return [_spilled(state, result, most, now) for result in _results(state) if result.tokens > max(most, _LEAST)]
+
+
+def longest_result(state: State, limit: int) -> int | None:
+    """Tokens above which a result is spilled when the window passes the high mark; None: none is.
+
+    Args:
+        state: the conversation.
+        limit: tokens the prompt may take.
+    """
+    if "spill" not in state.policy.methods:
+        return None
+    settings = state.policy.spill
+    share = int(max(0, limit - state.wire.ledger.fixed.count.tokens) * settings.share)
+    return share if settings.tokens is None else min(share, settings.tokens)
 
 
 def relief(state: State, now: Situation) -> list[Spilled]:
@@ -78,6 +89,9 @@ def relief(state: State, now: Situation) -> list[Spilled]:
 
 
 def _results(state: State, of: Callable[[Mapping[str, Any]], bool] = spillable) -> list[_Result]:
+    kept = state.policy.keep_tools
+    if state.policy.recall:  # what the model has looked up must reach it: its answers are bounded as they are made
+        kept = (*kept, TOOL_NAME)
     found = []
     for index in range(state.unsent, len(state.messages)):
         form = state.forms.get(index)
@@ -90,7 +104,7 @@ def _results(state: State, of: Callable[[Mapping[str, Any]], bool] = spillable) 
         for position, block in enumerate(blocks):
             if not of(block) or (index, position) in state.spills:
                 continue
-            if state.tool_of(block) not in state.policy.keep_tools:
+            if state.tool_of(block) not in kept:
                 tokens = sum(count.tokens for category, count in sizes[position].parts if category != "images")
                 found.append(_Result(tokens, index, position))
     return found

@@ -54,14 +54,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """`cost` to that of the server's default compaction."""
 
     @property
-    def reference_survival(self) -> float:
-        """Share of identifiers used again that were present in the request."""
-        return self.on_wire / self.used if self.used else 1.0
+    def reference_survival(self) -> float | None:
+        """Share of identifiers used again that were present in the request; None where none was."""
+        return self._tally.survival
 
     @property
-    def reference_survival_recallable(self) -> float:
-        """Share present in the request or recallable."""
-        return self.recallable / self.used if self.used else 1.0
+    def reference_survival_recallable(self) -> float | None:
+        """Share present in the request or recallable, likewise."""
+        return self._tally.survival_recallable
+
+    @property
+    def _tally(self) -> Tally:
+        return Tally(used=self.used, on_wire=self.on_wire, recallable=self.recallable)
 
 
 class Book:

@@ -60,10 +60,10 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     peak_window: int
     unmanaged_peak: int
     cache_hit_ratio: float
-    reference_survival: float
-    """Share of re-used identifiers present in the wire."""
-    reference_survival_recallable: float
-    """Share present in the wire or recallable."""
+    reference_survival: float | None
+    """Share of re-used identifiers present in the wire; None where no reply used one, as where nothing was sent."""
+    reference_survival_recallable: float | None
+    """Share present in the wire or recallable, likewise."""
     lossless: bool
     """Every message fed reads back equal from the record, also after the events were folded again."""
     refused: int
@@ -203,8 +203,8 @@ def _totals(feed: Feed, rows: list[SendRow], losses: Losses, *, overflowed: bool
         peak_window=max((row.window for row in rows), default=0),
         unmanaged_peak=max((row.unmanaged_window for row in rows), default=0),
         cache_hit_ratio=sum(row.read for row in rows) / prompts if prompts else 0.0,
-        reference_survival=tally.on_wire / tally.used if tally.used else 1.0,
-        reference_survival_recallable=tally.recallable / tally.used if tally.used else 1.0,
+        reference_survival=tally.survival,
+        reference_survival_recallable=tally.survival_recallable,
         lossless=lossless,
         refused=len(feed.refused),
         laws={

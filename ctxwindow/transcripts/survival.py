@@ -34,6 +34,16 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     recallable: int = 0
     """Of these, present in the wire or found by recall."""
 
+    @property
+    def survival(self) -> float | None:
+        """Share present in the wire; None where nothing was used again."""
+        return self.on_wire / self.used if self.used else None
+
+    @property
+    def survival_recallable(self) -> float | None:
+        """Share present in the wire or found by recall; None where nothing was used again."""
+        return self.recallable / self.used if self.used else None
+
     def __add__(self, other: Tally) -> Tally:
         return Tally(
             used=self.used + other.used,

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from ctxwindow.cli.app import COMMANDS
 from ctxwindow.cli.contracts import ERROR, JSON
+from ctxwindow.tiers.policy import Method
 from tests.cli.scenes import BOUND, Result, body, result, run, session, text, thinking, two_policies, write
 from tests.conftest import ROOT
 
@@ -26,6 +27,16 @@ def keys(value: Any, path: str = "") -> Iterator[str]:
             yield from keys(inner, f"{path}[]")
     else:
         yield path if value != [] else f"{path}[]"
+
+
+def test_every_method_of_an_edit_is_named() -> None:
+    """By the sources of the engine, which give it as a literal or by the name of the policy's method."""
+    sources = "".join(path.read_text("utf-8") for path in sorted((ROOT / "ctxwindow" / "tiers").glob("*.py")))
+    methods = {*get_args(Method), *re.findall(r'\bmethod="(\w+)"', sources)}
+    assert {"pin", "restart", "switch"} < methods
+    for command in ("replay", "demo"):
+        named = set(re.findall(r"`(\w+)`", JSON[command]["sends[].edits[].method"]))
+        assert named == methods
 
 
 def forms(tmp_path: Path) -> dict[str, list[Any]]:

@@ -83,6 +83,14 @@ def test_a_window_that_is_too_small_ends_it_with_one_line(tmp_path: Path) -> Non
     assert form["sends"] == []
     assert form["totals"]["overflows"] == 1
     assert form["overflow"]["need"] > form["overflow"]["limit"]
+    survival = ("reference_survival", "reference_survival_recallable")
+    assert [form["totals"][key] for key in survival] == [None, None], "of nothing there is no share"
+    tiny, large = (write(tmp_path / name, {"budget": budget}) for name, budget in (("t.json", 300), ("l.json", 40_000)))
+    both = ("replay", file, "--policy", tiny, "--policy", large)
+    column = next(column for column in run(*both, "--json").json["columns"] if column["name"] == str(tiny))
+    assert [column[key] for key in survival] == [None, None]
+    cells = [line.split()[-3] for line in run(*both).out.splitlines() if "identifiers in window" in line]
+    assert cells == ["-"]
 
 
 def test_what_was_sent_before_an_overflow_is_whole(tmp_path: Path) -> None:

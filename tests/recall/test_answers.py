@@ -199,6 +199,28 @@ def test_whatever_is_asked_gets_a_bounded_answer(given: Any) -> None:
     assert "hidden_thought" not in text
 
 
+@pytest.mark.parametrize(("spill", "most"), [({"tokens": 700}, 700), ({"share": 0.02}, 800), ({"tokens": 10**6}, None)])
+def test_an_answer_takes_no_more_than_a_result_that_is_not_spilled(spill: dict[str, Any], most: int | None) -> None:
+    conversation = working(budget=BUDGET, recall=True, spill=spill)
+    text = answered(conversation, action="open", handle="m4.0")
+    tokens = count_text(text, resolve(MODEL).tokenizer).high
+    assert tokens <= most if most is not None else tokens > 1_500
+    assert most is None or "little room" in text
+
+
+def test_an_answer_is_sent_as_it_is() -> None:
+    conversation = working(budget=BUDGET, recall=True, spill={"tokens": 700})
+    conversation.append({"role": "user", "content": "Once more."})
+    plan(conversation)
+    asked = call(action="open", handle="m4.0")
+    conversation.receive({"content": [asked], "stop_reason": "tool_use"})
+    result = conversation.answer_recall(asked)
+    conversation.append({"role": "user", "content": [result]})
+    send = plan(conversation)
+    assert send.edits == ()
+    assert result["content"] in str(send.request["messages"][-1]["content"][0]["content"])
+
+
 @pytest.mark.parametrize(
     "block",
     [

@@ -6,6 +6,7 @@ import pytest
 
 from ctxwindow import WindowOverflow
 from ctxwindow.record.events import Sent, Spilled
+from ctxwindow.tiers.pressure import longest_result
 from ctxwindow.tiers.spill import is_paste
 from tests.tiers.scenes import OPUS_55, Session, lines
 
@@ -52,6 +53,25 @@ def test_tools_that_are_kept_are_not_spilled() -> None:
     session = _session(spill={"tokens": 1_000}, keep_tools=("search",))
     session.round(100, name="search")
     assert session.ready().edits == ()
+
+
+@pytest.mark.parametrize("recall", [True, False])
+def test_what_the_model_has_looked_up_reaches_it(recall: bool) -> None:
+    """A spilled answer of the recall tool would have to be looked up again. A tool of that name that is not ours is any other."""
+    session = _session(spill={"tokens": 1_000}, recall=recall)
+    session.round(100, name="recall")
+    assert [edit.method for edit in session.ready().edits] == ([] if recall else ["spill"])
+
+
+def test_the_longest_result_that_stays_whole() -> None:
+    """As `oversized` takes it: the least of the share of the room and the tokens of the policy."""
+    for given, share in (({"share": 0.1}, 0.1), ({"share": 0.1, "tokens": 100}, None), ({"tokens": 10**6}, 0.15)):
+        session = _session(spill=given)
+        room = session.situation().room
+        most = longest_result(session.conversation._state, session.situation().limit)
+        assert most == (int(room * share) if share is not None else 100)
+    session = _session(methods=("summarize_all",))
+    assert longest_result(session.conversation._state, 20_000) is None
 
 
 def test_a_paste_is_shortened_only_where_the_request_would_not_fit() -> None:
