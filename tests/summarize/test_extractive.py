@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ctxwindow.record import identifier_set
 from ctxwindow.summarize import HEADINGS, Extractive, Summarizer, check_summary, provenance
+from ctxwindow.summarize.extractive import facts
 from ctxwindow.summarize.passages import passages
 from ctxwindow.summarize.sections import INSTRUCTIONS, lines_under
 from ctxwindow.tiers.segment import Segment
@@ -296,6 +297,18 @@ def test_property_the_newest_instruction_survives(messages: list[dict[str, Any]]
         newest = next(passage for passage in said if passage.message == said[-1].message)
         smallest = f"{INSTRUCTIONS}\n- {newest.text}"
         assert (f"- {newest.text}" in summarize(of).splitlines()) or tokens(smallest) > budget
+
+
+@given(messages=MESSAGES, previous=PREVIOUS, budget=st.integers(0, 3_000))
+def test_property_the_facts_are_of_the_record_and_pass_the_check(
+    messages: list[dict[str, Any]], previous: str | None, budget: int
+) -> None:
+    of = segment(*messages, budget=budget, previous=previous, first=5 if previous else 0)
+    found = facts(of, tokens)
+    assert tokens(found) <= budget // 2
+    assert provenance(found, of) == []
+    faults = {problem.kind for problem in check_summary(found, of, tokens).problems}
+    assert not found or faults <= {"names_lost", "instructions_lost"}  # a small budget may leave room for neither
 
 
 @given(messages=MESSAGES, previous=PREVIOUS, budget=st.integers(1_000, 3_000))
