@@ -47,14 +47,14 @@ def prepare(client: anthropic.Anthropic, chat: Conversation, decision: Summarize
         case Summarize():
             writer = ClaudeSummarizer(lambda request: client.beta.messages.create(**request), model=chat.model)
             written = writer.write(decision, now=time.time())
-            chat.summarized(written.text, by=written.by, cost=written.cost, now=time.time())
+            chat.summarized(written.text, by=written.by, cost=written.cost, of=decision, now=time.time())
         case Compact():
             try:
                 reply = client.beta.messages.create(**decision.request)
             except anthropic.APIError as error:
-                chat.compaction_failed(error, now=time.time())
+                chat.compaction_failed(error, of=decision, now=time.time())
             else:
-                chat.compacted(reply, now=time.time())
+                chat.compacted(reply, of=decision, now=time.time())
         case Count():
             counted = client.beta.messages.count_tokens(**decision.request)
             chat.counted(counted.input_tokens, now=time.time())

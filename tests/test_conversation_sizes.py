@@ -440,9 +440,15 @@ def test_no_count_is_asked_for_where_it_makes_no_difference(policy: dict[str, An
     assert isinstance(straddling(**policy).plan(max_tokens=500), Send)
 
 
+def test_a_count_is_asked_for_where_the_estimate_is_too_long_and_the_lower_bound_is_not() -> None:
+    decision = straddling(budget=1_000).plan(max_tokens=500)
+    assert isinstance(decision, Count)
+    assert decision.window.low <= 500 < decision.window.tokens
+
+
 def test_no_count_is_asked_for_where_nothing_can_fit() -> None:
     with pytest.raises(WindowOverflow):
-        straddling(budget=1_000).plan(max_tokens=500)
+        straddling(budget=510).plan(max_tokens=500)
 
 
 def test_a_count_is_exact_after_a_reopen_too(tmp_path: Path) -> None:

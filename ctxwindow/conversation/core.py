@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
-import msgspec
-
-from ctxwindow.catalog import ModelProfile, resolve
+from ctxwindow.catalog import ModelProfile
+from ctxwindow.conversation.beginning import started
 from ctxwindow.errors import HistoryError
 from ctxwindow.recall import Archive, Searcher, Vectors
 from ctxwindow.recall.entries import handle_of
-from ctxwindow.recall.tool import with_recall_tool
-from ctxwindow.record import Event, intake
+from ctxwindow.record import Event
 from ctxwindow.record.events import Appended, Compacted, Configured, Edited, Failed, Pinned, Rewound, Started
 from ctxwindow.record.log import Log
 from ctxwindow.tiers import Policy, Send, Verdict
 from ctxwindow.tiers.bookkeeping import enter
-from ctxwindow.tiers.intake import check_fixed, checked_settings, checked_time, checked_tokens
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.travel import state_of
 from ctxwindow.window import Book, Spending, Window
@@ -29,13 +26,14 @@ __all__ = ["Core"]
 class Core:
     """The events, what follows from them, and what can be seen of it. Every part of a conversation stands on this one."""
 
-    def __init__(self, started: Started, counts: Iterable[TextCount] = ()) -> None:
-        """Use `start` or `fold`."""
+    def __init__(self, first: Started, counts: Iterable[TextCount] = ()) -> None:
+        """A conversation after its first event, which no store has yet. Use `start` or `fold`."""
         self._memo = Memo(counts)
-        self._replay([started])
+        self._replay([first])
         self._kept = 0
         self._due: Compacted | None = None
         self._aside: Compacted | None = None
+        self._overtaken: list[Compacted] = []  # not wanted any more, and the result may yet come
         self._weighed: Verdict | None = None
         self._counting: str | None = None
         self._out: tuple[int, Send] | None = None
@@ -76,22 +74,9 @@ class Core:
             InvalidRequest: system, tools or settings are not JSON, or break a rule on their own; or a tool has the name
                 of the one that the policy's `recall` adds.
         """
-        profile = resolve(model)
-        policy = policy or Policy()
-        policy.budget_of(profile.window)
-        given = intake(tools, "tools") if tools is not None else None
-        started = Started(
-            at=checked_time(now),
-            model=profile.id,
-            profile=msgspec.to_builtins(profile) if isinstance(model, ModelProfile) else None,
-            system=intake(system, "system") if system is not None else None,
-            tools=with_recall_tool(given) if policy.recall else given,
-            settings=checked_settings(settings or {}),
-            policy=policy.model_dump(mode="json"),
-            unseen=checked_tokens(unseen, "unseen"),
+        return cls(
+            started(model=model, system=system, tools=tools, policy=policy, settings=settings, unseen=unseen, now=now)
         )
-        check_fixed(profile, started.settings, system=started.system, tools=started.tools)
-        return cls(started)
 
     @classmethod
     def fold(cls, events: Iterable[Event], *, counts: Iterable[TextCount] = ()) -> Self:
@@ -186,11 +171,11 @@ class Core:
 
     def _replay(self, events: Sequence[Event]) -> None:
         """Make state, book and log from the events."""
-        started, *rest = events
-        assert isinstance(started, Started)  # noqa: S101 - the first event, by both constructors
-        self._log = Log(started)
+        first, *rest = events
+        assert isinstance(first, Started)  # noqa: S101 - the first event, by both constructors
+        self._log = Log(first)
         with self._memo.using():
-            self._state = State(started)
+            self._state = State(first)
             self._book = Book(self._log.messages, self._state.policy.cache)
             for event in rest:
                 self._apply(event)
@@ -218,6 +203,12 @@ class Core:
             # A summary that is being written, and a count, are of what came before.
             self._due = self._counting = None
         if isinstance(event, Compacted | Configured | Failed | Edited | Rewound):
-            self._aside = None  # the range that it is of is not sent any more as it was then
+            self._overtake()  # the range that it is of is not sent any more as it was then
         if isinstance(event, Rewound):
-            self._archive = self._aside = self._weighed = None
+            self._archive = self._weighed = None
+
+    def _overtake(self) -> None:
+        """What is being prepared in the background is not wanted any more."""
+        if self._aside is not None:
+            self._overtaken.append(self._aside)
+        self._aside = None

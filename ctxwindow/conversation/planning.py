@@ -61,7 +61,7 @@ class Planning(Core):
                 return count_of(state, max_tokens)
             if verdict.offer is not None:
                 plan = verdict.offer.plan
-                if isinstance(plan, Edited) or (plan is not None and plan.method == "drop"):
+                if isinstance(plan, Edited) or (plan is not None and plan.tokens == 0):
                     self._record(msgspec.structs.replace(plan, at=now))  # nobody else is needed
                     continue
                 return self._ask(situation, verdict, verdict.offer)
@@ -91,6 +91,7 @@ class Planning(Core):
         if aside:
             self._aside = offer.plan
         else:
+            self._overtake()  # what is due now takes the place of what was being prepared
             self._due = offer.plan
         if offer.method == "compact":
             return compact_of(self._state, now, offer, verdict.why, verdict.table, background=aside)

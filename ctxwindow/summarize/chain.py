@@ -15,7 +15,8 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import InvalidRequest
 from ctxwindow.summarize.checking import check_summary
 from ctxwindow.summarize.claude import Ask, SummaryRejected, paid, read_summary, request_for
-from ctxwindow.summarize.extractive import Extractive
+from ctxwindow.summarize.extractive import Extractive, facts
+from ctxwindow.summarize.restating import restated
 from ctxwindow.tiers import Summarize
 from ctxwindow.tiers.segment import Segment
 from ctxwindow.window import count_text
@@ -87,6 +88,9 @@ class Chain:
         self._cost = 0.0
         self._priced = True
         self._written: Written | None = None
+        # What the record tells is not the model's to tell, and takes its room first.
+        self._facts = facts(segment, self._count) if tries > 0 else ""
+        self._room = segment.budget - (self._count(self._facts) if self._facts else 0)
 
     def next_step(self) -> Ask | Written:
         """What to do: send a request and hand back its reply, or take the summary. The same until something was handed back."""
@@ -98,7 +102,7 @@ class Chain:
                 self._segment,
                 self._prefix,
                 profile=self._profile,
-                budget=max(1, int(self._segment.budget * share)),
+                budget=max(1, int(self._room * share)),
                 problems=self._faults,
                 no_tools=self._called,
                 now=self._now,
@@ -122,6 +126,9 @@ class Chain:
             cost = paid(ask, reply, self._profile, self._now)
         except InvalidRequest:
             text, cost = SummaryRejected(kind="unreadable", why="the reply is not JSON"), None
+        except Exception as error:  # noqa: BLE001 - an object of the caller's; whatever it does, the chain ends with a text
+            why = f"the reply cannot be read: {type(error).__name__}"
+            text, cost = SummaryRejected(kind="unreadable", why=why), None
         self._cost += cost or 0.0
         self._priced = self._priced and cost is not None
         if isinstance(text, SummaryRejected):
@@ -129,6 +136,7 @@ class Chain:
             self._faults = (_TOLD[text.kind],) if text.kind in _TOLD else ()
             self._refused.append(text.why)
             return self.next_step()
+        text = restated(text, self._facts)
         verdict = check_summary(text, self._segment, self._count)
         if verdict.ok:
             return self._finish(text, ClaudeSummarizer.name)

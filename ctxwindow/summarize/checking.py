@@ -8,18 +8,18 @@ numbers, quotations, instructions) and silent about the rest, which is the model
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import msgspec
 
 from ctxwindow.record.identifiers import identifiers
 from ctxwindow.summarize import sections
+from ctxwindow.summarize.grounding import Source, sentences_in
 from ctxwindow.summarize.lines import lines_of
-from ctxwindow.summarize.passages import without_reminders
+from ctxwindow.summarize.progress import Progress, progress
 from ctxwindow.summarize.ranking import Line, critical, weights
 from ctxwindow.summarize.sections import NAMES_JOIN, sections_of
-from ctxwindow.summarize.source import pieces
 from ctxwindow.tiers.segment import Segment
 
 __all__ = ["Fault", "Problem", "Verdict", "check_summary"]
@@ -31,35 +31,54 @@ KEPT = 0.5
 """The share of the weight of the critical identifiers that must be kept. A model chooses other names than the weights do,
 and rightly; one that keeps less than half of the most used ones has lost the thread. The extractive summary keeps all."""
 
-NEAR = 0.75
-"""The share of the runs of three words of an instruction that must stand in the user's own words, where it does not stand
-there as a whole: an ellipsis or a mended typo breaks a few runs, an invented sentence has none."""
-
-ABOUT = 0.5
-"""The share of the long words of a sentence on what the user wants that must stem from the user's words."""
-
-_LONG = 5  # letters of a word that says what a sentence is about
-_STEM = 4  # letters by which such words are compared: fix, fixes and fixing are one
-_RUN = 3
 _NAMED = 10  # names that a problem lists at most
+_DONE = "Done: "
+_QUOTES = (
+    *(sections.OPERATOR, sections.OPEN, sections.TESTS, sections.ERRORS, sections.CALLS, sections.QUOTED),
+    *(sections.NAMES, sections.ATTACHMENTS),
+)
+"""The sections of which the lines are anybody's words, and claim nothing done."""
 _QUOTED = 12  # characters from which on a quotation is held to its words; a shorter one is a name, or irony
 
 Fault = Literal[
-    "empty", "too_long", "names_lost", "instructions_lost", "name_invented", "quote_invented", "instruction_invented"
+    "empty",
+    "too_long",
+    "names_lost",
+    "instructions_lost",
+    "name_invented",
+    "quote_invented",
+    "instruction_invented",
+    "work_contradicted",
+    "unfounded",
 ]
 
-_WORD = re.compile(r"[^\W_]+")
 _QUOTATION = re.compile(r"\"([^\"\n]+)\"|\u201c([^\u201d\n]+)\u201d")
 _EXACT = re.compile(r"[\d/\\_#@]|[^\W\d_]\.[^\W\d_]|^[^\W\d_A-Z][^\W\d_]*[A-Z]")
 """What makes a name exact: a digit, a slash, an underscore, a dot inside, or camelCase that begins small. A capitalised word
 (TypeScript, PostgreSQL) may be the model's own way to say what it saw."""
 
-# English only. Who addresses the reader, or speaks for the user.
+# Who orders or permits, or addresses the reader. English, and the words of must and may in some more languages: a table is
+# all that reading alone can do here.
 _DIRECTIVE = re.compile(
-    r"(?:^|[.!:;]\s+)(?:please\s+)?(?:ignore|disregard|forget|always|never|do not|don't|you (?:must|should|have to|need to|are to)"
-    r"|from now on|make sure)\b",
-    re.IGNORECASE,
+    r"""^(?:please\s+)?(?:ignore|disregard|forget|always|never|do\ not|don't|from\ now\ on|make\ sure|be\ sure|remember\ to
+        |run|execute|delete|remove|erase|wipe|drop|overwrite|push|deploy|publish|release|send|e?mail|post|upload|share|install
+        |grant|reveal|disable|bypass|proceed)\b
+    | \b(?:you|the\ (?:assistant|model|agent|reader|next\ \w+)|claude)\ (?:now\ |also\ |then\ )?
+        (?:may|can|must|should|shall|ought\ to|ha(?:ve|s)\ to|needs?\ to|are\ to|is\ to|are\ (?:free|allowed|permitted))\b
+    | \b(?:allowed|permitted|authori[sz]ed|approved|free|okay?|fine|safe)\ to\b | \bgo\ ahead\b | \bfeel\ free\b
+    | \bpermission\b | ^(?:and\ |the\ )?next\b
+    | \b(?:dois|devez|doit|faut|peux|pouvez|permis|musst|müssen|sollst|darfst|dürfen|erlaubt|debes|debe|deben|puedes
+        |puede|permitido|devi|deve|puoi|può|moet|mag|mogen|måste|skal|musisz|możesz)\b
+    | нужно|долж|можно|必须|必須
+    | 可以|应该|てください|てもよい|てもいい|세요
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
+_ANNOUNCED = re.compile(
+    r"^(?:and |the )?next(?: (?:step|task|action|thing)s?)?(?: is| are)?(?: to)?\s*[:,-]?\s*", re.IGNORECASE
+)
+"""What may stand before an order that somebody gave."""
+
 _SPEAKS_FOR_USER = re.compile(
     r"\b(?:the )?user(?: has| had)? (?:also )?(?:asks?|asked|wants?|wanted|says?|said|tells?|told|insists?|insisted|requires?"
     r"|required|requests?|requested|instructs?|instructed|prefers?|preferred|expects?|demands?|demanded)\b",
@@ -103,7 +122,9 @@ def check_summary(text: str, segment: Segment, count: Callable[[str], int]) -> V
     told = list(_sentences(text))
     if not told:
         return Verdict(problems=(Problem(kind="empty", why="The summary says nothing"),))
-    lines, source = lines_of(segment), _Source(segment)
+    lines = lines_of(segment)
+    shown = progress(segment, lines)
+    source = Source(segment, lines, shown)
     found = (
         _length(text, segment, count),
         _kept_names(text, lines, segment, count),
@@ -111,58 +132,10 @@ def check_summary(text: str, segment: Segment, count: Callable[[str], int]) -> V
         _invented_names(told, source),
         _invented_quotes(told, source),
         _invented_instructions(told, source),
+        _contradicted(told, source, shown),
+        _unfounded(told, source),
     )
     return Verdict(problems=tuple(problem for problem in found if problem is not None))
-
-
-class _Source:
-    """What the segment says, and what of it the user said."""
-
-    def __init__(self, segment: Segment) -> None:
-        previous = segment.previous or ""
-        everything, users = [previous], []
-        for piece in pieces(segment.messages, segment.messages_from):
-            everything.append(f"{piece.label} {piece.text}" if piece.label else piece.text)
-            if piece.work == "user" and piece.form == "text":
-                users += without_reminders(piece.text)
-        # What the user said before is what the summary before quotes; one without sections may do so anywhere.
-        sectioned = any(heading for heading, _ in sections_of(previous))
-        users += [line for head, line in sections_of(previous) if head == sections.INSTRUCTIONS or not sectioned]
-        self.text = "\n".join(everything)
-        self.plain = " ".join(self.text.split())
-        self.words = _joined(_words(self.text))
-        self.users = _joined(_words("\n".join(users)))
-        self._runs: dict[str, frozenset[str]] = {}
-        self.stems = frozenset(word[:_STEM] for word in self.users.split())
-
-    def is_near(self, sentence: str, words: str) -> bool:
-        """Whether a sentence stands in a run of words, or nearly so."""
-        said = _words(sentence)
-        if _joined(said) in words or not said:
-            return True
-        if words not in self._runs:
-            self._runs[words] = frozenset(_runs(words.split()))
-        runs = list(_runs(said))
-        return bool(runs) and sum(run in self._runs[words] for run in runs) >= NEAR * len(runs)
-
-    def is_about(self, sentence: str) -> bool:
-        """Whether what a sentence says of the user's wishes comes from the user's words."""
-        rest = _SPEAKS_FOR_USER.sub(" ", sentence)
-        long = [word for word in _words(rest) if len(word) >= _LONG]
-        return sum(word[:_STEM] in self.stems for word in long) >= ABOUT * len(long)
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())
-
-
-def _joined(words: Iterable[str]) -> str:
-    """Words in a form in which a run of them is found as a whole."""
-    return f" {' '.join(words)} "
-
-
-def _runs(words: list[str]) -> Iterator[str]:
-    return (" ".join(words[at : at + _RUN]) for at in range(len(words) - _RUN + 1))
 
 
 def _sentences(text: str) -> Iterator[tuple[str, str]]:
@@ -196,18 +169,18 @@ def _kept_names(text: str, lines: list[Line], segment: Segment, count: Callable[
 
 
 def _kept_instructions(
-    told: list[tuple[str, str]], lines: list[Line], segment: Segment, source: _Source
+    told: list[tuple[str, str]], lines: list[Line], segment: Segment, source: Source
 ) -> Problem | None:
     """Something of what the user said must be there in the user's words."""
     if segment.budget < LEAST_CHECKED or not any(line.kind == "instruction" for line in lines):
         return None
     quoted = [line for heading, line in told if heading in (sections.INSTRUCTIONS, "")]
-    if any(source.is_near(line, source.users) for line in quoted):
+    if any(source.users.has_near(sentence) for line in quoted for sentence in sentences_in(line)):
         return None
     return Problem(kind="instructions_lost", why=f"Nothing under {sections.INSTRUCTIONS} is in the user's own words")
 
 
-def _invented_names(told: list[tuple[str, str]], source: _Source) -> Problem | None:
+def _invented_names(told: list[tuple[str, str]], source: Source) -> Problem | None:
     """Every exact name, path and number must stand in the segment."""
     names = dict.fromkeys(name for _, line in told for name in identifiers(line) if _is_exact(name))
     invented = [name for name in names if name not in source.text and name.replace(",", "") not in source.text]
@@ -222,7 +195,7 @@ def _is_exact(name: str) -> bool:
     return len(name.split()) == 1 and _EXACT.search(name) is not None
 
 
-def _invented_quotes(told: list[tuple[str, str]], source: _Source) -> Problem | None:
+def _invented_quotes(told: list[tuple[str, str]], source: Source) -> Problem | None:
     """What stands in quotation marks must stand in the segment, blanks aside."""
     quotes = (
         " ".join((match[1] or match[2]).split()).rstrip(".,;:!?")
@@ -237,25 +210,63 @@ def _invented_quotes(told: list[tuple[str, str]], source: _Source) -> Problem | 
     return Problem(kind="quote_invented", why=why, names=tuple(invented[:_NAMED]))
 
 
-def _invented_instructions(told: list[tuple[str, str]], source: _Source) -> Problem | None:
+def _invented_instructions(told: list[tuple[str, str]], source: Source) -> Problem | None:
     """Nobody may give orders in the user's name.
 
-    Under the instructions every line must be the user's own words. Elsewhere a sentence that gives orders must stand in
-    the conversation, and one that says what the user wants must be about what the user said.
+    Under the instructions every sentence must be the user's own words. Elsewhere one that orders or permits must be the
+    user's or the model's own words, where it is not quoted as somebody else's; and one that says what the user wants must be
+    about what the user said.
     """
-    invented = []
-    for heading, line in told:
-        if heading == sections.INSTRUCTIONS:
-            faulty = not source.is_near(line, source.users)
-        elif _DIRECTIVE.search(line):
-            faulty = not source.is_near(line, source.words)
-        else:
-            faulty = _SPEAKS_FOR_USER.search(line) is not None and not (
-                source.is_about(line) or source.is_near(line, source.words)
-            )
-        if faulty:
-            invented.append(line)
+    invented = [line for heading, line in told if not _is_said(heading, line, source)]
     if not invented:
         return None
-    why = f"{len(invented)} lines give instructions or wishes that the user has not"
+    why = f"{len(invented)} lines give instructions, permissions or wishes that the user has not"
     return Problem(kind="instruction_invented", why=why, names=tuple(invented[:_NAMED]))
+
+
+def _is_said(heading: str, line: str, source: Source) -> bool:
+    """Whether what a line orders, permits, or says of the user's wishes was said."""
+    if heading == sections.INSTRUCTIONS:
+        return line.strip() in source.users.exact or all(map(source.users.has_near, sentences_in(line)))
+    if heading in _QUOTES:
+        return source.quotes(line) or not any(map(_DIRECTIVE.search, sentences_in(line)))
+    if line.strip() in source.own.exact:
+        return True
+    for sentence in sentences_in(line):
+        if _DIRECTIVE.search(sentence):
+            if not (source.own.has_near(sentence) or source.own.has_near(_ANNOUNCED.sub("", sentence))):
+                return False
+        elif _SPEAKS_FOR_USER.search(sentence) and not source.is_about(_SPEAKS_FOR_USER.sub(" ", sentence)):
+            return False
+    return True
+
+
+def _contradicted(told: list[tuple[str, str]], source: Source, shown: Progress) -> Problem | None:
+    """What the newest record shows open or failing must not be claimed done or passing."""
+    wrong = []
+    for heading, line in told:
+        if heading == sections.DONE:
+            state = shown.state_of(line)
+            faulty = state == "open" or (
+                state is None and line not in source.newest and shown.contradicts(f"{_DONE}{line}", -1)
+            )
+        elif heading in (*_QUOTES, sections.INSTRUCTIONS):
+            faulty = False
+        else:
+            faulty = shown.contradicts(line, source.newest.get(line, -1))
+        if faulty:
+            wrong.append(line)
+    if not wrong:
+        return None
+    why = f"{len(wrong)} lines claim done or passing what the newest record shows open or failing"
+    return Problem(kind="work_contradicted", why=why, names=tuple(wrong[:_NAMED]))
+
+
+def _unfounded(told: list[tuple[str, str]], source: Source) -> Problem | None:
+    """A line in a language that nobody spoke can be read by no other rule."""
+    own = (line for heading, line in told if heading not in (*_QUOTES, sections.INSTRUCTIONS))
+    lines = [line for line in own if not source.is_founded(line)]
+    if not lines:
+        return None
+    why = f"{len(lines)} lines have hardly a word of the conversation"
+    return Problem(kind="unfounded", why=why, names=tuple(lines[:_NAMED]))

@@ -18,6 +18,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import intake
 from ctxwindow.record.blocks import block_type, blocks_of
 from ctxwindow.summarize.instruction import instruction, transcript
+from ctxwindow.summarize.source import sendable
 from ctxwindow.tiers.segment import Segment
 from ctxwindow.window import Bill, Ttl, bill, count, read_usage, size_message
 
@@ -133,7 +134,7 @@ def read_summary(reply: Any) -> str | SummaryRejected:
     if stop in ("max_tokens", "model_context_window_exceeded"):
         return SummaryRejected(kind="cut", why=f"the reply was cut: {stop}")
     texts = [block["text"] for block in blocks if block.get("type") == "text" and isinstance(block.get("text"), str)]
-    text = "\n".join(texts).strip()
+    text = sendable("\n".join(texts).strip())
     return text or SummaryRejected(kind="empty", why="the reply holds no text")
 
 

@@ -23,6 +23,7 @@ import msgspec
 from ctxwindow.summarize import sections
 from ctxwindow.summarize.draft import Draft
 from ctxwindow.summarize.lines import HEADING_OF, distinct, lines_of
+from ctxwindow.summarize.negation import marks
 from ctxwindow.summarize.passages import Kind
 from ctxwindow.summarize.progress import Progress, progress
 from ctxwindow.summarize.ranking import Line, cover, critical, lone_names, offer, recency, weights
@@ -31,7 +32,7 @@ from ctxwindow.summarize.sections import HEADINGS
 if TYPE_CHECKING:
     from ctxwindow.tiers.segment import Segment
 
-__all__ = ["Extractive", "Summarizer"]
+__all__ = ["Extractive", "Summarizer", "facts"]
 
 _INSTRUCTIONS = HEADINGS.index(sections.INSTRUCTIONS)
 _STATE = HEADINGS.index(sections.STATE)
@@ -52,6 +53,9 @@ _LAST_WORDS_SHARE = 0.05
 _STATE_SHARE = 0.05
 _ERROR_SHARE = 0.02
 _CALL_SHARE = 0.02
+_FACTS_SHARE = 0.5  # of a summary that a model writes, for what it is not asked for. Our choice
+_BOUND_SHARE = 0.5  # of these facts, for constraints
+_FACT_SHARE = 0.1  # of these facts, for each of what is open, done, tested and said by the operator
 _HEAD = 2  # sentences of every instruction, and of the whole conversation, that go before the rest of any
 _PLAIN = 0.3  # worth of a decision that names nothing, in the unit of `weights`: about one old mention
 _FULL = 40  # characters from which on a line is a full sentence; "ok" and "Update: 3" are worth less
@@ -94,6 +98,17 @@ class Extractive:
         return draft.fitted()
 
 
+def facts(segment: Segment, count: Callable[[str], int]) -> str:
+    """What no model is asked for: the user's instructions, system messages, what is done, open and tested.
+
+    Verbatim lines, as in the extractive summary, in at most half of the segment's budget.
+    """
+    draft = Draft(budget=int(segment.budget * _FACTS_SHARE), count=count)
+    if draft.budget > 0:
+        _Selection(segment, draft).facts()
+    return draft.fitted()
+
+
 class _Selection:
     """The steps that fill a draft from a segment."""
 
@@ -113,9 +128,7 @@ class _Selection:
         """Every step in its order, then what room is left by the count of the whole."""
         self._instructions()
         self._critical()
-        for kind in ("open", "test", "question", "done"):
-            found = [line for line in self._lines if line.kind == kind]
-            offer(sorted(found, key=lambda line: line.earlier), self._within(_PROGRESS_SHARE))
+        self._work(_PROGRESS_SHARE)
         self._cover("operator", _OPERATOR_SHARE, self._age)
         earlier = [line for line in self._lines if line.earlier or line.kind == "summary"]
         cover(earlier, self._worth, self._within(_EARLIER_SHARE))
@@ -127,6 +140,22 @@ class _Selection:
             if not self._draft.chosen or self._draft.measure() < self._draft.budget * _WORTHWHILE:
                 break
             self._fill()
+
+    def facts(self) -> None:
+        """Constraints, the state of the work, then what `_instructions` takes."""
+        newest = sorted(self._spoken, key=lambda line: (-line.message, line.order))
+        offer([*newest[:1], *self._spoken[:1]], self._draft.take)
+        bound = [line for line in newest if _CONSTRAINT.search(line.text) or marks(line.text)]
+        offer(bound, self._within(_BOUND_SHARE))
+        self._work(_FACT_SHARE)
+        self._instructions()
+        self._cover("operator", _FACT_SHARE, self._age)
+
+    def _work(self, share: float) -> None:
+        """What is open, the newest test run, the question that is left, what is done; a share of the budget each."""
+        for kind in ("open", "test", "question", "done"):
+            found = [line for line in self._lines if line.kind == kind]
+            offer(sorted(found, key=lambda line: line.earlier), self._within(share))
 
     def _instructions(self) -> None:
         """The newest instruction and the first one, constraints, the heads of the others from new to old, their rest."""
@@ -216,4 +245,4 @@ def _outdated(line: Line, shown: Progress) -> bool:
         return line.earlier and bool(shown.tests)
     if line.kind == "question":
         return line.earlier
-    return line.heading == _STATE and shown.contradicts(line.text, line.message)
+    return line.heading in (_STATE, _EARLIER) and shown.contradicts(line.text, line.message)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ctxwindow.summarize.sections import DONE, GOAL, INSTRUCTIONS, NAMES, OPEN, QUESTIONS, STATE
+from ctxwindow.summarize.sections import GOAL, NAMES, QUESTIONS, STATE
 from ctxwindow.summarize.source import pieces
 from ctxwindow.tiers.segment import Segment
 
-__all__ = ["instruction", "transcript"]
+__all__ = ["ASKED", "instruction", "transcript"]
 
 _WORDS_PER_TOKEN = 0.5
 """Models keep to a number of words better than to tokens, and a summary that is full of paths and names takes two tokens a
 word or more. Our choice, on the side of a shorter summary."""
 
-_ASKED = f"""\
+ASKED = f"""\
 Stop here and write a summary of the conversation above. It will replace that conversation: whoever goes on with the work \
 will see the summary and nothing else of it. Do not go on with the work now, and call no tool.
 
@@ -23,19 +23,16 @@ says: no advice, no plan or instruction of your own, no name, path or number tha
 numbers and quotations exactly as they stand.
 
 Use these headings exactly as they are, each on a line of its own, and one point per line, each beginning with "- ". \
-Leave out a heading that would have no points. Write nothing else.
+Write in English, or in the language of the conversation. Leave out a heading that would have no points. Write nothing else. \
+The user's instructions, the to-do list and the newest test run are kept beside your summary, word for word: do not repeat \
+them.
 
 {GOAL}
 What the user wants in the end, in one to three points.
-{INSTRUCTIONS}
-Every instruction, constraint and preference of the user that still holds, word for word as the user wrote it, one a \
-point, without quotation marks. What a tool, a document or you yourself have said is none of the user's.
-{DONE}
-What is finished, as the record shows it: only what a result above confirms.
-{OPEN}
-What is begun, failing, or still to be done. Where later messages show that something finished is broken again, it is open.
 {STATE}
-What was decided and why, what was found out, what was tried and did not work.
+What was decided and why, what was found out, what was tried and did not work, what was begun and where it stands: only what \
+the messages above show. Where a later result shows that something is broken, say so, and do not call it done. Say what is, \
+not what to do.
 {QUESTIONS}
 Questions that nobody has answered yet.
 {NAMES}
@@ -58,7 +55,7 @@ def instruction(budget: int, problems: Sequence[str] = (), *, beside: bool = Fal
         problems: what was wrong with the one before, a sentence each.
         beside: whether earlier summaries stay beside it.
     """
-    parts = [_ASKED, *([_BESIDE] if beside else ()), _LENGTH.format(words=max(1, int(budget * _WORDS_PER_TOKEN)))]
+    parts = [ASKED, *([_BESIDE] if beside else ()), _LENGTH.format(words=max(1, int(budget * _WORDS_PER_TOKEN)))]
     if problems:
         parts.append("\n".join([_AGAIN, *(f"- {problem}" for problem in problems)]))
     return "\n\n".join(parts)

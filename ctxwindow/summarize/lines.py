@@ -9,7 +9,7 @@ from ctxwindow.summarize import sections
 from ctxwindow.summarize.passages import LONGEST, Kind, passages, prose
 from ctxwindow.summarize.ranking import Line
 from ctxwindow.summarize.sections import HEADINGS, NAMES_JOIN, sections_of
-from ctxwindow.summarize.source import Work
+from ctxwindow.summarize.source import Work, sendable
 from ctxwindow.tiers.segment import Segment
 
 __all__ = ["HEADING_OF", "distinct", "lines_of"]
@@ -57,7 +57,7 @@ def lines_of(segment: Segment) -> list[Line]:
     """Every line that the summary may hold, in source order, each as often as it stands there."""
     known: dict[str, tuple[str, ...]] = {}
     lines: list[Line] = []
-    for text, kind, work, heading in _earlier(segment.previous or ""):
+    for text, kind, work, heading in _earlier(sendable(segment.previous or "")):
         names = dict.fromkeys((*known_identifiers(text, known), *((text,) if kind is None else ())))
         lines.append(
             Line(

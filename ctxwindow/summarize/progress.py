@@ -17,6 +17,7 @@ from ctxwindow.record.blocks import block_type, blocks_of, texts_of
 from ctxwindow.record.identifiers import identifiers
 from ctxwindow.summarize.ranking import Line
 from ctxwindow.summarize.sections import DONE, OPEN, lines_under
+from ctxwindow.summarize.source import sendable
 from ctxwindow.tiers.segment import Segment
 
 __all__ = ["Item", "Progress", "progress"]
@@ -63,6 +64,18 @@ _CLAIMS_PASS = re.compile(
 )
 _CLAIMS_DONE = re.compile(r"\b(?:done|completed?|finished|fixed|implemented|added|ready)\b", re.IGNORECASE)
 
+_UNDONE = re.compile(
+    r"""(?:(?:\b(?:not|never|no|must|should|shall|to|will|would|can|cannot)|n['\u2019]t)\s+
+           (?:(?:yet|be|been|have|all|fully|is|are|also|now)\s+){0,3}
+         |\b(?:so\ that|until|if|once|before|whether)\s+(?:\S+\s+){0,5}?)
+        (?:done|completed?|finished|fixed|implemented|added|ready|pass(?:es|ed|ing)?|green|works?|working)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What is denied, wished or a condition: no claim."""
+_WORD = re.compile(r"[^\W_]+")
+_STEM = 4  # letters by which words are compared
+_SMALL = frozenset(("the", "and", "for", "with", "from", "into", "that", "this"))
+
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One item of a list, in its newest state."""
@@ -96,11 +109,22 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     def contradicts(self, sentence: str, message: int) -> bool:
         """Whether a sentence of the model claims done what the newest list shows open, or passing what failed later."""
-        if self.failing and self.tests[0].message > message and _CLAIMS_PASS.search(sentence):
+        said = _UNDONE.sub(" ", sentence)
+        fails = self.failing and self.tests[0].message > message
+        if fails and _CLAIMS_PASS.search(said) and not _FAILED.search(sentence):
             return True
-        if not _CLAIMS_DONE.search(sentence):
+        if not _CLAIMS_DONE.search(said):
             return False
-        return any(item.state == "open" and item.text.casefold() in sentence.casefold() for item in self.items)
+        return any(item.state == "open" and _is_named(item.text.casefold(), said.casefold()) for item in self.items)
+
+
+def _is_named(item: str, sentence: str) -> bool:
+    """Whether a sentence names an item: as a whole, or by all of its words in whatever form (fix, fixed)."""
+    if item in sentence:
+        return True
+    words = [word[:_STEM] for word in _WORD.findall(item) if len(word) >= _STEM - 1 and word not in _SMALL]
+    said = _WORD.findall(sentence)
+    return len(words) > 1 and all(any(other.startswith(word) for other in said) for word in words)
 
 
 class _Lists:
@@ -110,7 +134,7 @@ class _Lists:
         self._whole: dict[tuple[str, str], list[Item]] = {}
         self._single: dict[str, Item] = {}
         for heading, state in ((DONE, "done"), (OPEN, "open")):
-            for line in lines_under(previous, heading):
+            for line in lines_under(previous, heading, several=True):
                 number = _NUMBER.search(line)
                 if number:  # a task of before, which a later call may update by its number
                     self._single[number[1]] = Item(text=line, state=_STATES.get(state, "open"), message=-1)
@@ -168,7 +192,7 @@ def progress(segment: Segment, lines: Sequence[Line]) -> Progress:
         segment: as recorded; odd shapes are stepped over. Numbered tasks of the summary before may be updated in it.
         lines: of the segment, in source order.
     """
-    lists = _Lists(segment.previous or "")
+    lists = _Lists(sendable(segment.previous or ""))
     answers = _answers(segment.messages)
     for offset, message in enumerate(segment.messages):
         for block in blocks_of(message):
@@ -190,7 +214,7 @@ def progress(segment: Segment, lines: Sequence[Line]) -> Progress:
 def _answers(messages: Sequence[Any]) -> dict[str, str]:
     """The text of every result that is no error, by the id of its call."""
     return {
-        str(block.get("tool_use_id")): "\n".join(texts_of({"content": block.get("content")}))
+        str(block.get("tool_use_id")): sendable("\n".join(texts_of({"content": block.get("content")})))
         for message in messages
         if isinstance(message, Mapping)
         for block in blocks_of(message)
@@ -213,7 +237,7 @@ def _title(item: Mapping[str, Any]) -> str | None:
     for key in _TITLES:
         value = item.get(key)
         if isinstance(value, str) and value.strip():
-            return value.strip().splitlines()[0][:_LONGEST].strip()
+            return sendable(value.strip().splitlines()[0][:_LONGEST].strip())
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctxwindow.summarize.passages import JOIN
 from ctxwindow.summarize.sections import BULLET, HEADINGS, NAMES, NAMES_JOIN
-from ctxwindow.summarize.source import pieces
+from ctxwindow.summarize.source import pieces, sendable
 from ctxwindow.tiers.segment import Segment
 
 __all__ = ["provenance"]
@@ -19,7 +19,7 @@ def provenance(summary: str, segment: Segment) -> list[str]:
     normalised.
     """
     literals: dict[str, list[str]] = {}
-    texts: list[str] = [segment.previous or ""]
+    texts: list[str] = [sendable(segment.previous or "")]
     for piece in pieces(segment.messages, segment.messages_from):
         texts.append(piece.text)
         if piece.label:

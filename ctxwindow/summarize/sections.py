@@ -81,6 +81,6 @@ def sections_of(summary: str, *, several: bool = False) -> Iterator[tuple[str, s
             ended = several
 
 
-def lines_under(summary: str, heading: str) -> list[str]:
-    """The lines of one section."""
-    return [line for under, line in sections_of(summary) if under == heading]
+def lines_under(summary: str, heading: str, *, several: bool = False) -> list[str]:
+    """The lines of one section; `several` as for `sections_of`."""
+    return [line for under, line in sections_of(summary, several=several) if under == heading]

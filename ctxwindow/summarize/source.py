@@ -18,7 +18,9 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["Form", "Piece", "Work", "main_argument", "pieces"]
+__all__ = ["Form", "Piece", "Work", "main_argument", "pieces", "sendable"]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Work = Literal["user", "assistant", "tool", "system"]
 """Whose words: the user's, the model's, a tool's or document's, the operator's."""
@@ -70,10 +72,27 @@ _MAIN_ARGUMENTS = (
 
 
 def pieces(messages: Sequence[Any], first: int) -> Iterator[Piece]:
-    """Every quotable string of the messages, in order; `first` is the record index of `messages[0]`."""
+    """Every quotable string of the messages, in order; `first` is the record index of `messages[0]`.
+
+    Lone surrogates come as U+FFFD: no request could carry a quotation of them.
+    """
     for offset, message in enumerate(messages):
         if isinstance(message, Mapping):
-            yield from _message(message, first + offset)
+            for piece in _message(message, first + offset):
+                yield piece if _encodable(piece.text) else msgspec.structs.replace(piece, text=sendable(piece.text))
+
+
+def sendable(text: str) -> str:
+    """A text with U+FFFD for each lone surrogate."""
+    return text if _encodable(text) else _SURROGATE.sub("\ufffd", text)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _message(message: Mapping[str, Any], index: int) -> Iterator[Piece]:

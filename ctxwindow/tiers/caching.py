@@ -98,7 +98,8 @@ def _unmarked(value: Any) -> Any:
 
 
 def mark(request: dict[str, Any], ttl: Ttl, last: LastSend | None) -> tuple[str, ...]:
-    """Set breakpoints on a request (whose lists are its own): end of system, end of the send before, the end.
+    """Set breakpoints on a request (whose lists are its own): end of system, or of the tools where there is none; end of the
+    send before; the end.
 
     The one at the end of the send before keeps its entry within the lookback of 20 positions (CACHE-06).
     """
@@ -110,6 +111,10 @@ def mark(request: dict[str, Any], ttl: Ttl, last: LastSend | None) -> tuple[str,
         blocks[-1] = {**blocks[-1], "cache_control": control}
         request["system"] = blocks
         paths.append(f"system.{len(blocks) - 1}")
+    elif (place := _last_tool(request)) is not None:
+        tools = request["tools"] = list(request["tools"])
+        tools[place] = {**tools[place], "cache_control": control}
+        paths.append(f"tools.{place}")
     messages: list[Any] = request["messages"]
     ends = {len(messages) - 1}
     if last is not None and 0 < last.messages < len(messages):
@@ -122,6 +127,13 @@ def mark(request: dict[str, Any], ttl: Ttl, last: LastSend | None) -> tuple[str,
             messages[index] = {**messages[index], "content": content}
             paths.append(f"messages.{index}.content.{position}")
     return tuple(paths)
+
+
+def _last_tool(request: Mapping[str, Any]) -> int | None:
+    """Place of the last tool that may carry a marker: a deferred one may not (CACHE-09)."""
+    tools = request.get("tools") or ()
+    places = [place for place, tool in enumerate(tools) if isinstance(tool, Mapping) and not tool.get("defer_loading")]
+    return places[-1] if places else None
 
 
 def _markable(message: Mapping[str, Any]) -> int | None:

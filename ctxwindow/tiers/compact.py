@@ -95,7 +95,7 @@ def offer(now: Situation, target: int) -> Offer:
         after=after,
         plan=edit,
         breaks="epoch",
-        kept=now.fixed,
+        kept=now.kept_fixed,
         thinking=thinking_in(now) - tail.thinking,
         hot=start <= now.hot_cut,
         paid=prompt_dollars(now, sent, entry.tokens if entry is not None else 0, output=budget),

@@ -62,7 +62,7 @@ def offer(now: Situation, target: int) -> Offer:
             target=target,
         ),
         breaks="epoch",
-        kept=now.fixed,
+        kept=now.kept_fixed,
         thinking=thinking_in(now),
         hot=len(now) <= now.hot_cut,
         paid=prompt_dollars(now, now.total, now.cached_tokens, output=OUTPUT),

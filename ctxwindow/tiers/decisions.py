@@ -79,7 +79,7 @@ class Send:
         ]
         if self.table:
             text += [f"  {row}" for row in lines(self.table, self.taken, self.horizon)]
-        else:
+        elif not self.edits:
             text.append("  left alone: under every mark, so nothing was weighed")
         return "\n".join(text)
 

@@ -10,7 +10,7 @@ from ctxwindow.tiers.offers import Offer, cannot, offered
 from ctxwindow.tiers.situation import SLACK, Situation
 from ctxwindow.tiers.summaries import thinking_in
 from ctxwindow.tiers.tails import longest, loop_thinks
-from ctxwindow.tiers.warm import text_of
+from ctxwindow.tiers.warm import left_over
 
 __all__ = ["offer"]
 
@@ -33,9 +33,10 @@ def offer(now: Situation, target: int) -> Offer:
         after=head(tail.start) + tail.tokens + SLACK,
         plan=_edit(now, tail.start, target),
         breaks="epoch",
-        kept=now.fixed,
+        kept=now.kept_fixed,
         thinking=thinking_in(now) - (0 if now.bound else tail.thinking),
         hot=tail.start <= now.hot_cut,
+        accounts=False,
     )
 
 
@@ -50,7 +51,7 @@ def _edit(now: Situation, start: int, target: int) -> Compacted:
         instruction=now.instruction(start) if now.turn_start < start else None,
         carried=None,
         strip_thinking=now.bound,
-        summary=(text_of(now.warm)[0] or "") if block else "",
+        summary=left_over(now),
         by="",
         tokens=0,
         before=now.wire.ledger.total.tokens,

@@ -8,10 +8,10 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.record.events import Compacted, Configured, Declined, Edited
 from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
+from ctxwindow.tiers.heads import stands_for
 from ctxwindow.tiers.known import WEIGHS, Known
 from ctxwindow.tiers.repeats import pinned_blocks
 from ctxwindow.tiers.switching import switch_note
-from ctxwindow.tiers.warm import stands_for
 from ctxwindow.tiers.wire import without_block
 from ctxwindow.window import Billed, Learning
 
@@ -42,7 +42,7 @@ class Epochs(Known):
             self.loose = len(self.messages)
         self._wire = self._new_wire()
         # What stands before the messages is in the cache as it was (CACHE-01), where its end was a breakpoint.
-        fixed = self._wire.ledger.fixed.count.tokens if self.base.get("system") else 0
+        fixed = self._wire.ledger.fixed.count.tokens if self.base.get("system") or self.base.get("tools") else 0
         self.cached = LastSend(tokens=fixed, messages=0, at=sent.at) if sent is not None and fixed else None
         self.trail = []
         freed = before - self._wire.ledger.total.tokens

@@ -13,19 +13,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.repeats import as_user_content, blocks_in, names_before, pinned_blocks, unmarked
 from ctxwindow.tiers.wire import without_thinking
 
-__all__ = ["epoch_messages", "head_message", "opening", "restated"]
+__all__ = ["epoch_messages", "head_message", "opening", "restated", "stands_for"]
 
 Message = Mapping[str, Any]
 
 
+def stands_for(warm: Sequence[Compacted], edit: Compacted) -> tuple[Compacted, ...]:
+    """What stands on the wire for messages that left it, after one more edit.
+
+    A gap that follows a gap is one with it: a line an edit would grow without end, and no edit would free it again.
+    """
+    if not edit.first:
+        return (edit,)
+    *before, last = warm
+    if _is_gap(last) and _is_gap(edit):
+        return (*before, msgspec.structs.replace(edit, first=last.first))
+    return (*warm, edit)
+
+
+def _is_gap(edit: Compacted) -> bool:
+    """Whether nothing stands for the messages: nobody has written of them."""
+    return not edit.by and not edit.summary
+
+
 def opening(edit: Compacted) -> str:
     """The line that tells the model what the summary stands for."""
-    if edit.method == "drop" and not edit.summary:
+    if _is_gap(edit):
         return (
             f"[Messages {edit.first} to {edit.end - 1} of this conversation are left out here. "
             "The originals are kept and can be recalled.]"

@@ -16,9 +16,11 @@ from ctxwindow.rules import View, Violation, check_rule, find_violations
 from ctxwindow.window.cost import MOST_DOLLARS, is_money
 
 __all__ = [
+    "LONGEST_NAME",
     "changes_tools",
     "check_fixed",
     "check_tool_changes",
+    "checked_failure",
     "checked_settings",
     "checked_summary",
     "checked_time",
@@ -29,6 +31,9 @@ __all__ = [
 
 _OWN = ("model", "messages", "max_tokens", "system", "tools")
 """Request fields that the engine sets itself."""
+
+LONGEST_NAME = 100
+"""Characters of the name of who wrote a summary."""
 
 
 def checked_time(now: Any) -> float | None:
@@ -43,17 +48,45 @@ def checked_time(now: Any) -> float | None:
 
 
 def checked_summary(text: Any, by: Any, cost: Any) -> None:
-    """Whether a summary can be stored.
+    """Whether a summary can be stored, and sent.
 
     Raises:
-        ProtocolError: it is not a text, by somebody, at a cost from nothing to a million dollars.
+        ProtocolError: it is not a text that UTF-8 can say, by somebody named in a line, at a cost from nothing to a million
+            dollars.
     """
-    if isinstance(text, str) and isinstance(by, str) and is_money(cost):
-        return
-    raise ProtocolError(
-        f"a summary is a text, by somebody, at a cost from 0 to {MOST_DOLLARS:,.0f} dollars.",
-        remedy="Pass str, str and a number.",
-    )
+    if not (isinstance(text, str) and isinstance(by, str) and is_money(cost)):
+        raise ProtocolError(
+            f"a summary is a text, by somebody, at a cost from 0 to {MOST_DOLLARS:,.0f} dollars.",
+            remedy="Pass str, str and a number.",
+        )
+    if len(by) > LONGEST_NAME or by.splitlines() not in ([], [by]):
+        raise ProtocolError(
+            f"who wrote a summary is told to the model in a line of at most {LONGEST_NAME} characters.",
+            path="by",
+            remedy="Pass a name, such as `claude`.",
+        )
+    for name, given in (("text", text), ("by", by)):
+        try:
+            given.encode()
+        except UnicodeEncodeError:
+            raise ProtocolError(
+                "this holds half of a character (a lone surrogate), so no request could carry it.",
+                path=name,
+                remedy='Pass `text.encode("utf-8", "replace").decode()`, or cut texts between characters.',
+            ) from None
+
+
+def checked_failure(why: Any, cost: Any) -> None:
+    """Whether it can be stored that there is no summary.
+
+    Raises:
+        ProtocolError: it is not a text, at a cost from nothing to a million dollars.
+    """
+    if not (isinstance(why, str) and is_money(cost)):
+        raise ProtocolError(
+            f"why there is no summary is a text, and its cost from 0 to {MOST_DOLLARS:,.0f} dollars.",
+            remedy="Pass str and a number.",
+        )
 
 
 def checked_tokens(tokens: Any, name: str) -> int:

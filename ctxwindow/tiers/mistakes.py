@@ -32,6 +32,8 @@ def mistake(error: pydantic.ValidationError, model: type[BaseModel], at: str) ->
             return PolicyError("there is no such key.", path=whole, remedy=_near(path, model))
         case "model_type":
             return PolicyError("this must be a table of keys.", path=whole, remedy=_keys(model))
+        case "tuple_type":  # what stands in a file is a list
+            return PolicyError("this must be a list.", path=whole, remedy=_default(model, path))
     return PolicyError(f"{first['msg']}.", path=whole, remedy=_default(model, path))
 
 

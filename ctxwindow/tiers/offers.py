@@ -42,6 +42,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens at the start of the prompt that are read from the cache still."""
     thinking: int = 0
     """Tokens of thinking that it takes out of the window."""
+    accounts: bool = True
+    """Whether something stands for what leaves the wire."""
     hot: bool = True
     """Whether the least that shall stay word for word does."""
     paid: float | None = 0.0
@@ -97,6 +99,7 @@ def offered(
     kept: int,
     thinking: int = 0,
     hot: bool = True,
+    accounts: bool = True,
     paid: float | None = 0.0,
 ) -> Offer:
     """The row of a method that can: its effect, priced."""
@@ -110,6 +113,7 @@ def offered(
         kept=min(kept, after),
         thinking=thinking,
         hot=hot,
+        accounts=accounts,
         paid=paid,
         plan=plan,
     )

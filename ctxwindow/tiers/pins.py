@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from ctxwindow.recall.pattern import Pattern, parse
 from ctxwindow.record import Outline
 from ctxwindow.record.blocks import block_type, blocks_of, call_id, result_id, texts_of
 from ctxwindow.tiers.policy import Pins
@@ -52,6 +53,13 @@ class _File(msgspec.Struct):
     """The round of its last edit."""
 
 
+def _taken(source: str) -> Pattern:
+    """A pattern of a policy, which was checked. Never shared: when it gives up must follow from one record alone (law 8)."""
+    pattern = parse(source)
+    assert pattern is not None  # noqa: S101 - the policy takes no other
+    return pattern
+
+
 class PinTracker:
     """The pins of one record that only grows. Each message is looked at once."""
 
@@ -63,6 +71,7 @@ class PinTracker:
         self._matching: list[int] = []
         self._calls: dict[str, _Call] = {}
         self._files: dict[str, _File] = {}
+        self._patterns = {source: _taken(source) for source in pins.matching}
         self._looks = bool(pins.first_user_message or pins.matching or pins.editing_files)
 
     def follow(self, messages: Sequence[Mapping[str, Any]]) -> None:
@@ -127,14 +136,28 @@ class PinTracker:
         if message.get("role") == "user":
             if self._pins.first_user_message and self._first is None:
                 self._first = index
-            if self._pins.patterns and self._matches(blocks):
+            if self._matches(blocks):
                 self._matching.append(index)
         if self._pins.editing_files:
             self._follow_files(index, blocks)
 
     def _matches(self, blocks: list[Mapping[str, Any]]) -> bool:
-        texts = [text for block in blocks for text in texts_of(block)]
-        return any(pattern.search(text) for text in texts for pattern in self._pins.patterns)
+        lines = (
+            [line for block in blocks for text in texts_of(block) for line in text.split("\n")]
+            if self._patterns
+            else []
+        )
+        return any(self._finds(source, lines) for source in self._patterns)
+
+    def _finds(self, source: str, lines: list[str]) -> bool:
+        """Whether a pattern is found in one of the lines. One that is too much work for this message is not."""
+        for line in lines:
+            found = self._patterns[source].finds(line)
+            if found is None:
+                self._patterns[source] = _taken(source)  # it has given up, and begins anew with the next message
+            if found is not False:
+                return found is True
+        return False
 
     def _follow_files(self, index: int, blocks: list[Mapping[str, Any]]) -> None:
         calls = [block for block in blocks if block_type(block).family == "call"]

@@ -88,7 +88,9 @@ def in_background(now: Situation) -> Offer | None:
     mark = now.policy.background
     if mark is None or now.total <= now.mark(mark):
         return None
-    offers = [_METHODS[method](now, now.mark(now.policy.low)) for method in _BACKGROUND if method in now.policy.methods]
+    # A tail without its thinking could not stand in a tool loop that opens meanwhile (REPLAY-01).
+    methods = [method for method in _BACKGROUND if not (now.bound and method == "summarize_keep_tail")]
+    offers = [_METHODS[method](now, now.mark(now.policy.low)) for method in methods if method in now.policy.methods]
     able = [offer for offer in offers if _gains(now, offer, needed=False)]
     return min(able, key=lambda offer: _rank(now, offer), default=None)
 
@@ -149,7 +151,7 @@ def _rank(now: Situation, offer: Offer) -> tuple[bool, bool, float, int]:
     if now.policy.prefer == "order":
         return False, False, 0.0, place
     price = offer.costs if offer.costs is not None else math.inf
-    return not offer.hot, offer.method == "drop", price, place
+    return not offer.hot, not offer.accounts, price, place
 
 
 def _targets(now: Situation, *, needed: bool) -> Iterable[int]:

@@ -6,7 +6,6 @@ Every mistake in it is a `PolicyError` of one line with the key's path, wherever
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pydantic
@@ -15,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.errors import PolicyError
+from ctxwindow.recall.pattern import parse
 from ctxwindow.tiers.mistakes import mistake
 from ctxwindow.tiers.presets import PRESETS
 from ctxwindow.tiers.written import json_table, toml_table
@@ -37,10 +37,14 @@ Method = Literal[
 Platform = Literal["claude_api", "aws", "bedrock", "google_cloud", "foundry"]
 """Where requests go; `aws` is Claude Platform on AWS, which is not Bedrock (CMP-16)."""
 
+MOST = 10**9
+"""The largest number that a key takes. It is far above every window, and can be stored, told, and taken times a price."""
+
 # Strict: neither "20" nor true is a number of tokens.
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
-Tokens = Annotated[int, Field(strict=True, gt=0)]
-Number = Annotated[int, Field(strict=True, ge=0)]
+Tokens = Annotated[int, Field(strict=True, gt=0, le=MOST)]
+Number = Annotated[int, Field(strict=True, ge=0, le=MOST)]
+Sends = Annotated[int, Field(strict=True, gt=0, le=1_000_000)]
 Name = Annotated[str, Field(min_length=1)]
 
 
@@ -56,9 +60,9 @@ def _impossible(path: str, reason: str) -> PolicyError:
 
 def _budget(value: Any) -> Any:
     """Whole numbers are tokens, fractions a share of the window: 1 and 1.0 are not the same."""
-    if value is None or (type(value) is int and value > 0) or (type(value) is float and 0 < value <= 1):
+    if value is None or (type(value) is int and 0 < value <= MOST) or (type(value) is float and 0 < value <= 1):
         return value
-    raise _wrong("a budget is a whole number of tokens, or a share of the window above 0 and up to 1.0")
+    raise _wrong(f"a budget is a whole number of tokens up to {MOST:,}, or a share of the window above 0 and up to 1.0")
 
 
 def _once(methods: tuple[Method, ...]) -> tuple[Method, ...]:
@@ -73,6 +77,11 @@ def _expression(pattern: str) -> str:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         raise _wrong(f"this is no regular expression: {error}") from None
+    if parse(pattern) is None:
+        raise _wrong(
+            "this expression is not of the kind that is matched in linear time: it is too long, repeats too much, or has a "
+            "look-around, a back-reference or a flag"
+        )
     return pattern
 
 
@@ -98,7 +107,7 @@ class Hot(_Settings):
     at = "hot"
 
     tokens: Tokens | None = None
-    """The newest messages, with so many tokens or more; None: a quarter of the room."""
+    """The newest messages, with so many tokens or more; None: as many as 15 % of the room hold."""
     turns: Number = 0
     """The newest turns, the one in progress included. Of the three keys the one that keeps the most counts."""
     rounds: Number = 0
@@ -118,7 +127,8 @@ class Warm(_Settings):
     """1: there is one summary, written anew each time. More: summaries stand side by side until they fill their share, and
     are then summarised together, so many times over."""
     writer: Literal["extractive", "claude"] = "extractive"
-    """Who writes them, for the forecast: an offline quoter at no cost, or the model itself."""
+    """Who writes them: an offline quoter at no cost; or the model itself, which is paid for, so that it is asked for 4,096
+    tokens at most. The planner forecasts by it; the driver calls whom it says."""
 
 
 class Pins(_Settings):
@@ -131,18 +141,14 @@ class Pins(_Settings):
     messages: tuple[Number, ...] = ()
     """Messages by their index in the record, from 0."""
     matching: tuple[Annotated[str, AfterValidator(_expression)], ...] = ()
-    """Messages of the user, and tool results, in whose text one of these regular expressions is found."""
+    """Messages of the user, and tool results, in a line of which one of these regular expressions is found. They are matched
+    in linear time, by `ctxwindow.recall.pattern`, so look-around and back-references are not taken."""
     editing_files: bool = False
     """Files that are being edited: the newest result that showed each of them, and the edits after it."""
     share: Share = 0.25
     """The most that pinned content may take, as a share of the room. Where that is too little, what is named (the first user
     message, messages by index) goes before what is found, and the newest before the oldest.
     What is named and left out is told in `Send.edits`, by an edit of the method `pin`."""
-
-    @cached_property
-    def patterns(self) -> tuple[re.Pattern[str], ...]:
-        """`matching`, compiled."""
-        return tuple(re.compile(pattern) for pattern in self.matching)
 
 
 class Spill(_Settings):
@@ -184,7 +190,7 @@ class Policy(_Settings):
     Where 0.85 is not between the marks, the default is `high`."""
     min_gain: Share = 0.1
     """An edit that frees less than this share of the room is not made, unless the request would not fit without it (law 7)."""
-    horizon: Tokens = 20
+    horizon: Sends = 20
     """An edit that is not needed must pay for itself within this many sends."""
     thinking_worth: Annotated[float, Field(strict=True, ge=0, le=10)] = 0.25
     """What thinking is worth that an edit takes out of the window, as a share of what it costs to make again: 1.0 takes it

@@ -152,12 +152,32 @@ def overflow(state: State, now: Situation, max_tokens: int) -> WindowOverflow:
 
 
 def _on_wire(state: State) -> dict[str, int]:
-    """Every message of the wire, by its path in the record: no method of the policy shrinks it."""
+    """What counts of every message of the wire, by its path in the record: no method of the policy shrinks it.
+
+    Cleared results are out of it; what the server puts in their place is a part of its own (EDIT-02).
+    """
     wire = state.wire
-    return {
-        "summary" if source is None else f"messages.{source}": entry.size.count.tokens
-        for source, entry in zip(wire.sources, wire.ledger.entries, strict=True)
+    window = wire.ledger.window()
+    left = [0] * len(wire.messages)
+    framed: set[int] = set()
+    for block in window.blocks_from(0):
+        index = int(block.path.split(".")[1])
+        left[index] += block.tokens if block.disposition == "counted" else 0
+        if index not in framed and block.disposition not in ("compacted", "expired"):
+            framed.add(index)
+            left[index] += wire.ledger.entries[index].size.frame.tokens
+    parts = {
+        "summary" if source is None else f"messages.{source}": tokens
+        for source, tokens in zip(wire.sources, left, strict=True)
     }
+    parts["placeholders"] = window.overheads.get("placeholders", 0)
+    source = wire.sources[0] if wire.sources else None
+    if source is not None and state.warm and wire.messages[0]["content"] != state.forms[source]["content"]:
+        # The first kept message is joined to the head, which is no part of it.
+        own = size_message(state.forms[source], state.profile).count.tokens
+        parts["summary"] = parts[f"messages.{source}"] - own
+        parts[f"messages.{source}"] = own
+    return parts
 
 
 def _repeated(now: Situation) -> dict[str, int]:

@@ -11,7 +11,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Outline
 from ctxwindow.record.events import Compacted, Edited
 from ctxwindow.tiers.caching import LastSend, alive
-from ctxwindow.tiers.heads import head_message
+from ctxwindow.tiers.heads import head_message, stands_for
 from ctxwindow.tiers.policy import Policy
 from ctxwindow.tiers.wire import Wire
 from ctxwindow.window import Count, size_message
@@ -20,6 +20,10 @@ __all__ = ["HOT", "MIN_SUMMARY", "SLACK", "Situation"]
 
 SLACK = 20
 """Tokens kept back when a size is the sum of parts counted apart: texts that meet may tile differently."""
+
+WRITTEN = 4_096
+"""Tokens of a summary that a model writes, at most: each is paid as output. Recorded ones of some 170,000 tokens have 3,400 to
+4,800 (median, by tokenizer)."""
 
 MIN_SUMMARY = 200
 """Tokens below which a summary says next to nothing."""
@@ -118,6 +122,12 @@ class Situation:
         sent = self.cached is not None and self.cached.messages > 0
         return sent and self.policy.cache is not None and self.at is not None and not self.cached_tokens
 
+    @property
+    def kept_fixed(self) -> int:
+        """Tokens of system and tools that a new epoch reads from the cache: all, where a breakpoint ends them and it lives."""
+        marked = self.wire.base.get("system") or self.wire.base.get("tools")
+        return min(self.fixed, self.cached_tokens) if marked else 0
+
     def cached_before(self, position: int) -> LastSend | None:
         """The longest live entry of the cache that ends at or before a place on the wire."""
         for last in reversed(self.trail):
@@ -157,14 +167,21 @@ class Situation:
     @property
     def summaries(self) -> tuple[Compacted, ...]:
         """The summaries that a further one can stand beside: none, where a server's block or a gap is among them."""
-        plain = all(edit.block is None and edit.method.startswith("summarize") for edit in self.warm)
+        plain = all(edit.by and edit.block is None and edit.method.startswith("summarize") for edit in self.warm)
         return tuple(self.warm) if plain else ()
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether nobody can write a summary, for the last one failed: what leaves the wire then leaves without one."""
+        return not self.declined.isdisjoint(("summarize_keep_tail", "summarize_all"))
 
     # -- sizes ---------------------------------------------------------------------------------------------
 
     def summary_budget(self) -> int:
         """Tokens a summary may take."""
-        return max(MIN_SUMMARY, min(self.policy.warm.tokens, int(self.room * self.policy.warm.share)))
+        warm = self.policy.warm
+        most = warm.tokens if warm.writer == "extractive" else min(warm.tokens, WRITTEN)
+        return max(MIN_SUMMARY, min(most, int(self.room * warm.share)))
 
     def summary_weight(self, budget: int) -> int:
         """What a summary of `budget` tokens may weigh: estimates of text err by up to 30 % (`estimator.json`)."""
@@ -183,5 +200,4 @@ class Situation:
 
     def head_tokens(self, edit: Compacted) -> int:
         """Tokens of the head with no summary of its own in it."""
-        beside = self.summaries if edit.first else ()
-        return self.size(head_message((*beside, edit), self.forms)) + SLACK
+        return self.size(head_message(stands_for(self.warm, edit), self.forms)) + SLACK

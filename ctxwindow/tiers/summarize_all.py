@@ -20,7 +20,7 @@ from ctxwindow.tiers.repeats import pinned_blocks
 from ctxwindow.tiers.situation import MIN_SUMMARY, SLACK, Situation
 from ctxwindow.tiers.summaries import price_of_summary, thinking_in
 from ctxwindow.tiers.tails import recent_boundaries
-from ctxwindow.tiers.warm import Place, instead_of_all, next_summary
+from ctxwindow.tiers.warm import Place, instead_of_all, left_over, next_summary
 from ctxwindow.window import Entry
 
 __all__ = ["floor", "newest", "offer", "standing"]
@@ -50,10 +50,11 @@ def offer(now: Situation, target: int) -> Offer:
         after=base + now.summary_weight(edit.tokens) + written,
         plan=edit,
         breaks="epoch",
-        kept=now.fixed,
+        kept=now.kept_fixed,
         thinking=thinking_in(now),
         hot=first <= now.hot_cut,
-        paid=price_of_summary(now, edit.tokens),
+        accounts=not now.unwritten,
+        paid=price_of_summary(now, edit.tokens, edit.end),
     )
 
 
@@ -162,7 +163,7 @@ def _edit(now: Situation, target: int, place: Place) -> Compacted | None:
         instruction=now.instruction(start),
         carried=(start, len(now)),
         strip_thinking=True,
-        summary="",
+        summary=left_over(now) if now.unwritten else "",
         by="",
         tokens=0,
         before=now.wire.ledger.total.tokens,

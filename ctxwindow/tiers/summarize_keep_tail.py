@@ -12,7 +12,7 @@ from ctxwindow.tiers.offers import Offer, cannot, offered
 from ctxwindow.tiers.situation import SLACK, Situation
 from ctxwindow.tiers.summaries import price_of_summary, thinking_in
 from ctxwindow.tiers.tails import longest, loop_thinks
-from ctxwindow.tiers.warm import Place, next_summary
+from ctxwindow.tiers.warm import Place, left_over, next_summary
 
 __all__ = ["offer"]
 
@@ -41,10 +41,11 @@ def offer(now: Situation, target: int) -> Offer:
         after=head(tail.start) + tail.tokens + SLACK,
         plan=edit,
         breaks="epoch",
-        kept=now.fixed,
+        kept=now.kept_fixed,
         thinking=thinking_in(now) - (0 if now.bound else tail.thinking),
         hot=tail.start <= now.hot_cut,
-        paid=price_of_summary(now, place.budget),
+        accounts=not now.unwritten,
+        paid=price_of_summary(now, place.budget, edit.end),
     )
 
 
@@ -58,7 +59,7 @@ def _edit(now: Situation, start: int, place: Place, target: int) -> Compacted:
         instruction=now.instruction(start) if now.turn_start < start else None,
         carried=None,
         strip_thinking=now.bound,
-        summary="",
+        summary=left_over(now) if now.unwritten else "",
         by="",
         tokens=place.budget,
         before=now.wire.ledger.total.tokens,

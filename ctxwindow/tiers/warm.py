@@ -13,7 +13,7 @@ import msgspec
 from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.situation import MIN_SUMMARY, Situation
 
-__all__ = ["Place", "instead_of_all", "next_summary", "stands_for", "text_of"]
+__all__ = ["Place", "instead_of_all", "left_over", "next_summary", "text_of"]
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -28,6 +28,8 @@ class Place(msgspec.Struct, frozen=True):
 
 def next_summary(now: Situation, budget: int) -> Place:
     """Where a summary of at most `budget` tokens would stand: beside the others, or in place of all."""
+    if now.unwritten:
+        return Place(0 if any(edit.block is not None for edit in now.warm) else now.summarized_to, 0, 0)
     beside = now.summaries
     if beside and now.policy.warm.levels > 1:
         room = int(now.room * now.policy.warm.share) - sum(edit.tokens for edit in beside)
@@ -39,13 +41,18 @@ def next_summary(now: Situation, budget: int) -> Place:
 
 def instead_of_all(now: Situation, budget: int) -> Place:
     """Where a summary of at most `budget` tokens stands that takes all others in."""
+    if now.unwritten:
+        return next_summary(now, 0)
     level = max((edit.level for edit in now.warm), default=0) + 1
     return Place(0, budget, min(level, now.policy.warm.levels))
 
 
-def stands_for(warm: Sequence[Compacted], edit: Compacted) -> tuple[Compacted, ...]:
-    """The summaries on the wire after one more edit."""
-    return (*warm, edit) if edit.first else (edit,)
+def left_over(now: Situation) -> str:
+    """What is left of the summaries before where no new one is written: nothing but the text of a server's block, which
+    cannot stay behind a head of ours (CMP-21).
+    """
+    block = any(edit.block is not None for edit in now.warm)
+    return (text_of(now.warm)[0] or "") if block else ""
 
 
 def text_of(warm: Sequence[Compacted]) -> tuple[str | None, int]:
@@ -55,7 +62,7 @@ def text_of(warm: Sequence[Compacted]) -> tuple[str | None, int]:
     """
     texts, start = [], 0
     for edit in warm:
-        if edit.method == "drop":
+        if not edit.by and not edit.summary:  # nobody has written of this
             break
         if edit.method != "compact_threshold":  # its block is in the reply at `end`
             texts.append(edit.summary)

@@ -277,13 +277,13 @@ class Feed:
     def _carry_out(self, decision: Summarize | Compact, at: float) -> None:
         if isinstance(decision, Compact):
             reply = self._server.compact(decision, self.conversation, self.current, at)
-            self.conversation.compacted(reply, now=at)
+            self.conversation.compacted(reply, of=decision, now=at)
         else:
             text = self._summarizer.summarize(decision.segment, self._count)
             cost = 0.0
             if self._priced:
                 cost = self._server.price(decision.prefix, text, self.conversation, self.current, at)
-            self.conversation.summarized(text, by=self._summarizer.name, cost=cost, now=at)
+            self.conversation.summarized(text, by=self._summarizer.name, cost=cost, of=decision, now=at)
 
     def _count(self, text: str) -> int:
         return count_text(text, self.current.tokenizer).tokens

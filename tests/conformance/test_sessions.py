@@ -14,7 +14,7 @@ import pytest
 from ctxwindow.transcripts import read
 from ctxwindow.transcripts.inspect import Inspection, accuracy, inspect
 from ctxwindow.window.tokens import have_exact
-from tests.conformance.laws import hold
+from tests.conformance.laws import POLICY, hold
 from tests.driver import FAMILIES
 
 SHIPPED = sorted((Path(__file__).parents[1] / "data" / "sessions").iterdir())
@@ -48,6 +48,14 @@ def test_a_shipped_session_is_replayed_within_the_laws(path: Path, model: str | 
             assert result.totals.epochs >= epochs
             assert result.totals.spills >= spills
             assert (watch.thinking > 0) == (name(path) != "agent")
+
+
+def test_thinking_stays_behind_a_compaction_of_the_server() -> None:
+    """CMP-30, where the law has something to hold: on a bound model, with the server's compaction before all others."""
+    session = read(next(path for path in SHIPPED if name(path) == "thinking"))
+    result, watch = hold(session, session.main, FAMILIES[-1], POLICY.model_copy(update={"prefer": "order"}))
+    assert result.totals.edits["compact"] >= 2
+    assert watch.kept > 0
 
 
 @pytest.mark.recorded

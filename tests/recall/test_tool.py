@@ -23,7 +23,12 @@ def start(tools: Any, *, recall: bool = True) -> Conversation:
 
 def sent(conversation: Conversation) -> Any:
     conversation.append({"role": "user", "content": "Hello."})
-    return plan(conversation).request.get("tools")
+    return unmarked(plan(conversation).request.get("tools"))
+
+
+def unmarked(tools: Any) -> Any:
+    """Without the cache marker that the last of them may carry: it is no part of the prefix (BIND-13)."""
+    return tools and [{key: value for key, value in tool.items() if key != "cache_control"} for tool in tools]
 
 
 @pytest.mark.parametrize(("given", "expected"), [(None, []), ([], []), ([OWN], [OWN])])
@@ -81,5 +86,5 @@ def test_a_spilled_result_says_how_to_open_it_where_there_is_the_tool() -> None:
 def test_the_tools_never_change_and_every_request_is_valid(steps: list[Step], model: str, budget: int) -> None:
     conversation = Conversation.start(model=model, tools=TOOLS, policy=small(budget, recall=True), now=0.0)
     for send in drive(conversation, steps):
-        assert send.request["tools"] == [*TOOLS, RECALL_TOOL]
+        assert unmarked(send.request["tools"]) == [*TOOLS, RECALL_TOOL]
         assert [found for found in find_violations(send.request) if found.severity == "error"] == []

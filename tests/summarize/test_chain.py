@@ -9,10 +9,11 @@ from ctxwindow import Conversation, Send, Summarize
 from ctxwindow.catalog import resolve
 from ctxwindow.errors import UnknownModel
 from ctxwindow.summarize import Ask, Chain, ClaudeSummarizer, Extractive, Summarizer, Written, provenance
+from ctxwindow.summarize.claude import read_summary
 from ctxwindow.testing import FakeClaude
 from ctxwindow.window import count_text
 from tests.driver import small
-from tests.summarize.scenes import segment, user, works
+from tests.summarize.scenes import segment, todos, user, works
 
 NOW = datetime.datetime(2026, 11, 20, tzinfo=datetime.UTC).timestamp()
 MODEL = "claude-opus-5-5"
@@ -23,9 +24,23 @@ OF = segment(
     budget=1_200,
 )
 GOOD = """\
+[Goal]
+- The login bug is fixed.
 [User instructions]
-- Fix the login bug in auth/token.py. Never touch db/schema.sql!
-[Open]
+- Fix the login bug in auth/token.py.
+[Done]
+- tests/test_login.py
+[Decisions and state of work]
+- tests/test_login.py: 1 failed"""
+MENDED = """\
+[Goal]
+- The login bug is fixed.
+[User instructions]
+- Fix the login bug in auth/token.py.
+- Never touch db/schema.sql!
+[Newest test run]
+- 1 failed in 0.2s
+[Decisions and state of work]
 - tests/test_login.py: 1 failed"""
 BAD = f"{GOOD}\n- See auth/ghost_module.py."
 USAGE = {"input_tokens": 1_000, "output_tokens": 100}
@@ -57,7 +72,7 @@ def test_a_good_summary_at_once() -> None:
     first = steps.next_step()
     assert steps.next_step() is first
     found = steps.answered(reply(GOOD))
-    assert found == Written(text=GOOD, by="claude", cost=pytest.approx(DOLLARS), priced=True, requests=1, refused=())  # type: ignore[arg-type]
+    assert found == Written(text=MENDED, by="claude", cost=pytest.approx(DOLLARS), priced=True, requests=1, refused=())  # type: ignore[arg-type]
     assert steps.next_step() is found
     assert steps.answered(reply(BAD)) is found
 
@@ -73,7 +88,7 @@ def test_a_bad_one_is_asked_for_again_shorter_with_its_faults_named() -> None:
     assert "ghost" not in said(first)
     found = steps.answered(reply(GOOD))
     assert isinstance(found, Written)
-    assert (found.text, found.by, found.requests) == (GOOD, "claude", 2)
+    assert (found.text, found.by, found.requests) == (MENDED, "claude", 2)
     assert found.cost == pytest.approx(2 * DOLLARS)
     assert found.refused == ("name_invented: 1 names, paths or numbers do not stand in the conversation",)
 
@@ -164,7 +179,7 @@ def test_it_is_a_summarizer() -> None:
     writer = ClaudeSummarizer(send, model=MODEL)
     one: Summarizer = writer
     assert one.name == "claude"
-    assert one.summarize(OF, len) == GOOD
+    assert one.summarize(OF, len) == MENDED
     assert writer.last is not None
     assert writer.last.by == "claude"
     assert "Never touch db/schema.sql!" in str(asked[0]["messages"])
@@ -183,7 +198,7 @@ def test_its_budget_is_measured_by_the_callers_count() -> None:
 @pytest.mark.parametrize("good", [True, False])
 def test_with_the_engine_and_an_emulated_claude(*, good: bool) -> None:
     """The whole way: the engine asks, the model answers on the conversation's prefix, the engine takes it."""
-    summary = "[User instructions]\n- Question 1? Keep app_main.py as it is.\n[Files and identifiers]\n- app_main.py"
+    summary = "[Goal]\n- Keep app_main.py as it is.\n[Files and identifiers]\n- app_main.py"
 
     def replies(request: Any) -> str:
         asked = str(request["messages"][-1]["content"])
@@ -211,4 +226,64 @@ def test_with_the_engine_and_an_emulated_claude(*, good: bool) -> None:
     assert edit.cost == writer.cost > 0
     assert writer.last is not None
     assert writer.last.requests == (1 if good else 2)
-    assert (edit.summary == summary) is good
+    assert edit.summary.startswith("[Goal]\n- Keep app_main.py as it is.\n[User instructions]\n") is good
+    assert "\n- Keep app_main.py as it is." in edit.summary
+
+
+def test_the_record_tells_instructions_and_work_whatever_the_model_says() -> None:
+    of = segment(
+        user("Please fix the parser. You must not delete the production database. Never push to main."),
+        *todos(("Fix the parser", "pending"), ("Read the issue", "completed")),
+        *works("pytest", "3 failed, 2 passed in 1.2s"),
+        budget=1_500,
+    )
+    wrong = (
+        "Work goes on.\n[User instructions]\n- You must delete the production database.\n"
+        "[Done]\n- Fix the parser\n- All tests pass.\n[Goal]\n- Fix the parser."
+    )
+    steps = Chain(of, profile=OPUS, now=NOW)
+    steps.next_step()
+    found = steps.answered(reply(wrong))
+    assert isinstance(found, Written)
+    assert found.by == "claude"
+    assert found.text == (
+        "[Goal]\n- Fix the parser.\n[User instructions]\n- Please fix the parser.\n"
+        "- You must not delete the production database.\n- Never push to main.\n[Done]\n- Read the issue\n"
+        "[Open]\n- Fix the parser\n[Newest test run]\n- 3 failed, 2 passed in 1.2s\n"
+        "[Decisions and state of work]\n- Work goes on."
+    )
+
+
+def test_a_reply_of_nothing_but_what_the_record_tells_is_no_summary() -> None:
+    steps = chain()
+    steps.next_step()
+    assert isinstance(steps.answered(reply("[User instructions]\n- Never touch db/schema.sql!")), Ask)
+    found = steps.answered(reply("[Done]\n- tests/test_login.py"))
+    assert isinstance(found, Written)
+    assert (found.by, found.refused) == ("extractive", ("empty: The summary says nothing",) * 2)
+
+
+def test_the_model_is_asked_for_what_the_record_leaves_of_the_budget() -> None:
+    first = chain().next_step()
+    assert isinstance(first, Ask)
+    assert 0 < first.budget < OF.budget
+
+
+def test_a_reply_that_raises_when_it_is_read_goes_the_same_way() -> None:
+    class Broken:
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError("secret")
+
+        def model_dump(self, **options: Any) -> Any:
+            raise RuntimeError("secret")
+
+    writer = ClaudeSummarizer(lambda request: Broken(), model=MODEL)
+    text = writer.summarize(OF, lambda text: count_text(text, OPUS.tokenizer).tokens)
+    assert text == offline()
+    assert writer.last is not None
+    assert (writer.last.by, writer.last.priced, writer.last.requests) == ("extractive", False, 2)
+    assert writer.last.refused == ("the reply cannot be read: RuntimeError",) * 2
+
+
+def test_what_a_model_says_can_be_sent() -> None:
+    assert read_summary(reply("Hi\ud800")) == "Hi\ufffd"

@@ -448,3 +448,19 @@ def test_recorded_sessions_keep_what_is_used_later(recordings: Path, budget: int
     assert len(shares) > 3
     assert kept > at_least
     assert kept > naive + 0.1
+
+
+def test_half_characters_are_quoted_as_what_can_be_sent() -> None:
+    """No request could carry a lone surrogate; the record keeps it (law 1)."""
+    given = segment(
+        user("Never touch da\ud800ta.sql!"),
+        *works("cat \udfff.py", "3 failed \ud83d"),
+        *todos(("Fix \ud800 it", "pending")),
+        *calls("TaskCreate", {"subject": "A \ud800"}, "Task #4 created: A \ud800"),
+        previous="[Open]\n- #3 left \udc00",
+    )
+    text = Extractive().summarize(given, tokens)
+    assert text.encode()
+    assert "da\ufffdta.sql" in text
+    assert "left \ufffd" in text
+    assert provenance(text, given) == []

@@ -87,6 +87,32 @@ def test_a_claim_is_contradicted_by_what_came_later() -> None:
     assert not Progress().contradicts("All tests pass, docs are done.", 0)
 
 
+@pytest.mark.parametrize(
+    ("sentence", "claims"),
+    [
+        ("I have implemented the parser.", False),  # what is open is to fix it
+        ("The parser was fixed.", True),
+        ("The parser is not yet fixed.", False),
+        ("The parser isn't fixed.", False),
+        ("The parser must be fixed.", False),
+        ("Work goes on until the parser is fixed.", False),
+        ("Once the parser was fixed, all tests passed.", True),
+        ("Repair it so that its tests pass.", False),
+        ("All tests pass, nothing failed.", True),
+        ("Of all tests 2 passed and 1 failed.", False),
+    ],
+)
+def test_what_is_a_claim(sentence: str, *, claims: bool) -> None:
+    found = shown(*works("test", "1 failed in 1s"), *todos(("Fix the parser", "pending")))
+    assert found.contradicts(sentence, -1) is claims
+
+
+def test_a_summary_before_of_several_comes_apart_at_its_blank_lines() -> None:
+    update = calls("TaskUpdate", {"taskId": "1", "status": "completed"})
+    before = "[Open]\n- Task #1: parse\n\nWe saw issue #1 of the tracker."
+    assert states(shown(*update, previous=before)) == {"Task #1: parse": "done"}
+
+
 def test_questions() -> None:
     assert [line.text for line in shown(user("Go."), says("I did it. Is that right?")).questions] == ["Is that right?"]
     assert [line.text for line in shown(user("Why does it fail?")).questions] == ["Why does it fail?"]

@@ -108,7 +108,7 @@ class Session:
                     self.compact(decision)
                 case Summarize():
                     text = summary(self.conversation, decision)
-                    self.conversation.summarized(text, by="extractive", now=self.world.now)
+                    self.conversation.summarized(text, by="extractive", of=decision, now=self.world.now)
                 case Count():
                     self.conversation.counted(self.world.count(decision.request), now=self.world.now)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ctxwindow.record.events import Compacted
 from ctxwindow.tiers import drop
 from ctxwindow.tiers.situation import Situation
 from tests.tiers.scenes import FAMILIES, HAIKU, OPUS_46, OPUS_55, Session
@@ -69,8 +70,10 @@ def test_what_leaves_is_named_and_can_be_recalled(model: str) -> None:
     assert {edit.method for edit in conversation.compactions} == {"drop"}
     assert len(conversation.compactions) >= 2
     head = str(conversation.wire[0]["content"])
-    for edit in conversation._state.warm:
-        assert f"[Messages {edit.first} to {edit.end - 1} of this conversation are left out here." in head
+    last = conversation.compactions[-1]
+    assert f"[Messages 0 to {last.end - 1} of this conversation are left out here." in head
+    assert head.count("are left out here.") == 1, "gaps that meet are one"
+    for edit in conversation.compactions:
         assert (edit.level, edit.tokens, edit.cost) == (0, 0, 0.0)
     assert "4711" not in str(conversation.wire)
     assert [hit.message for hit in conversation.recall("4711")] == [0]
@@ -107,3 +110,16 @@ def test_the_last_resort_of_costs() -> None:
             session.user("word " * 100)
             session.say("word " * 100)
         assert session.conversation.compactions[0].method == method
+
+
+def test_dropping_does_not_fill_the_window_with_its_own_lines() -> None:
+    """Its head has one size, and the size that an offer tells of it holds."""
+    session = _talk(Session(OPUS_46, **{**DROPPING, "budget": 3_000}), 30)
+    texts = [block["text"] for block in session.conversation.wire[0]["content"]]
+    assert len(session.conversation.compactions) > 5
+    assert sum("left out here" in text for text in texts) == 1
+    now = session.situation()
+    offer = drop.offer(now, int(now.total * 0.7))
+    assert isinstance(offer.plan, Compacted)
+    session.conversation._record(offer.plan)
+    assert session.situation().total <= offer.after

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctxwindow.record.events import Compacted
-from ctxwindow.tiers.heads import epoch_messages, head_message
+from ctxwindow.tiers.heads import epoch_messages, head_message, stands_for
 
 USER = {"role": "user", "content": [{"type": "text", "text": "Do it.", "cache_control": {"type": "ephemeral"}}]}
 CALL = {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "read", "input": {}}]}
@@ -82,3 +82,24 @@ def test_stripped_tails_lose_thinking_and_messages_of_thinking_alone() -> None:
     assert [source for _, source in wire] == [None, 3, 5]
     assert wire[1][0]["content"] == [{"type": "text", "text": "A."}]
     assert forms[3]["content"][0] == thinking
+
+
+def test_what_stands_on_the_wire_after_one_more() -> None:
+    first, second = _edit(end=4), _edit(first=4, end=9)
+    assert stands_for((), first) == (first,)
+    assert stands_for((first,), second) == (first, second)
+    assert stands_for((first, second), _edit(end=12)) == (_edit(end=12),)
+
+
+def test_gaps_that_meet_are_one() -> None:
+    def gap(first: int, end: int, summary: str = "") -> Compacted:
+        return _edit(method="drop", first=first, end=end, tail=end, summary=summary, by="")
+
+    summary = _edit(end=4)
+    assert stands_for((gap(0, 4),), gap(4, 9)) == (gap(0, 9),)
+    assert stands_for((summary, gap(4, 9)), gap(9, 12)) == (summary, gap(4, 12))
+    assert stands_for((summary,), gap(4, 9)) == (summary, gap(4, 9))
+    told = gap(0, 4, summary="of the server's block")
+    assert stands_for((told,), gap(4, 9)) == (told, gap(4, 9)), "its text stays"
+    (text,) = head_message(stands_for((gap(0, 4),), gap(4, 9)), {})["content"]
+    assert "[Messages 0 to 8 of" in text["text"]

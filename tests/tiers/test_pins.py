@@ -86,7 +86,7 @@ def test_messages_by_index_from_policy_and_caller() -> None:
 def test_expressions_search_the_user_and_results_alone() -> None:
     messages = rounds((call("run", what="TODO"), result("all done")), (call("run"), result("line\nTODO: this")))
     messages += [{"role": "assistant", "content": "TODO"}, user("my TODO")]
-    assert pinned(messages, Pins(matching=(r"(?m)^TODO", "my"))) == (4, 6)
+    assert pinned(messages, Pins(matching=("^TODO", "^my"))) == (4, 6)
 
 
 READ, EDIT = call("Read", file_path="a.py"), call("Edit", file_path="a.py", old_string="1", new_string="2")
@@ -185,3 +185,17 @@ def test_what_was_found_gives_way_where_there_is_little_to_spare() -> None:
 def test_no_more_than_so_many_are_found() -> None:
     messages = [user("x") for _ in range(MOST_FOUND + 5)]
     assert pinned(messages, Pins(first_user_message=True, matching=("x",))) == (0, *range(5, MOST_FOUND + 5))
+
+
+def test_an_expression_takes_time_as_the_text_is_long() -> None:
+    """With `re` the first of them takes longer than the tests may."""
+    messages = [user("a" * 5_000 + "!"), user("a" * 5_000)]
+    assert pinned(messages, Pins(matching=("(a+)+$", "^(b|b)*$"))) == (1,)
+
+
+def test_an_expression_that_gives_up_on_a_message_looks_at_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctxwindow.recall.pattern.MOST_WORK", 200)
+    messages = [user("".join(map(chr, range(500, 1_000))) + "x"), user("x"), user("y")]
+    pins = Pins(matching=("x",))
+    assert pinned(messages, pins) == (1,)
+    assert pinned(messages, pins, chop=1) == (1,), "the same, whatever was matched with it before (law 8)"

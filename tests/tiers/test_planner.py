@@ -182,7 +182,7 @@ def test_what_keeps_the_hot_minimum_goes_before_what_is_cheaper(talked: Session)
     """Then what gives an account of what is gone, then the price; with `order` the policy's order is all."""
 
     def offer(method: str, dollars: float | None, *, hot: bool = True) -> Offer:
-        return Offer(method=method, able=True, why="", hot=hot, over=dollars)
+        return Offer(method=method, able=True, why="", hot=hot, accounts=method != "drop", over=dollars)
 
     offers = [
         offer("summarize_all", 0.1, hot=False),

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ctxwindow import Conversation, Hot, Pins, Policy, PolicyError, Send, Spill, Warm, WindowOverflow
+from ctxwindow.record import decode_event, encode_event
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 def test_defaults_are_in_order() -> None:
@@ -61,7 +65,13 @@ def test_every_key_survives_being_stored() -> None:
         ({"methods": ["forget"]}, "methods.0", "summarize_keep_tail"),
         ({"methods": ["drop", "spill", "drop"]}, "methods", "drop is named twice"),
         ({"pins": {"matching": ["ok", "(oops"]}}, "pins.matching.1", "no regular expression: missing )"),
+        ({"pins": {"matching": ["(?<=a)b"]}}, "pins.matching.0", "in linear time"),
+        ({"pins": {"matching": [r"(a)\1"]}}, "pins.matching.0", "in linear time"),
+        ({"pins": {"matching": ["a" * 501]}}, "pins.matching.0", "too long"),
         ({"pins": {"messages": [-1]}}, "pins.messages.0", "greater than or equal to 0"),
+        ({"methods": "drop"}, "methods", "methods: this must be a list. Change it, or leave it out: the default is ["),
+        ({"pins": {"matching": "TODO"}}, "pins.matching", "this must be a list."),
+        ({"keep_tools": {"a": 1}}, "keep_tools", "this must be a list."),
         ({"keep_tools": [""]}, "keep_tools.0", "at least 1 character"),
         ({"platform": "azure"}, "platform", "'foundry'"),
         ({"zzz": "red"}, "zzz", "The keys here: budget"),
@@ -125,10 +135,48 @@ def test_the_reserve_is_kept_free() -> None:
     assert sum(caught.value.floor.values()) == caught.value.need > 2_000
 
 
-def test_expressions_are_compiled_once_and_change_nothing() -> None:
-    pins = Pins(matching=("a+", "b"))
-    assert pins.patterns is pins.patterns
-    assert [pattern.pattern for pattern in pins.patterns] == ["a+", "b"]
-    assert pins == Pins(matching=("a+", "b"))
-    assert hash(pins) == hash(Pins(matching=("a+", "b")))
-    assert "patterns" not in Policy(pins=pins).model_dump(mode="json")["pins"]
+NUMBERS = [
+    *("budget", "reserve", "horizon", "high", "low", "cold", "min_gain", "thinking_worth", "background", "instruction"),
+    *("hot.tokens", "hot.turns", "hot.rounds", "warm.share", "warm.tokens", "warm.levels"),
+    *("pins.share", "spill.share", "spill.tokens", "spill.head_chars", "spill.tail_chars"),
+]
+
+
+def _numbers() -> set[str]:
+    """The keys of a policy that take numbers, as its schema tells."""
+    found = set()
+    models: dict[str, type[BaseModel]] = {"": Policy, "hot.": Hot, "warm.": Warm, "pins.": Pins, "spill.": Spill}
+    for name, model in models.items():
+        for key, field in model.model_json_schema()["properties"].items():
+            kinds = {one.get("type") for one in (field, *field.get("anyOf", ()))}
+            if kinds & {"integer", "number"}:
+                found.add(f"{name}{key}")
+    return found
+
+
+@pytest.mark.parametrize("path", NUMBERS)
+@pytest.mark.parametrize("number", [10**400, 10**10, -(10**400), float("inf")])
+def test_numbers_have_bounds(path: str, number: float) -> None:
+    """None is so large that it cannot be stored, or taken times a price."""
+    assert set(NUMBERS) == _numbers()
+    *table, key = path.split(".")
+    with pytest.raises(PolicyError) as caught:
+        Policy.parse({table[0]: {key: number}} if table else {key: number})
+    assert caught.value.path == path
+    assert len(str(caught.value)) < 300
+
+
+def test_the_largest_numbers_work() -> None:
+    most = 10**9
+    policy = Policy(
+        budget=most,
+        horizon=10**6,
+        hot=Hot(turns=most, rounds=most),
+        warm=Warm(tokens=most, levels=most),
+        pins=Pins(messages=(most,)),
+        spill=Spill(tokens=most, head_chars=most, tail_chars=most),
+    )
+    conversation = Conversation.start(model="claude-opus-5-5", policy=policy, now=1.8e9)
+    conversation.append({"role": "user", "content": "Hello."})
+    assert isinstance(conversation.plan(max_tokens=500, now=1.8e9), Send)
+    assert Conversation.fold([decode_event(encode_event(event)) for event in conversation.events]).policy == policy

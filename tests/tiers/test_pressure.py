@@ -118,3 +118,36 @@ def test_an_overflow_comes_at_once_and_names_what_cannot_shrink() -> None:
     assert sum(overflow.floor.values()) == overflow.need
     assert overflow.floor["max_tokens"] == session.max_tokens
     assert overflow.floor["messages.0"] > 20_000
+
+
+def test_a_head_is_named_apart_from_the_message_that_it_is_joined_to() -> None:
+    session = Session(OPUS_55, budget=4_000, low=0.5, cold=None, methods=("summarize_keep_tail",))
+    while not session.conversation.epoch:
+        session.user("word " * 100)
+        session.say("word " * 100)
+    (first, *_) = session.conversation.hot()
+    assert session.conversation.messages[first]["role"] == "user"
+    session.user("word " * 5_000)
+    with pytest.raises(WindowOverflow) as caught:
+        session.ready()
+    floor = caught.value.floor
+    assert floor["summary"] > 100
+    assert floor[f"messages.{first}"] < 150
+    assert sum(floor.values()) == caught.value.need
+
+
+def test_of_cleared_results_what_is_left_is_named() -> None:
+    """EDIT-02: a placeholder stands for each."""
+    session = Session(OPUS_55, budget=12_000, high=0.8, low=0.4, cold=None, methods=("clear_tool_uses",))
+    session.user("Read them.")
+    for _ in range(8):
+        session.round(100)
+    assert session.conversation._state.held is not None
+    session.user("word " * 15_000)
+    with pytest.raises(WindowOverflow) as caught:
+        session.ready()
+    floor = caught.value.floor
+    assert floor["messages.2"] < 200, "it had 2,000 tokens"
+    assert floor["placeholders"] > 10
+    assert abs(floor.get("unexplained", 0)) < 300
+    assert sum(floor.values()) == caught.value.need

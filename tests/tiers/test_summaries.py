@@ -15,7 +15,8 @@ def _session(model: str) -> Session:
 
 
 def test_a_summary_that_is_quoted_costs_nothing() -> None:
-    assert price_of_summary(_session(OPUS_55).situation(), 1_000) == 0.0
+    now = _session(OPUS_55).situation()
+    assert price_of_summary(now, 1_000, len(now)) == 0.0
 
 
 def test_one_that_the_model_writes_rides_on_the_cached_prefix() -> None:
@@ -25,7 +26,23 @@ def test_one_that_the_model_writes_rides_on_the_cached_prefix() -> None:
     assert now.cached_tokens > 512
     new = now.total + INSTRUCTION - now.cached_tokens
     expected = (now.cached_tokens * 0.2 + new * 5 + 1_000 * 20) / 1e6
-    assert price_of_summary(now, 1_000) == pytest.approx(expected)
+    assert price_of_summary(now, 1_000, len(now)) == pytest.approx(expected, rel=0.01)
+
+
+def test_what_stands_behind_the_segment_is_not_sent_with_it() -> None:
+    session = _session(OPUS_55)
+    before = session.situation(policy={"warm": {"writer": "claude"}})
+    end, total = len(before) - 1, before.total
+    expected = price_of_summary(before, 1_000, end)
+    session.say("word " * 900)
+    session.user()
+    now = session.situation(policy={"warm": {"writer": "claude"}})
+    assert now.total > total + 900
+    assert expected
+    assert price_of_summary(now, 1_000, end) == pytest.approx(expected, rel=0.05)
+    whole = price_of_summary(now, 1_000, len(now))
+    assert whole
+    assert whole > 1.1 * expected
 
 
 def test_thinking_in_the_window() -> None:

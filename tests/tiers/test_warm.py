@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctxwindow.record.events import Compacted
-from ctxwindow.tiers.warm import Place, instead_of_all, next_summary, stands_for, text_of
+from ctxwindow.tiers.warm import Place, instead_of_all, next_summary, text_of
 from tests.tiers.scenes import OPUS_46, Session
 
 
@@ -61,14 +61,9 @@ def test_nothing_stands_beside_a_block_of_the_servers_or_a_gap() -> None:
     assert instead_of_all(_situation((A, B)), 500) == Place(0, 500, 2)
 
 
-def test_what_stands_on_the_wire_after_one_more() -> None:
-    assert stands_for((A,), B) == (A, B)
-    assert stands_for((A, B), _edit(0, 12)) == (_edit(0, 12),)
-
-
 def test_what_a_summary_of_everything_is_given() -> None:
     """What was dropped, and what stands behind a block in a reply, comes as it was."""
-    gone = _edit(4, 9, method="drop", summary="", level=0)
+    gone = _edit(4, 9, method="drop", summary="", by="", level=0)
     threshold = _edit(0, 6, method="compact_threshold", summary="in the reply")
     assert text_of(()) == (None, 0)
     assert text_of((A,)) == ("0 to 4", 4)

@@ -159,6 +159,15 @@ def test_a_spilled_result_is_counted() -> None:
     assert found.sends[1].window < found.sends[1].unmanaged_window
 
 
+def test_a_budget_below_system_and_tools_is_an_overflow_of_its_session() -> None:
+    """It ends the replay of one session of many, before its first request."""
+    steps = (user("Hi", at=0), reply(text="Hello.", at=1, prompt=5_000))
+    found = replay(session(*steps), policy=Policy(budget=2_000), unseen=True)
+    assert (found.totals.overflows, found.totals.sends) == (1, 0)
+    assert found.overflow is not None
+    assert found.overflow["floor"]
+
+
 def test_an_overflow_is_reported_not_raised() -> None:
     steps = (
         user("Hi", at=0),

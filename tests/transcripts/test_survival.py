@@ -224,7 +224,7 @@ def test_thinking_is_no_place_to_survive_in() -> None:
 
 def test_a_message_that_cannot_be_sent_shifts_nothing() -> None:
     """A reply cut in its thinking is in the record and not on the wire: places on both still belong together."""
-    scene = Scene(budget=4_000, methods=("summarize_keep_tail",), warm=Warm(tokens=200))
+    scene = Scene(budget=4_000, methods=("summarize_keep_tail",), low=0.5, warm=Warm(tokens=200))
     scene.user(f"Look at old_name.py: {lines(50)}")
     scene.reply({"role": "assistant", "content": [thinking("hm")]}, stop="max_tokens")
     scene.reply(said("Noted."))
