@@ -173,14 +173,27 @@ class _Answer:
 
 def _matched(excerpt: Excerpt) -> str:
     """What there is to say about the lines that match."""
-    said = f"{excerpt.matching:,} of {excerpt.total:,} lines match"
+    if excerpt.read == 0:
+        return (
+            f"None of {_lines(excerpt.total)} was looked at: the first is too long to match a pattern in, or the pattern too "
+            "involved. Plain text is looked for in all of it."
+        )
+    of = _lines(excerpt.total) if excerpt.read is None else f"the first {_lines(excerpt.read)}"
+    said = f"{excerpt.matching:,} of {of} match{'es' if excerpt.matching == 1 else ''}"
     if excerpt.matching > _MATCHES:
         said += f"; the first {_MATCHES} are shown"
     if excerpt.literal:
         said += "; looked for letter for letter, as it is no pattern that is taken here"
     if excerpt.read is not None:
-        said += f"; only the first {excerpt.read:,} lines were looked at"
+        said += (
+            f"; the rest of the {excerpt.total:,} was not looked at, for the text is too long to match a pattern in, or the "
+            "pattern too involved"
+        )
     return f"{said}."
+
+
+def _lines(number: int) -> str:
+    return f"{number:,} line" if number == 1 else f"{number:,} lines"
 
 
 def _string(given: Mapping[str, Any], name: str) -> str | None:

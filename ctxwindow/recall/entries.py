@@ -23,7 +23,8 @@ __all__ = ["MESSAGES", "Entry", "block_at", "checked_handle", "entries_of", "han
 MESSAGES = (Appended, Received)
 """The events that put a message into the record."""
 
-_HANDLE = re.compile(r"m(\d{1,9})(?:\.(\d{1,9}))?", re.ASCII)
+_HANDLE = re.compile(r"m(0|[1-9]\d{0,8})(?:\.(0|[1-9]\d{0,8}))?", re.ASCII)
+"""A text has one handle: no zeros lead."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -45,7 +45,8 @@ class Excerpt(msgspec.Struct, frozen=True, kw_only=True):
     literal: bool = False
     """Whether the pattern was looked for letter for letter, because it is none that is taken (see `recall.pattern`)."""
     read: int | None = None
-    """Where the text was too long, or the pattern too involved, to match all of it: how many lines were."""
+    """Where the text was too long, or the pattern too involved, to match all of it: how many lines were, from the first; 0
+    where already the first line was too long."""
 
 
 def block_behind(messages: Sequence[Mapping[str, Any]], handle: str) -> dict[str, Any]:

@@ -199,6 +199,26 @@ def test_whatever_is_asked_gets_a_bounded_answer(given: Any) -> None:
     assert "hidden_thought" not in text
 
 
+def one_line(*lines: str) -> Conversation:
+    conversation = Conversation.start(model=MODEL, policy=Policy(recall=True))
+    conversation.append({"role": "user", "content": "Read."})
+    use(conversation, "read", {}, "\n".join(lines))
+    return conversation
+
+
+def test_of_a_line_that_is_too_long_nothing_is_said_to_match_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctxwindow.recall.opening.MOST_MATCHED", 1_000)
+    text = answered(one_line("value_7 " * 1_000), action="open", handle="m2.0", grep="value_[0-9]")
+    assert "None of 1 line was looked at" in text
+    assert "match" not in text.replace("match a pattern", "")
+    text = answered(
+        one_line("value_7", "x", "value_8 " * 1_000, "value_9"), action="open", handle="m2.0", grep="value_[0-9]"
+    )
+    assert "1 of the first 2 lines matches; the rest of the 4 was not looked at" in text
+    text = answered(one_line("(value_7 " * 1_000), action="open", handle="m2.0", grep="(value_7")
+    assert "1 of 1 line matches; looked for letter for letter" in text
+
+
 @pytest.mark.parametrize(("spill", "most"), [({"tokens": 700}, 700), ({"share": 0.02}, 800), ({"tokens": 10**6}, None)])
 def test_an_answer_takes_no_more_than_a_result_that_is_not_spilled(spill: dict[str, Any], most: int | None) -> None:
     conversation = working(budget=BUDGET, recall=True, spill=spill)

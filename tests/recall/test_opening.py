@@ -22,11 +22,27 @@ def test_any_block_can_be_opened_as_it_was_recorded() -> None:
         assert conversation.open(handle)["type"] != "changed"
 
 
-@pytest.mark.parametrize("handle", ["m1.0", "m0", "m0.1", "m99.0", "s0-3", "", "m4.0 ", "x" * 200])
+@pytest.mark.parametrize(
+    "handle", ["m1.0", "m0", "m0.1", "m99.0", "s0-3", "", "m4.0 ", "x" * 200, "m04.0", "m4.00", "m1.01"]
+)
 def test_what_is_no_block_or_is_thinking_cannot_be_opened(handle: str) -> None:
     with pytest.raises(ProtocolError, match="no block of this conversation has the handle") as error:
         working(**SPILLED).open(handle)
     assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize("handle", ["m04.0", "m4.00", "m1.01", "m04"])
+def test_a_text_has_one_handle(handle: str) -> None:
+    """However it is opened."""
+    conversation = working(**SPILLED)
+    with pytest.raises(ProtocolError):
+        conversation.open(handle)
+    with pytest.raises(ProtocolError):
+        conversation.open_lines(handle, 1, 2)
+    with pytest.raises(ProtocolError):
+        conversation.open_matches(handle, "x")
+    with pytest.raises(ProtocolError):
+        conversation.recall(handle=handle)
 
 
 def test_lines_are_counted_from_one_with_both_ends() -> None:
