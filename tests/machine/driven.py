@@ -82,7 +82,9 @@ class Driven(Held):
                 if alone:
                     self.laws.law_7_the_server_clears_enough(event, after, *limits)
                 continue
-            assert event.method == "drop", "a summary that nobody wrote"
+            unwritten = event.tokens == 0 and not event.summary and not event.by
+            failed = any(self.laws.tally[f"declined, {method}"] for method in ("summarize_keep_tail", "summarize_all"))
+            assert event.method == "drop" or (unwritten and failed), "a summary that nobody wrote"
             self.laws.law_6_no_round_is_split(event, self.known)
             if alone:
                 self.laws.law_7_progress(event, after, *limits)
@@ -159,11 +161,11 @@ class Driven(Held):
         assert isinstance(due, Summarize)
         now, spent = self.world.now, self.money.summaries
         if kind == "raises":
-            if self.attempt(lambda: self.conversation.summary_failed("it raised", cost=PRICE, now=now)):
+            if self.attempt(lambda: self.conversation.summary_failed("it raised", cost=PRICE, of=due, now=now)):
                 self._declined(aside=aside)
             return
         text = {"blank": " ", "long": "word and word " * 2_000}.get(kind) or summary(self.conversation, due)
-        if not self.attempt(lambda: self.conversation.summarized(text, by="test", cost=PRICE, now=now)):
+        if not self.attempt(lambda: self.conversation.summarized(text, by="test", cost=PRICE, of=due, now=now)):
             assert kind == "long" or aside
             return
         assert kind != "long"
@@ -193,12 +195,12 @@ class Driven(Held):
             if isinstance(error, Refused):
                 self.laws.law_2_refusals_are_injected(error, injected=kind == "529", narrow=self.narrow)
             failed = error
-            if self.attempt(lambda: self.conversation.compaction_failed(failed, now=now)):
+            if self.attempt(lambda: self.conversation.compaction_failed(failed, of=due, now=now)):
                 self._declined(aside=aside)
             return
         self.laws.law_5_nothing_is_dropped(reply, resolve(self.known.model))
         events = len(self.conversation.events)
-        if not self.attempt(lambda: self.conversation.compacted(reply, now=now)):
+        if not self.attempt(lambda: self.conversation.compacted(reply, of=due, now=now)):
             assert aside, "a compaction that was asked for is not taken"
             return
         if isinstance(self.conversation.events[events], Declined):
