@@ -51,7 +51,7 @@ def opening(edit: Compacted) -> str:
             "The originals are kept and can be recalled.]"
         )
     return (
-        f"[Summary of messages {edit.first} to {edit.end - 1} of this conversation, written by {edit.by}. "
+        f"[Summary of messages {edit.first} to {edit.end - 1} of this conversation, written by {edit.by or 'the server, earlier'}. "
         "The originals are kept and can be recalled.]"
     )
 
