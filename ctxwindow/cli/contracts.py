@@ -233,7 +233,7 @@ _TOTALS = {
     "peak_window": "tokens of the largest request",
     "unmanaged_peak": "the same without management",
     "cache_hit_ratio": "share of the prompt tokens read from the cache, modelled",
-    "reference_survival": "share of identifiers used again that were present in the request, or null where no reply used one again",
+    "reference_survival": "share of identifiers used again that were present in the request, 1 where no reply used one, null where nothing was sent",
     "reference_survival_recallable": "share present in the request or recallable, or null likewise",
     "lossless": "whether everything that was fed reads back equal",
     "refused": "messages of the recording that the API would refuse; not fed, named in `notes`",
@@ -262,8 +262,8 @@ _COLUMN = {
     "used": "identifiers that replies use and that had appeared before",
     "on_wire": "of these, present in the request",
     "recallable": "of these, present in the request or recallable; a baseline can recall nothing",
-    "reference_survival": "`on_wire` / `used`, or null where that is 0",
-    "reference_survival_recallable": "`recallable` / `used`, or null where that is 0",
+    "reference_survival": "`on_wire` / `used`, 1 where that is 0, null where nothing was sent",
+    "reference_survival_recallable": "`recallable` / `used`, 1 where that is 0, null where nothing was sent",
 }
 
 _OVERFLOW = {

@@ -212,7 +212,7 @@ def measures(result: Replay) -> list[tuple[str, str, str]]:
 
 def _survival(totals: Totals) -> str:
     if totals.reference_survival is None:
-        return "the model used none again"
+        return "nothing was sent"
     return (
         f"of those the model used again, {percent(totals.reference_survival)} were in its window, "
         f"{percent(totals.reference_survival_recallable)} there or recallable"

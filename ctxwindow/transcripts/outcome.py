@@ -55,13 +55,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reference_survival(self) -> float | None:
-        """Share of identifiers used again that were present in the request; None where none was."""
-        return self._tally.survival
+        """Share of identifiers used again that were present in the request; None where nothing was sent."""
+        return self._tally.survival if self.sends else None
 
     @property
     def reference_survival_recallable(self) -> float | None:
         """Share present in the request or recallable, likewise."""
-        return self._tally.survival_recallable
+        return self._tally.survival_recallable if self.sends else None
 
     @property
     def _tally(self) -> Tally:

@@ -61,7 +61,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     unmanaged_peak: int
     cache_hit_ratio: float
     reference_survival: float | None
-    """Share of re-used identifiers present in the wire; None where no reply used one, as where nothing was sent."""
+    """Share of re-used identifiers present in the wire; 1 where no reply used one, None where nothing was sent."""
     reference_survival_recallable: float | None
     """Share present in the wire or recallable, likewise."""
     lossless: bool
@@ -203,8 +203,8 @@ def _totals(feed: Feed, rows: list[SendRow], losses: Losses, *, overflowed: bool
         peak_window=max((row.window for row in rows), default=0),
         unmanaged_peak=max((row.unmanaged_window for row in rows), default=0),
         cache_hit_ratio=sum(row.read for row in rows) / prompts if prompts else 0.0,
-        reference_survival=tally.survival,
-        reference_survival_recallable=tally.survival_recallable,
+        reference_survival=tally.survival if rows else None,
+        reference_survival_recallable=tally.survival_recallable if rows else None,
         lossless=lossless,
         refused=len(feed.refused),
         laws={

@@ -35,14 +35,14 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """Of these, present in the wire or found by recall."""
 
     @property
-    def survival(self) -> float | None:
-        """Share present in the wire; None where nothing was used again."""
-        return self.on_wire / self.used if self.used else None
+    def survival(self) -> float:
+        """Share present in the wire; where nothing was used again, nothing was missed."""
+        return self.on_wire / self.used if self.used else 1.0
 
     @property
-    def survival_recallable(self) -> float | None:
-        """Share present in the wire or found by recall; None where nothing was used again."""
-        return self.recallable / self.used if self.used else None
+    def survival_recallable(self) -> float:
+        """Share present in the wire or found by recall; where nothing was used again, nothing was missed."""
+        return self.recallable / self.used if self.used else 1.0
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(

@@ -39,7 +39,7 @@ def test_edits_by_method() -> None:
     assert found.outcome("a").edits == {"drop": 1, "spill": 2}
 
 
-def test_nothing_used_has_no_share() -> None:
+def test_nothing_sent_has_no_share() -> None:
     column = Book().outcome("a")
     assert column.reference_survival_recallable is None
     assert (column.reference_survival, column.window_mean, column.cache_hit_ratio) == (None, 0.0, 0.0)
