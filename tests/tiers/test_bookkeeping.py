@@ -89,7 +89,7 @@ def test_a_request_that_was_given_up_is_known_to_be_unknown() -> None:
 
 def test_what_a_summary_cost_is_told_with_when_it_pays_back() -> None:
     chat = Conversation.start(model="claude-opus-4-6", policy=Policy(budget=3_000, exact_counts=False))
-    for number in range(12):
+    for number in range(20):
         chat.append({"role": "user", "content": f"{number}: " + "some words to fill the window with " * 30})
         decision = chat.plan(max_tokens=500, now=NOVEMBER)
         while isinstance(decision, Summarize):
