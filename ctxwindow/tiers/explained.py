@@ -116,7 +116,7 @@ def _does(method: Method, policy: Policy, most: int | None) -> str:
     if method != "spill":
         return _DOES[method]
     spill = policy.spill
-    above = _share(spill.share, most)
+    above = f"{_share(spill.share, most)} where the window is full"
     if spill.tokens is not None:
         above = f"{spill.tokens:,} tokens, or {above}"
     return (

@@ -157,9 +157,9 @@ class Spill(_Settings):
     at = "spill"
 
     share: Share = 0.15
-    """Spill a result above this share of the room ..."""
+    """Where the window would pass the high mark, spill a result above this share of the room ..."""
     tokens: Tokens | None = None
-    """... or above this many tokens, where that is set."""
+    """... and always one above this many tokens, where that is set."""
     head_chars: Number = 3_000
     """Characters of the result that stay, from its start."""
     tail_chars: Number = 1_500
