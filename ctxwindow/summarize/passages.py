@@ -17,7 +17,7 @@ import msgspec
 
 from ctxwindow.summarize.source import Piece, Work, pieces
 
-__all__ = ["JOIN", "LONGEST", "SAMPLED", "Kind", "Passage", "passages", "prose", "without_reminders"]
+__all__ = ["JOIN", "LONGEST", "SAMPLED", "Kind", "Passage", "passages", "prose"]
 
 Kind = Literal[
     "instruction",  # what the user said
@@ -155,11 +155,6 @@ def _split(piece: Piece) -> Iterator[tuple[str, Kind]]:
             yield from ((line, "reminder") for line, _ in prose(reminder.group(), longest))
             at = reminder.end()
         yield from _read(part[at:], piece, longest)
-
-
-def without_reminders(text: str) -> list[str]:
-    """The parts of a user's text that are the user's, not a harness's (SYS-02, SYS-09)."""
-    return _REMINDER.sub("\0", text).split("\0")
 
 
 def _read(text: str, piece: Piece, longest: int) -> Iterator[tuple[str, Kind]]:

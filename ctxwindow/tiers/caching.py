@@ -14,7 +14,7 @@ import msgspec
 from ctxwindow.catalog import ModelProfile, document
 from ctxwindow.record import block_type
 from ctxwindow.record.blocks import blocks_of, is_blank_text
-from ctxwindow.window import TTL_SECONDS, Bill, Ttl, rates
+from ctxwindow.window import Bill, Ttl, lives, rates
 
 __all__ = ["Forecast", "LastSend", "alive", "forecast", "has_markers", "mark", "prompt_bill", "thin"]
 
@@ -47,7 +47,7 @@ class LastSend(msgspec.Struct, frozen=True, kw_only=True):
 
 def alive(last: LastSend, ttl: Ttl | None, now: float | None) -> bool:
     """Whether an entry of the cache still lives, by the clock (CACHE-05); without a clock no time has passed."""
-    return ttl is not None and 0 <= (now if now is not None else 0.0) - last.at <= TTL_SECONDS[ttl]
+    return lives(last.at, ttl, now if now is not None else 0.0)
 
 
 def has_markers(value: Any) -> bool:

@@ -45,7 +45,6 @@ def offer(now: Situation, target: int) -> Offer:
             first = turn.message if first is None else first
     if after > target or first is None:
         return cannot("clear_thinking", f"the thinking of all earlier turns does not bring it down to {target:,}")
-    sums = sum(now.weigh(entry.size.count) for entry in now.wire.ledger.entries[:first])
     return offered(
         now,
         "clear_thinking",
@@ -62,7 +61,7 @@ def offer(now: Situation, target: int) -> Offer:
             target=target,
         ),
         breaks="cache",
-        kept=min(now.fixed + sums, now.cached_tokens),
+        kept=min(now.tokens_before(first), now.cached_tokens),
         thinking=now.total - after + SLACK,
     )
 

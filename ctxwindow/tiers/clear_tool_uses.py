@@ -67,7 +67,6 @@ def offer(now: Situation, target: int) -> Offer:
             cut = source if source is not None else 0
     if after > target or first is None:
         return cannot("clear_tool_uses", f"all old results together do not bring it down to {target:,}")
-    sums = sum(now.weigh(entry.size.count) for entry in now.wire.ledger.entries[:first])
     return offered(
         now,
         "clear_tool_uses",
@@ -84,7 +83,7 @@ def offer(now: Situation, target: int) -> Offer:
             target=target,
         ),
         breaks="cache",
-        kept=min(now.fixed + sums - gone, now.cached_tokens),
+        kept=min(now.tokens_before(first) - gone, now.cached_tokens),
         hot=cut < now.hot_cut,
     )
 

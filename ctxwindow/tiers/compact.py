@@ -62,7 +62,7 @@ def offer(now: Situation, target: int) -> Offer:
     pinned = tuple(index for index in now.pins() if index < start)
     instruction = now.instruction(start) if now.turn_start < start else None
     place = place_of(now, start)
-    sent = sum(now.weigh(entry.size.count) for entry in now.wire.ledger.entries[:place]) + now.fixed
+    sent = now.tokens_before(place)
     entry = nearest_entry(now, place)
     whole = start >= newest(now)
     content = [block for index in pinned for block in pinned_blocks(index, now.forms)]

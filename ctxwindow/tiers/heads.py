@@ -20,7 +20,7 @@ from ctxwindow.record.events import Compacted
 from ctxwindow.tiers.repeats import as_user_content, blocks_in, names_before, pinned_blocks, unmarked
 from ctxwindow.tiers.wire import without_thinking
 
-__all__ = ["epoch_messages", "head_message", "opening", "restated", "stands_for"]
+__all__ = ["epoch_messages", "head_message", "is_gap", "opening", "restated", "stands_for"]
 
 Message = Mapping[str, Any]
 
@@ -33,19 +33,19 @@ def stands_for(warm: Sequence[Compacted], edit: Compacted) -> tuple[Compacted, .
     if not edit.first:
         return (edit,)
     *before, last = warm
-    if _is_gap(last) and _is_gap(edit):
+    if is_gap(last) and is_gap(edit):
         return (*before, msgspec.structs.replace(edit, first=last.first))
     return (*warm, edit)
 
 
-def _is_gap(edit: Compacted) -> bool:
+def is_gap(edit: Compacted) -> bool:
     """Whether nothing stands for the messages: nobody has written of them."""
     return not edit.by and not edit.summary
 
 
 def opening(edit: Compacted) -> str:
     """The line that tells the model what the summary stands for."""
-    if _is_gap(edit):
+    if is_gap(edit):
         return (
             f"[Messages {edit.first} to {edit.end - 1} of this conversation are left out here. "
             "The originals are kept and can be recalled.]"

@@ -7,9 +7,6 @@ its tokens at the price of output (PRICE-05), as far as the policy takes it to b
 
 from __future__ import annotations
 
-import datetime as dt
-import math
-from fractions import Fraction
 from typing import Literal
 
 import msgspec
@@ -18,7 +15,7 @@ from ctxwindow.record.events import Compacted, Edited
 from ctxwindow.tiers.caching import prompt_bill
 from ctxwindow.tiers.policy import Method
 from ctxwindow.tiers.situation import Situation
-from ctxwindow.window import Rates, rates
+from ctxwindow.window import Rates, latest_price, rates, sends_to_pay_back
 
 __all__ = ["Breaks", "Offer", "cannot", "leave_alone", "offered", "prompt_dollars"]
 
@@ -140,13 +137,7 @@ def _pays_back(now: Situation, first: float, then: float) -> int | None:
     alone_first, alone_then = (prompt_dollars(now, now.total, held) for held in (cached, now.total))
     if alone_first is None or alone_then is None:
         return None
-    if first <= alone_first:
-        return 1
-    if then >= alone_then:
-        return None
-    # In fractions: the quotient of floats that nearly cancel is off by whole sends.
-    more, each = Fraction(first) - Fraction(alone_first), Fraction(alone_then) - Fraction(then)
-    return 1 + math.ceil(more / each)
+    return sends_to_pay_back(paid=0.0, without=alone_then, first=first, then=then, without_first=alone_first)
 
 
 def prompt_dollars(now: Situation, tokens: int, cached: int, output: int = 0) -> float | None:
@@ -161,7 +152,4 @@ def prompt_dollars(now: Situation, tokens: int, cached: int, output: int = 0) ->
 def _rates(now: Situation, tokens: int) -> Rates | None:
     """Prices of the day; where none was published yet, or no clock is given, the latest."""
     found = rates(now.profile, tokens, now.at if now.at is not None else 0.0)
-    if found is not None or not now.profile.prices:
-        return found
-    day = now.profile.prices[-1].since
-    return rates(now.profile, tokens, dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp())
+    return found if found is not None else rates(now.profile, tokens, latest_price(now.profile))

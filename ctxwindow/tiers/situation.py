@@ -187,6 +187,10 @@ class Situation:
         """What a summary of `budget` tokens may weigh: estimates of text err by up to 30 % (`estimator.json`)."""
         return budget + int(budget * 0.3) + SLACK if self.cautious else budget
 
+    def tokens_before(self, place: int) -> int:
+        """Tokens of the prompt before a place on the wire, as sent: what the server clears or strips is in them."""
+        return self.fixed + sum(self.weigh(entry.size.count) for entry in self.wire.ledger.entries[:place])
+
     def size(self, form: Mapping[str, Any]) -> int:
         """Tokens of a message on this model."""
         return self.weigh(size_message(form, self.profile).count)

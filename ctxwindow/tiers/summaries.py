@@ -21,7 +21,7 @@ def price_of_summary(now: Situation, budget: int, end: int) -> float | None:
     if now.policy.warm.writer == "extractive" or now.unwritten:
         return 0.0
     place = place_of(now, end)
-    sent = now.fixed + sum(now.weigh(entry.size.count) for entry in now.wire.ledger.entries[:place])
+    sent = now.tokens_before(place)
     entry = now.cached_before(place)
     # What the server clears or strips is in the sum, and not in the total.
     return prompt_dollars(

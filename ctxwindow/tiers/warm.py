@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ctxwindow.record.events import Compacted
+from ctxwindow.tiers.heads import is_gap
 from ctxwindow.tiers.situation import MIN_SUMMARY, Situation
 
 __all__ = ["Place", "instead_of_all", "left_over", "next_summary", "text_of"]
@@ -62,7 +63,7 @@ def text_of(warm: Sequence[Compacted]) -> tuple[str | None, int]:
     """
     texts, start = [], 0
     for edit in warm:
-        if not edit.by and not edit.summary:  # nobody has written of this
+        if is_gap(edit):
             break
         if edit.method != "compact_threshold":  # its block is in the reply at `end`
             texts.append(edit.summary)

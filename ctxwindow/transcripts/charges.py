@@ -11,7 +11,7 @@ import msgspec
 
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.tiers import prompt_bill
-from ctxwindow.window import TTL_SECONDS, Ttl, bill
+from ctxwindow.window import Ttl, bill, lives
 
 __all__ = ["Charge", "charge", "is_alive"]
 
@@ -45,4 +45,4 @@ def charge(profile: ModelProfile, tokens: int, *, cached: int, output: int, at: 
 
 def is_alive(before: float | None, at: float, ttl: Ttl | None) -> bool:
     """Whether what was written or read at `before` is still cached; None: nothing was written."""
-    return before is not None and ttl is not None and 0 <= at - before <= TTL_SECONDS[ttl]
+    return before is not None and lives(before, ttl, at)

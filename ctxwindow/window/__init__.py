@@ -6,7 +6,7 @@ from ctxwindow.window.breakpoints import Breakpoint, breakpoints
 from ctxwindow.window.cached import PromptCache
 from ctxwindow.window.clearing import Held
 from ctxwindow.window.compare import compare
-from ctxwindow.window.cost import BOUGHT, TTL_SECONDS, Bill, Bought, Rates, Ttl, bill, rates
+from ctxwindow.window.cost import BOUGHT, TTL_SECONDS, Bill, Bought, Rates, Ttl, bill, latest_price, lives, rates
 from ctxwindow.window.doubt import Suspicion, contradiction, is_open_ended
 from ctxwindow.window.effect import Change, Effect
 from ctxwindow.window.entry import Entry, entry_for
@@ -76,7 +76,9 @@ __all__ = [
     "input_weight",
     "is_open_ended",
     "latest",
+    "latest_price",
     "ledger_of",
+    "lives",
     "open_ledger",
     "payback",
     "rates",

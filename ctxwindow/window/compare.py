@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from ctxwindow.rules.enforcement import STALE, enforced_as, thinking_states
 from ctxwindow.rules.exchange import Exchange, Previous
 from ctxwindow.rules.view import Enforcement, View, plain
 from ctxwindow.window.cached import Prompt, PromptCache
-from ctxwindow.window.cost import bill
+from ctxwindow.window.cost import bill, latest_price
 from ctxwindow.window.countable import countable
 from ctxwindow.window.effect import Change, Effect
 from ctxwindow.window.payback import sends_to_pay_back
@@ -62,7 +61,7 @@ def compare(
     first = cache.use(old_prompt, 0.0)
     warm, cold = cache.use(prompt, age), PromptCache().use(prompt, 0.0)
     unedited.use(old_prompt, 0.0)
-    when = _latest_price(profile) if at is None else at
+    when = latest_price(profile) if at is None else at
     counted, sent = _blocks(sent_before, was), _blocks(after, now)
     return Effect(
         model=profile.id,
@@ -92,12 +91,6 @@ def _pays_back(*, without: float | None, first: float | None, then: float | None
     if without is None or first is None or then is None:
         return None
     return sends_to_pay_back(paid=0.0, without=without, first=first, then=then)
-
-
-def _latest_price(profile: ModelProfile) -> float:
-    """A moment at which the price published last holds."""
-    day = profile.prices[-1].since if profile.prices else dt.date(1970, 1, 1)
-    return dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp()
 
 
 def _seals(request: Mapping[str, Any]) -> set[str]:

@@ -10,7 +10,10 @@ import msgspec
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import MisuseError
 
-__all__ = ["BOUGHT", "MOST_DOLLARS", "TTL_SECONDS", "Bill", "Bought", "Rates", "Ttl", "bill", "is_money", "rates"]
+__all__ = [
+    "BOUGHT", "MOST_DOLLARS", "TTL_SECONDS", "Bill", "Bought", "Rates", "Ttl", "bill", "is_money", "latest_price", "lives",
+    "rates",
+]  # fmt: skip
 
 Ttl = Literal["5m", "1h"]
 TTL_SECONDS: dict[Ttl, int] = {"5m": 300, "1h": 3600}
@@ -24,6 +27,17 @@ MOST_DOLLARS = 1_000_000.0
 Bought = Literal["uncached", "read", "written_5m", "written_1h", "output"]
 BOUGHT: tuple[Bought, ...] = ("uncached", "read", "written_5m", "written_1h", "output")
 """The kinds of tokens that have a price of their own: the fields of a `Bill` and of its `Rates`."""
+
+
+def lives(since: float, ttl: Ttl | None, now: float) -> bool:
+    """Whether what was written to the cache, or read from it, at `since` is still there (CACHE-05); both in seconds."""
+    return ttl is not None and 0 <= now - since <= TTL_SECONDS[ttl]
+
+
+def latest_price(profile: ModelProfile) -> float:
+    """A moment at which the price published last holds, in seconds since the epoch."""
+    day = profile.prices[-1].since if profile.prices else datetime.date(1970, 1, 1)
+    return datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.UTC).timestamp()
 
 
 def is_money(amount: Any) -> bool:

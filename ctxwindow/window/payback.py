@@ -38,23 +38,26 @@ _MOST_PROMPT = 4 * MOST_TOKENS
 """Tokens: a prompt is the sum of four counts (CTX-02)."""
 
 
-def sends_to_pay_back(*, paid: float, without: float, first: float, then: float) -> int | None:
-    """The smallest number of sends n >= 1 with paid + first + (n - 1) * then <= n * without; None if there is none.
+def sends_to_pay_back(
+    *, paid: float, without: float, first: float, then: float, without_first: float | None = None
+) -> int | None:
+    """The smallest number of sends n >= 1 with paid + first + (n - 1) * then <= without_first + (n - 1) * without.
 
-    All in dollars.
+    None if there is none. All in dollars; `without_first` is that of the first send without the edit, by default `without`.
 
     Raises:
         MisuseError: one of them is no amount from 0 to a million dollars.
     """
-    if not all(is_money(amount) for amount in (paid, without, first, then)):
+    at_first = without if without_first is None else without_first
+    if not all(is_money(amount) for amount in (paid, without, first, then, at_first)):
         raise _absurd()
-    if paid + first <= without:
+    if paid + first <= at_first:
         return 1
     if without <= then:
         return None
     # In fractions: the quotient of two floats that nearly cancel is off by whole sends. The slack is for the amounts
     # themselves, which are rounded.
-    more = Fraction(paid) + Fraction(first) * (1 - Fraction(1, 10**12)) - Fraction(without)
+    more = Fraction(paid) + Fraction(first) * (1 - Fraction(1, 10**12)) - Fraction(at_first)
     return 1 + max(1, math.ceil(more / (Fraction(without) - Fraction(then))))
 
 
