@@ -33,7 +33,7 @@ def offer(now: Situation, target: int) -> Offer:
         why = "it needs thinking to be on [EDIT-06]"
     if why is not None:
         return cannot("clear_thinking", why)
-    held = now.held.turns if now.held is not None else 0
+    held = now.holding.turns
     after, first, upto = now.total + SLACK, None, 0
     turns = _turns(now)
     for number, turn in enumerate(turns[:-1], start=1):
@@ -52,7 +52,7 @@ def offer(now: Situation, target: int) -> Offer:
         after=after,
         plan=Edited(
             method="clear_thinking",
-            uses=now.held.uses if now.held is not None else 0,
+            uses=now.holding.uses,
             turns=upto,
             exclude=now.policy.keep_tools,
             first=now.wire.sources[first] or 0,

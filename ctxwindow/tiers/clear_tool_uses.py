@@ -50,7 +50,7 @@ def offer(now: Situation, target: int) -> Offer:
     why = unable(now)
     if why is not None:
         return cannot("clear_tool_uses", why)
-    held = now.held.uses if now.held is not None else 0
+    held = now.holding.uses
     after, cut, first, upto, gone = now.total + SLACK, 0, None, 0, 0
     for number, use in enumerate(_uses(now), start=1):
         if number > held and after <= target:
@@ -75,7 +75,7 @@ def offer(now: Situation, target: int) -> Offer:
         plan=Edited(
             method="clear_tool_uses",
             uses=upto,
-            turns=now.held.turns if now.held is not None else 0,
+            turns=now.holding.turns,
             exclude=now.policy.keep_tools,
             first=now.wire.sources[first] or 0,
             end=cut + 1,

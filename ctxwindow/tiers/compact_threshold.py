@@ -41,7 +41,6 @@ def offer(now: Situation, target: int) -> Offer:
         why = "what is pinned would be gone in the middle of the reply"
     if why is not None:
         return cannot("compact_threshold", why)
-    held = now.held or Edited(method="compact_threshold", before=0, target=0)  # what is cleared stays so
     after = now.fixed + OUTPUT + SLACK
     if after > target:
         return cannot("compact_threshold", f"system and tools alone pass {target:,}")
@@ -52,9 +51,9 @@ def offer(now: Situation, target: int) -> Offer:
         after=after,
         plan=Edited(
             method="compact_threshold",
-            uses=held.uses,
-            turns=held.turns,
-            exclude=held.exclude,
+            uses=now.holding.uses,
+            turns=now.holding.turns,
+            exclude=now.holding.exclude,
             trigger=LEAST_TRIGGER,
             first=0,
             end=len(now),

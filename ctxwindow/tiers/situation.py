@@ -171,6 +171,11 @@ class Situation:
         return tuple(self.warm) if plain else ()
 
     @property
+    def holding(self) -> Edited:
+        """What the server is asked to clear already: nothing, where no edit is in force. An edit of one kind leaves the rest."""
+        return self.held or Edited(method="", before=0, target=0)
+
+    @property
     def unwritten(self) -> bool:
         """Whether nobody can write a summary, for the last one failed: what leaves the wire then leaves without one."""
         return not self.declined.isdisjoint(("summarize_keep_tail", "summarize_all"))
