@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
+from ctxwindow import tiers
 from ctxwindow.cli.app import COMMANDS
 from ctxwindow.cli.contracts import ERROR, JSON
 from ctxwindow.tiers.policy import Method
@@ -31,7 +32,7 @@ def keys(value: Any, path: str = "") -> Iterator[str]:
 
 def test_every_method_of_an_edit_is_named() -> None:
     """By the sources of the engine, which give it as a literal or by the name of the policy's method."""
-    sources = "".join(path.read_text("utf-8") for path in sorted((ROOT / "ctxwindow" / "tiers").glob("*.py")))
+    sources = "".join(path.read_text("utf-8") for path in sorted(Path(tiers.__file__).parent.glob("*.py")))
     methods = {*get_args(Method), *re.findall(r'\bmethod="(\w+)"', sources)}
     assert {"pin", "restart", "switch"} < methods
     for command in ("replay", "demo"):
