@@ -143,7 +143,7 @@ import json
 from typing import Literal
 from ctxwindow.client.tools import Toolbox
 
-def pick(colours: set[str] = {"red", "green", "blue", "black", "white"}, how: Literal["a", "b"] = "a") -> str:
+def pick(colours: dict[str, set[str]] = {"of": {"red", "green", "blue", "black", "white"}}, how: Literal["a", "b"] = "a") -> str:
     '''Pick.
 
     Args:
@@ -168,9 +168,8 @@ def test_the_same_function_gives_the_same_bytes_in_any_process() -> None:
         for seed in ("1", "2", "3")
     }
     assert len(outputs) == 1
-    assert json.loads(outputs.pop())[0]["input_schema"]["properties"]["colours"]["default"] == sorted(
-        ["red", "green", "blue", "black", "white"]
-    )
+    properties = json.loads(outputs.pop())[0]["input_schema"]["properties"]
+    assert properties["colours"]["default"] == {"of": ["black", "blue", "green", "red", "white"]}
 
 
 def positional(x: int, /) -> None: ...

@@ -64,7 +64,7 @@ class Word(enum.StrEnum):
         (Point(1, 2), '{"x":1,"y":2}'),
         ([Point(1, 2)], '[{"x":1,"y":2}]'),
         (Person(name="Ö", born=dt.date(2000, 1, 2)), '{"born":"2000-01-02","name":"Ö"}'),
-        ({"c", "a", "b"}, '["a","b","c"]'),
+        (set("hgfedcba"), '["a","b","c","d","e","f","g","h"]'),
         (Colour.RED, '"red"'),
         (dt.datetime(2026, 1, 2, 3, 4, tzinfo=dt.UTC), '"2026-01-02T03:04:00+00:00"'),
         (decimal.Decimal("1.10"), '"1.10"'),
