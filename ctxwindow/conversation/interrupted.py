@@ -27,6 +27,14 @@ class Interrupted(Core):
         return self._state.awaiting is not None
 
     @property
+    def unanswered(self) -> bool:
+        """Whether something waits for the model, or for results: a turn, a round, a paused turn, a reply that was cut off."""
+        state = self._state
+        wire = state.wire.messages
+        ended = not wire or wire[-1].get("role") == "assistant"
+        return bool(not ended or state.paused or state.outline.open_calls or self.resumption is not None)
+
+    @property
     def open_calls(self) -> tuple[dict[str, Any], ...]:
         """The calls on the wire whose results have not been appended, in order. Do not mutate."""
         state = self._state
@@ -41,6 +49,18 @@ class Interrupted(Core):
     def answers(self) -> Mapping[str, dict[str, Any]]:
         """The results that `answered` has taken and that no message has brought yet, by id of their call. Do not mutate."""
         return MappingProxyType(self._state.answers)
+
+    @property
+    def resumption(self) -> dict[str, Any] | None:
+        """The message to append, so that the model goes on from the text of a reply that was cut off; None where nothing is
+        to be gone on from, or something was appended since.
+        """
+        state = self._state
+        if state.cut is None or state.cut != len(state.messages) - 1:
+            return None
+        last = next(reversed(state.forms.values()), {})
+        calls = any(block.get("type") == "tool_result" for block in blocks_of(last) if isinstance(block, Mapping))
+        return continuation(state.messages[state.cut]["content"], state.profile, state.settings, calls=calls)
 
     def arrived(self, events: Sequence[Any], *, now: float | None = None) -> None:
         """Keep what has arrived of the reply while the rest still streams. `receive` or `cut` ends it.
@@ -97,9 +117,7 @@ class Interrupted(Core):
                 cut=True,
             )
         )
-        last = next(reversed(state.forms.values()), {})
-        calls = any(block.get("type") == "tool_result" for block in blocks_of(last) if isinstance(block, Mapping))
-        return continuation(content, state.profile, state.settings, calls=calls)
+        return self.resumption
 
     def answered(self, block: Any, *, now: float | None = None) -> None:
         """Keep the result of one call, while others of its round still run. It is sent once all are appended together.

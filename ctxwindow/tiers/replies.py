@@ -49,6 +49,8 @@ class Replies(Known):
         self.paused = event.stop_reason == "pause_turn" and not event.cut
         index = len(self.messages)
         on_wire = not event.cut and usable(event.message, event.stop_reason)
+        if event.cut:
+            self.cut = index
         if told is not None and told.billed is not None:
             self.billed[index] = told.billed
         self.makers[index] = maker_of(self.profile, event.model)
