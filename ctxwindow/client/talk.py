@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from ctxwindow.client.incidents import Incident
 from ctxwindow.conversation import Conversation
-from ctxwindow.stores import Store, keep, load
-from ctxwindow.stores.protocol import Hold
+from ctxwindow.stores import Hold, Store, keep, load
 from ctxwindow.tiers import Compact, Summarize
 
 __all__ = ["Aside", "Talk"]
