@@ -131,7 +131,7 @@ class Breaking:
         self.injected: list[Injected] = []
         self.requests = 0
         self._seed, self._rate, self._faults, self._in_a_row = seed, rate, tuple(faults), in_a_row
-        self._plan: Mapping[int, Fault] | None = None
+        self._plan: dict[int, Fault] | None = None
         self._row = 0
 
     @classmethod
@@ -140,6 +140,10 @@ class Breaking:
         breaking = cls(seed)
         breaking._plan = dict(plan)
         return breaking
+
+    def then(self, *faults: Fault) -> None:
+        """Let the next requests fail, one after the other, in place of what was planned; later ones do not."""
+        self._plan = {self.requests + place: fault for place, fault in enumerate(faults, 1)}
 
     def around(self, inner: ASGIApp) -> ASGIApp:
         """The application with these faults around it."""
@@ -241,9 +245,8 @@ def _place(answer: _Whole, fault: Break, chance: random.Random) -> int:
     body = answer.body
     if fault.way == "error event" and not answer.streamed:
         return 0
-    place = fault.spot
-    if not isinstance(place, int):
-        place = chance.choice(spots(body, place) or spots(body, "any"))
+    spot = fault.spot
+    place = spot if isinstance(spot, int) else chance.choice(spots(body, spot) or spots(body, "any"))
     if fault.way == "error event":  # it comes behind a whole event
         place = body.rfind(b"\n\n", 0, place) + 2 if b"\n\n" in body[:place] else 0
     return min(place, len(body))
