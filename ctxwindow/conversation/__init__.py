@@ -17,6 +17,7 @@ again. `ctxwindow.stores.keep` writes new events to a store.
 
 from ctxwindow.conversation.exchange import Exchange
 from ctxwindow.conversation.history import History
+from ctxwindow.conversation.interrupted import Interrupted
 from ctxwindow.conversation.planning import Planning
 from ctxwindow.conversation.recalling import Recalling
 from ctxwindow.conversation.shrinking import Shrinking
@@ -24,5 +25,5 @@ from ctxwindow.conversation.shrinking import Shrinking
 __all__ = ["Conversation"]
 
 
-class Conversation(Exchange, Planning, Shrinking, Recalling, History):
+class Conversation(Exchange, Interrupted, Planning, Shrinking, Recalling, History):
     """One conversation and its window. Not thread-safe: one driver at a time."""

@@ -123,9 +123,24 @@ class Core:
         return self._state.profile.id
 
     @property
+    def profile(self) -> ModelProfile:
+        """The current model's profile."""
+        return self._state.profile
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Request fields that every send carries, besides model, system, tools and messages."""
+        return dict(self._state.settings)
+
+    @property
     def policy(self) -> Policy:
         """The policy in force."""
         return self._state.policy
+
+    @property
+    def sends(self) -> int:
+        """How many requests have been handed out, on all branches."""
+        return self._state.sends
 
     @property
     def epoch(self) -> int:
@@ -146,6 +161,15 @@ class Core:
     def spending(self) -> Spending:
         """What it has cost so far: every send with its forecast and its bill, by turn, tool, kind of block, and block."""
         return self._book.spending(self._log.names())
+
+    def paid(self, *, since: int = 0) -> float | None:
+        """Dollars of the requests after number `since`, as far as they are known, without summaries; None where none is."""
+        return self._book.paid(since)
+
+    @property
+    def summaries_paid(self) -> float:
+        """Dollars of all summaries so far that were paid for on their own."""
+        return self._book.summaries
 
     @property
     def wire(self) -> tuple[dict[str, Any], ...]:

@@ -14,7 +14,9 @@ from ctxwindow.errors import HistoryError
 from ctxwindow.record.intake import from_json, to_json
 
 __all__ = [
+    "Answered",
     "Appended",
+    "Arrived",
     "Compacted",
     "Configured",
     "Counted",
@@ -114,6 +116,23 @@ class Received(_Base, tag="received", frozen=True, kw_only=True):
     reply_id: str | None = None
     rest: JSON = {}
     """Every other field of the reply: `container`, `context_management`, `stop_details`, ..."""
+    cut: bool = False
+    """Whether this is what had arrived of a reply that never came whole: evidence, not a turn (MSG-16)."""
+
+
+class Arrived(_Base, tag="arrived", frozen=True, kw_only=True):
+    """More of the reply to a request has arrived, and the rest is still to come. `Received` stands for all of it."""
+
+    send: int
+    events: list[JSON]
+    """As they were streamed, deltas joined: see `ctxwindow.record.streamed`."""
+
+
+class Answered(_Base, tag="answered", frozen=True, kw_only=True):
+    """One call of a round has its result, and others have not. The message with all of them is `Appended` later."""
+
+    block: JSON
+    """The `tool_result`."""
 
 
 class Compacted(_Base, tag="compacted", frozen=True, kw_only=True):
@@ -232,6 +251,8 @@ Event = (
     | Spilled
     | Sent
     | Received
+    | Arrived
+    | Answered
     | Compacted
     | Edited
     | Declined
@@ -250,6 +271,8 @@ _TYPES: dict[str, type[Event]] = {
         Spilled,
         Sent,
         Received,
+        Arrived,
+        Answered,
         Compacted,
         Edited,
         Declined,

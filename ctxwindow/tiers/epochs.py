@@ -117,6 +117,7 @@ class Epochs(Known):
         if event.model is not None or before.get("context_management") != self.base.get("context_management"):
             self.held = None  # weighed anew by what the next model has of it, and by what the caller edits
         self.awaiting = None
+        self.arrived = []
         moved = self.policy.platform != platform
         if event.model is None and not moved and all(before.get(key) == self.base.get(key) for key in WEIGHS):
             self.wire.base = dict(self.base)  # nothing else bears on size or on the prefix (BIND-13)

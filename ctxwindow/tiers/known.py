@@ -45,6 +45,9 @@ class Known:
         sends: requests handed out.
         last: the last request handed out on this branch, or None.
         awaiting: the request whose reply is due, or None.
+        arrived: what has come of that reply while it streams, as `ctxwindow.record.streamed` reads it.
+        answers: results that are known of calls whose message has not been appended, by call.
+        cut: record index of the newest reply that was cut off, or None.
         paused: whether the last reply was paused and goes back as it is (MSG-13).
         unsent: record index of the first message that was never sent.
         edits: every compaction, in order.
@@ -96,6 +99,9 @@ class Known:
         self.sends = 0
         self.last: Sent | None = None
         self.awaiting: Sent | None = None
+        self.arrived: list[dict[str, Any]] = []
+        self.answers: dict[str, dict[str, Any]] = {}
+        self.cut: int | None = None
         self.unsent = 0
         self.paused = False
         self.cached: LastSend | None = None

@@ -45,9 +45,12 @@ class Replies(Known):
         if told is not None and (told.sent is not None or told.doubt is not None):
             self._measured(told)
         self.awaiting = None
-        self.paused = event.stop_reason == "pause_turn"
+        self.arrived = []
+        self.paused = event.stop_reason == "pause_turn" and not event.cut
         index = len(self.messages)
-        on_wire = usable(event.message, event.stop_reason)
+        on_wire = not event.cut and usable(event.message, event.stop_reason)
+        if event.cut:
+            self.cut = index
         if told is not None and told.billed is not None:
             self.billed[index] = told.billed
         self.makers[index] = maker_of(self.profile, event.model)
@@ -116,6 +119,7 @@ class Replies(Known):
 
     def _failed(self, event: Failed) -> None:
         self.awaiting = None
+        self.arrived = []
         if event.limit is not None:
             self.tightened = event.limit
         if event.strip_thinking:

@@ -19,7 +19,9 @@ from ctxwindow.recall.entries import handle_of
 from ctxwindow.record import Event
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import (
+    Answered,
     Appended,
+    Arrived,
     Compacted,
     Configured,
     Counted,
@@ -54,6 +56,10 @@ class State(Replies, Epochs):
                 self._appended(event)
             case Received():
                 self._received(event)
+            case Arrived():
+                self.arrived.extend(event.events)
+            case Answered():
+                self.answers[event.block["tool_use_id"]] = event.block
             case Spilled():
                 self._spilled(event)
             case Sent():
@@ -76,6 +82,7 @@ class State(Replies, Epochs):
                 # Everything else is as the events before it on its path left it.
                 self.sends = event.sends
                 self.awaiting = None
+                self.arrived = []
             case Started():
                 raise AssertionError("a conversation starts once")
             case _:
@@ -84,8 +91,10 @@ class State(Replies, Epochs):
     def _appended(self, event: Appended) -> None:
         self._settle()
         self.awaiting = None  # a request that the caller gave up on
+        self.arrived = []
         self.paused = False
         self._take(event.message)
+        self.answers = {call: block for call, block in self.answers.items() if call in self.outline.open_calls}
         if event.message.get("role") == "assistant":
             # A resumed history: what a reply answers was sent by somebody, so it may not change any more (BIND-12).
             self.unsent = len(self.messages)
@@ -120,6 +129,7 @@ class State(Replies, Epochs):
         self._unsent_before = self.unsent
         self.sends = event.send
         self.last = self.awaiting = event
+        self.arrived = []
         self.unsent = len(self.messages)
         wire.sent()
         self.cached = LastSend(tokens=event.tokens, messages=len(wire.messages), at=event.at or 0.0)

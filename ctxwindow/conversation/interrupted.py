@@ -1,0 +1,140 @@
+"""What stops halfway: a reply that is still streaming, or was cut off; a round some of whose calls have their results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from ctxwindow.conversation.core import Core
+from ctxwindow.errors import ProtocolError
+from ctxwindow.record import block_type, intake
+from ctxwindow.record.blocks import blocks_of, call_id, result_id
+from ctxwindow.record.events import Answered, Arrived, Failed, Received
+from ctxwindow.record.streamed import Streamed
+from ctxwindow.tiers.intake import checked_time
+from ctxwindow.tiers.resuming import continuation
+
+__all__ = ["Interrupted"]
+
+
+class Interrupted(Core):
+    """What a process that dies would lose, and how another one goes on from it."""
+
+    @property
+    def awaiting(self) -> bool:
+        """Whether a request is out whose reply, or error, has not been handed back."""
+        return self._state.awaiting is not None
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether something waits for the model, or for results: a turn, a round, a paused turn, a reply that was cut off."""
+        state = self._state
+        wire = state.wire.messages
+        ended = not wire or wire[-1].get("role") == "assistant"
+        return bool(not ended or state.paused or state.outline.open_calls or self.resumption is not None)
+
+    @property
+    def open_calls(self) -> tuple[dict[str, Any], ...]:
+        """The calls on the wire whose results have not been appended, in order. Do not mutate."""
+        state = self._state
+        return tuple(
+            block
+            for message in sorted(set(state.outline.open_calls.values()))
+            for block in blocks_of(state.messages[message])
+            if block_type(block).family == "call" and call_id(block) in state.outline.open_calls
+        )
+
+    @property
+    def answers(self) -> Mapping[str, dict[str, Any]]:
+        """The results that `answered` has taken and that no message has brought yet, by id of their call. Do not mutate."""
+        return MappingProxyType(self._state.answers)
+
+    @property
+    def resumption(self) -> dict[str, Any] | None:
+        """The message to append, so that the model goes on from the text of a reply that was cut off; None where nothing is
+        to be gone on from, or something was appended since.
+        """
+        state = self._state
+        if state.cut is None or state.cut != len(state.messages) - 1:
+            return None
+        last = next(reversed(state.forms.values()), {})
+        calls = any(block.get("type") == "tool_result" for block in blocks_of(last) if isinstance(block, Mapping))
+        return continuation(state.messages[state.cut]["content"], state.profile, state.settings, calls=calls)
+
+    def arrived(self, events: Sequence[Any], *, now: float | None = None) -> None:
+        """Keep what has arrived of the reply while the rest still streams. `receive` or `cut` ends it.
+
+        Args:
+            events: raw events of the stream since the last call; see `ctxwindow.record.streamed.Streamed.taken`.
+            now: the caller's clock.
+
+        Raises:
+            ProtocolError: no reply is due.
+            InvalidRequest: the events are not JSON.
+        """
+        awaiting = self._state.awaiting
+        if awaiting is None:
+            raise ProtocolError("no reply is due.", remedy="Call `plan`, and send its request.")
+        taken = [event for event in intake(list(events), "events") if isinstance(event, dict)]
+        if taken:
+            self._record(Arrived(at=checked_time(now), send=awaiting.send, events=taken))
+
+    def cut(self, reply: Any = None, *, now: float | None = None) -> dict[str, Any] | None:
+        """The reply that is due will not come whole: the stream broke off, or the process died that waited for it.
+
+        What arrived stays in the record as evidence and off the wire, thinking included (MSG-16).
+
+        Args:
+            reply: as far as it arrived, a message; None: as `arrived` was told.
+            now: the caller's clock.
+
+        Returns:
+            The message to append, so that the model goes on from the text that arrived; None where there is none: then
+            `plan` sends the same again.
+
+        Raises:
+            ProtocolError: no reply is due.
+        """
+        state = self._state
+        if state.awaiting is None:
+            raise ProtocolError("no reply is due.", remedy="There is nothing to cut: call `plan`.")
+        found = intake(reply, "reply") if reply is not None else Streamed(state.arrived).message
+        content = found.get("content") if isinstance(found, dict) else None
+        at, send = checked_time(now), state.awaiting.send
+        if not isinstance(found, dict) or not isinstance(content, list) or not content:
+            self._record(Failed(at=at, send=send, status=None, kind="interrupted", recovery="send_again"))
+            return None
+        usage = found.get("usage")
+        self._record(
+            Received(
+                at=at,
+                send=send,
+                message={"role": "assistant", "content": content},
+                usage=usage if isinstance(usage, dict) else None,
+                model=_text(found.get("model")),
+                reply_id=_text(found.get("id")),
+                cut=True,
+            )
+        )
+        return self.resumption
+
+    def answered(self, block: Any, *, now: float | None = None) -> None:
+        """Keep the result of one call, while others of its round still run. It is sent once all are appended together.
+
+        Raises:
+            ProtocolError: it answers no open call, or one that has its result.
+            InvalidRequest: it is not JSON.
+        """
+        taken = intake(block, "block")
+        call = result_id(taken) if isinstance(taken, Mapping) and block_type(taken).family == "result" else None
+        if call is None or call not in self._state.outline.open_calls or call in self._state.answers:
+            raise ProtocolError(
+                "this answers no call that is open.", rule="TOOL-02", remedy="See `open_calls` and `answers`."
+            )
+        self._record(Answered(at=checked_time(now), block=taken))
+
+
+def _text(value: Any) -> str | None:
+    """A string as it is; anything else is not known."""
+    return value if isinstance(value, str) else None

@@ -1,0 +1,43 @@
+"""Going on from a reply that was cut off (MSG-16): what the model is told of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ctxwindow.catalog import ModelProfile
+from ctxwindow.record.blocks import blocks_of
+
+__all__ = ["continuation"]
+
+_ASKED = (
+    "Your reply was cut off by a fault of the connection. This much of it arrived:\n\n{text}\n\n"
+    "Go on from exactly there. Do not repeat what has arrived; if it broke off before a tool call, make the call."
+)
+
+
+def continuation(
+    content: Any, profile: ModelProfile, settings: Mapping[str, Any], *, calls: bool
+) -> dict[str, Any] | None:
+    """The message to append, so that the model goes on from the text that arrived; None where no text did.
+
+    Up to Claude 4.5 it is the text itself, which the model continues. Later models take no prefill (MSG-04), and are told
+    by a user message. Thinking and calls cannot be recovered in part: they are left out, and made anew. With manual
+    thinking a final assistant message would have to begin with thinking, so the text is quoted there too; and so it is
+    inside a tool loop, whose last word must stay the results.
+
+    Args:
+        content: of the reply, as far as it arrived.
+        profile: of the model that goes on.
+        settings: of its requests.
+        calls: whether the reply that was cut answers tool results.
+    """
+    texts = [block.get("text") for block in blocks_of({"content": content}) if block.get("type") == "text"]
+    text = "".join(part for part in texts if isinstance(part, str)).rstrip()
+    if not text.strip():
+        return None
+    thinking = settings.get("thinking")
+    manual = isinstance(thinking, Mapping) and thinking.get("type") == "enabled"
+    if profile.features.prefill and not manual and not calls:
+        return {"role": "assistant", "content": [{"type": "text", "text": text}]}
+    return {"role": "user", "content": [{"type": "text", "text": _ASKED.format(text=text)}]}
