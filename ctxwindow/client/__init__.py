@@ -12,8 +12,8 @@ from ctxwindow.client.naming import conversation
 if TYPE_CHECKING:
     from ctxwindow.client.async_session import AsyncSession
     from ctxwindow.client.limits import Limits
-    from ctxwindow.client.report import SessionReport
     from ctxwindow.client.reply import Reply
+    from ctxwindow.client.report import SessionReport
     from ctxwindow.client.session import Session
     from ctxwindow.client.streams import AsyncSessionStream, SessionStream
 

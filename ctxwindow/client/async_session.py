@@ -1,7 +1,7 @@
 """`Session`, awaited: the same surface, carried out by the same steps.
 
-    session = await ctxwindow.AsyncSession.open("agent.db", client=anthropic.AsyncAnthropic(), model="claude-opus-5-5")
-    print((await session.send("What is a monad?")).text)
+session = await ctxwindow.AsyncSession.open("agent.db", client=anthropic.AsyncAnthropic(), model="claude-opus-5-5")
+print((await session.send("What is a monad?")).text)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ctxwindow.client.limits import Limits
 from ctxwindow.client.opening import Opening, open_talk
 from ctxwindow.client.performing import AsyncClientPerformer
 from ctxwindow.client.reply import Reply
-from ctxwindow.client.rounds import How, Interruption, converse, resume
+from ctxwindow.client.rounds import Interruption, converse, resume
 from ctxwindow.client.seen import Seen, is_path
 from ctxwindow.client.streams import AsyncSessionStream
 from ctxwindow.client.tools import Toolbox
@@ -210,7 +210,7 @@ class AsyncSession(Seen):
         try:
             await drive_async(finish(self._talk), self._performer)
         finally:
-            self._performer.close()
+            await self._performer.close()
             self._close_store()
 
     async def __aenter__(self) -> Self:

@@ -17,7 +17,7 @@ from ctxwindow.errors import MisuseError, StoreConflict
 from ctxwindow.recall.tool import TOOL_NAME
 from ctxwindow.record import intake
 from ctxwindow.record.events import Started
-from ctxwindow.stores import SqliteStore, Store
+from ctxwindow.stores import SqliteStore, Store, load
 from ctxwindow.tiers import Policy
 
 __all__ = ["Opening", "open_talk"]
@@ -64,8 +64,24 @@ def open_talk(given: Opening) -> Steps[Talk]:
 
 
 def _open(given: Opening, store: Store) -> Steps[Talk]:
-    talk = Talk(
-        engine=None,  # type: ignore[arg-type] - it is started or loaded next, before anybody sees it
+    if not (yield Blocking(lambda: store.version(given.name))):
+        talk = _talk(given, store, _started(given))
+        try:
+            yield Blocking(talk.keep)
+        except StoreConflict:
+            pass  # somebody else has started it just now
+        else:
+            return talk
+    engine = yield Blocking(lambda: load(store, given.name))
+    _check_same(engine, given)
+    talk = _talk(given, store, engine)
+    yield from _configure(talk, given)
+    return talk
+
+
+def _talk(given: Opening, store: Store, engine: Conversation) -> Talk:
+    return Talk(
+        engine=engine,
         store=store,
         name=given.name,
         max_tokens=given.max_tokens,
@@ -75,18 +91,6 @@ def _open(given: Opening, store: Store) -> Steps[Talk]:
         patience=given.patience,
         checkpoint=given.checkpoint,
     )
-    if not (yield Blocking(lambda: store.version(given.name))):
-        talk.engine = _started(given)
-        try:
-            yield Blocking(talk.keep)
-        except StoreConflict:
-            pass  # somebody else has started it just now
-        else:
-            return talk
-    talk.engine = yield Blocking(talk.load)
-    _check_same(talk.engine, given)
-    yield from _configure(talk, given)
-    return talk
 
 
 def _started(given: Opening) -> Conversation:

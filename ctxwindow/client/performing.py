@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncClientPerformer", "ClientPerformer", "streamed"]
 
+
 @dataclass
 class ClientPerformer:
     """Carries out actions, blocking."""
@@ -28,7 +29,7 @@ class ClientPerformer:
     runner: Runner | None = None
     aside: Future[Any] | None = None
 
-    def perform(self, action: actions.Action) -> Any:  # noqa: C901 - a case an action
+    def perform(self, action: actions.Action) -> Any:
         """See `actions.Performer`."""
         match action:
             case actions.Create():
@@ -89,7 +90,7 @@ class AsyncClientPerformer:
     runner: AsyncRunner | None = None
     aside: asyncio.Task[Any] | None = None
 
-    async def perform(self, action: actions.Action) -> Any:  # noqa: C901 - a case an action
+    async def perform(self, action: actions.Action) -> Any:
         """See `actions.AsyncPerformer`."""
         match action:
             case actions.Create():
@@ -137,10 +138,10 @@ class AsyncClientPerformer:
         except Exception as error:  # noqa: BLE001 - what came of it is the error
             return error
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Give up what still runs."""
         if self.runner is not None:
-            self.runner.close()
+            await self.runner.close()
 
 
 def streamed(watch: Watch, stream: Any) -> Any:

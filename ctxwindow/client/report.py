@@ -94,7 +94,6 @@ def _open(engine: Conversation) -> str | None:
     return "turn" if engine.recorded and engine.unanswered else None
 
 
-
 def _incidents(talk: Talk) -> tuple[Incident, ...]:
     """Every fault in the record; of those that this process met, with what it knows of the cause."""
     met = {(incident.at, incident.send): incident for incident in talk.incidents}

@@ -22,7 +22,8 @@ from ctxwindow.client.limits import Limits
 from ctxwindow.client.opening import Opening, open_talk
 from ctxwindow.client.performing import ClientPerformer
 from ctxwindow.client.reply import Reply
-from ctxwindow.client.rounds import How, Interruption, converse, resume
+from ctxwindow.client.rounds import Interruption, converse, resume
+from ctxwindow.client.running import Runner
 from ctxwindow.client.seen import Seen, is_path
 from ctxwindow.client.streams import SessionStream
 from ctxwindow.client.tools import Toolbox
@@ -95,7 +96,7 @@ class Session(Seen):
             UnknownModel, PolicyError, InvalidRequest: as for `Conversation.start`.
         """
         toolbox = Toolbox(tools)
-        toolbox.check_sync()
+        Runner(toolbox)  # none of them is async
         performer = ClientPerformer(client, surface)
         given = Opening(
             store=store,
@@ -187,9 +188,7 @@ class Session(Seen):
         """What was said about something, best first; see `Conversation.recall` for the filters and errors."""
         return self._talk.engine.recall(query, **filters)
 
-    def configure(
-        self, *, model: str | ModelProfile | None = None, settings: Mapping[str, Any] | None = None
-    ) -> None:
+    def configure(self, *, model: str | ModelProfile | None = None, settings: Mapping[str, Any] | None = None) -> None:
         """Switch the model, or replace the settings; see `Conversation.configure`."""
         self._change(lambda engine, now: engine.configure(model=model, settings=settings, now=now))
 

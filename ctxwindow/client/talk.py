@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from ctxwindow.client.incidents import Incident
 from ctxwindow.conversation import Conversation
-from ctxwindow.stores import Store, keep, load
-from ctxwindow.stores.protocol import Hold
+from ctxwindow.stores import Hold, Store, keep, load
 from ctxwindow.tiers import Compact, Summarize
 
 __all__ = ["Aside", "Talk"]
@@ -67,11 +66,7 @@ class Talk:
 
     def forget(self) -> None:
         """Take back what no store has: the operation failed before anything was sent."""
-        if self.engine.unkept:
-            kept = self.engine.kept
-            searcher = self.engine.searcher
-            self.engine = Conversation.fold(self.engine.events[:kept])
-            self.engine.searcher = searcher
+        self.engine.take_back()
 
     def release(self) -> None:
         """Let others go on with the conversation."""
