@@ -4,7 +4,7 @@
 
 Measured, in wall time, for it is a user who waits: the bare `client.beta.messages.create` with the request of the plan,
 and the same call with all that the engine and the store do around it, one after the other, so that both see the same
-machine. The API is a transport that returns one fixed reply and looks at nothing. Compare the difference, not the
+machine; then the same for `session.send` as a whole, less the call inside it and less a bare call after it. The API is a transport that returns one fixed reply and looks at nothing. Compare the difference, not the
 digits.
 
 `--check` fails where the median of what is added is over its limit; `--profile` tells where the time goes.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import cProfile
+import functools
 import gc
 import os
 import pstats
@@ -31,15 +32,16 @@ import anthropic
 import httpx2
 
 from benchmarks.planning import WIDE, send
-from ctxwindow import Conversation, Policy, Send
+from ctxwindow import Conversation, Policy, Send, Session
 from ctxwindow.record import to_json
 from ctxwindow.stores import SqliteStore, keep
 
 MAX_TOKENS = 1_000
 NAME = "overhead"
 ENGINE = "engine and store"
+SESSION, PAIRED = "session.send less its call", "session.send less a bare call"
 SYNC = "an fsync of 8 kB"
-LIMITS = {ENGINE: 0.003}
+LIMITS = {SESSION: 0.003}
 """Seconds of the median of what is added."""
 
 STEPS = ("append", "plan", "keep what is sent", "receive", "keep the reply")
@@ -140,6 +142,36 @@ def one_send(
     return clock.laps
 
 
+class Watched:
+    """The `create` of a client, timed, with what it was given last."""
+
+    def __init__(self, api: anthropic.Anthropic) -> None:
+        self.bare = create = api.beta.messages.create
+        self.seconds = 0.0
+        self.given: dict[str, Any] = {}
+
+        @functools.wraps(create)
+        def watched(**given: Any) -> Any:
+            start = time.perf_counter()
+            reply = create(**given)
+            self.seconds, self.given = time.perf_counter() - start, given
+            return reply
+
+        api.beta.messages.create = watched  # type: ignore[method-assign]
+
+
+def session_send(session: Session, watched: Watched, number: int) -> dict[str, float]:
+    """Say something in a session, and make the bare call with the same request."""
+    text = f"And why does test {number} fail? Have a look at what it imports."
+    start = time.perf_counter()
+    session.send(text)
+    whole = time.perf_counter() - start
+    start = time.perf_counter()
+    watched.bare(**watched.given)
+    bare = time.perf_counter() - start
+    return {"session.send": whole, SESSION: whole - watched.seconds, PAIRED: whole - bare}
+
+
 class _Clock:
     """Seconds from one lap to the next."""
 
@@ -193,10 +225,24 @@ def measure(messages: int, sends: int, kind: Kind, *, folder: Path | None, profi
             found = one_send(conversation, store, api)
             for name, seconds in {**found, SYNC: sync_to_disk(plain)}.items():
                 times.setdefault(name, []).append(seconds)
+        if kind == "turn":
+            _sessions(store, api, sends, times)
         times[ENGINE] = [sum(row) for row in zip(*(times[step] for step in STEPS), strict=True)]
         if profiled:
             _profile(conversation, store, api, sends)
     return times
+
+
+def _sessions(store: SqliteStore, api: anthropic.Anthropic, sends: int, times: dict[str, list[float]]) -> None:
+    """Go on with the same conversation in a session."""
+    watched = Watched(api)
+    with Session.open(store, client=api, name=NAME, max_tokens=MAX_TOKENS) as session:
+        for number in range(sends + 5):
+            found = session_send(session, watched, number)
+            if number < 5:
+                continue
+            for name, seconds in found.items():
+                times.setdefault(name, []).append(seconds)
 
 
 def _profile(conversation: Conversation, store: SqliteStore, api: anthropic.Anthropic, sends: int) -> None:
@@ -221,11 +267,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     times = measure(options.messages, options.sends, options.kind, folder=options.folder, profiled=options.profile)
     print(f"{options.messages:,} messages, {options.sends} sends of a {options.kind}; milliseconds\n")
-    print(f"{'':<20}{'median':>10}{'fastest':>10}{'95th %':>10}")
+    print(f"{'':<32}{'median':>10}{'fastest':>10}{'95th %':>10}")
     for name, seconds in times.items():
         slow = sorted(seconds)[int(len(seconds) * 0.95)]
-        print(f"{name:<20}{statistics.median(seconds) * 1e3:>10.3f}{min(seconds) * 1e3:>10.3f}{slow * 1e3:>10.3f}")
-    late = [name for name, limit in LIMITS.items() if statistics.median(times[name]) > limit]
+        print(f"{name:<32}{statistics.median(seconds) * 1e3:>10.3f}{min(seconds) * 1e3:>10.3f}{slow * 1e3:>10.3f}")
+    late = [name for name, limit in LIMITS.items() if name in times and statistics.median(times[name]) > limit]
     for name in late if options.check else ():
         print(f"too slow: {name}, over {LIMITS[name] * 1e3:g} ms")
     return 1 if late and options.check else 0
