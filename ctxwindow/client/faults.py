@@ -36,13 +36,16 @@ def was_tried_again(error: Exception) -> bool:
     return any(kind.__module__.partition(".")[0] == "anthropic" for kind in type(error).__mro__)
 
 
-def went_wrong(talk: Talk, error: Exception, request: dict[str, Any]) -> bool:
+def went_wrong(
+    talk: Talk, error: Exception, request: dict[str, Any], *, advice: str = "`resume()` asks again."
+) -> bool:
     """Tell the engine of an error, and note it; whether another request is to be planned.
 
     Args:
         talk: whose request it was.
         error: what was raised. Where it is final, the engine's reason is added to its notes.
         request: what was sent.
+        advice: what to do about an error that is none of the request's, for its notes.
     """
     engine, now = talk.engine, talk.clock()
     send = engine.sends
@@ -55,7 +58,7 @@ def went_wrong(talk: Talk, error: Exception, request: dict[str, Any]) -> bool:
     else:
         done, rule, again, kind = recovery.why, recovery.rule, recovery.action == "plan_again", recovery.kind
         if not again:
-            error.add_note("ctxwindow: the turn is in the record, unanswered; `resume()` asks again.")
+            error.add_note(f"ctxwindow: the turn is in the record, unanswered; {advice}")
     cause = _cause(request, talk) if rule in _PREFIX_RULES else None
     tell(
         talk.incidents,

@@ -7,7 +7,7 @@ from ctxwindow.client.incidents import log
 from ctxwindow.client.talk import Talk
 from ctxwindow.errors import StoreConflict
 
-__all__ = ["claim"]
+__all__ = ["catch_up", "claim"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.1
 """Seconds between looks whether another driver has ended: short at first, because most operations are."""
@@ -22,7 +22,7 @@ def claim(talk: Talk) -> Steps[None]:
     """
     yield from _hold(talk)
     try:
-        yield from _catch_up(talk)
+        yield from catch_up(talk)
     except BaseException:
         talk.release()
         raise
@@ -45,7 +45,7 @@ def _hold(talk: Talk) -> Steps[None]:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _catch_up(talk: Talk) -> Steps[None]:
+def catch_up(talk: Talk) -> Steps[None]:
     """Be where the store is, and close what a fault has left open."""
     version = yield Blocking(lambda: talk.store.version(talk.name))
     if version != talk.engine.kept:
