@@ -30,6 +30,8 @@ class Line:
     """Which of them are replies of the API, with their ids."""
     evidence: int | None = None
     """Where in the record a reply stands that is not sent back, if it is the newest of all."""
+    compared: tuple[Sequence[dict[str, Any]], int] | None = None
+    """A list that was held against it already, and what they have in common: it is compared once for each request."""
 
     @classmethod
     def of(cls, conversation: Conversation) -> Self:
@@ -65,6 +67,8 @@ class Line:
 
     def common(self, messages: Sequence[dict[str, Any]]) -> int:
         """How many messages from the first on are the same."""
+        if self.compared is not None and messages is self.compared[0]:
+            return self.compared[1]
         length = min(len(self.sent), len(messages))
         if messages[:length] == self.sent[:length]:
             return length

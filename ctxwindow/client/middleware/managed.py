@@ -16,7 +16,7 @@ from ctxwindow.record.canonical import canonical_message, canonical_system, cano
 from ctxwindow.record.events import Started
 from ctxwindow.stores import Store
 
-__all__ = ["Managed", "Registry", "family_of", "newest"]
+__all__ = ["Managed", "Registry", "family_of", "is_numbered", "newest", "numbered"]
 
 _LOOKED_AT = 4
 """Conversations in the store that begin alike and are looked at, the newest, after a restart."""
@@ -59,9 +59,10 @@ class Managed:
             self.line = Line.of(self.talk.engine)
 
     def take_back(self) -> None:
-        """Undo what no store has."""
-        self.talk.forget()
-        self.line = Line.of(self.talk.engine)
+        """Undo what no store has. A conversation that has just begun is given up by letting go of it."""
+        if self.talk.engine.kept:
+            self.talk.forget()
+            self.line = Line.of(self.talk.engine)
 
     def is_framed_by(self, asked: Asked) -> bool:
         """Whether system and tools are those with which it began (BIND-12)."""
@@ -127,3 +128,9 @@ def newest(store: Store, family: str) -> tuple[list[str], int]:
 def numbered(family: str, number: int) -> str:
     """The name of one conversation of a family."""
     return family if number == 1 else f"{family}~{number}"
+
+
+def is_numbered(name: str, family: str) -> bool:
+    """Whether a name is one of a family's."""
+    beginning, mark, number = name.rpartition("~")
+    return name == family or (bool(mark) and beginning == family and number.isdecimal())

@@ -12,7 +12,7 @@ from ctxwindow.client.actions import Blocking, Steps
 from ctxwindow.client.incidents import log
 from ctxwindow.client.middleware.asking import Asked, without_markers
 from ctxwindow.client.middleware.lines import Line, echoes
-from ctxwindow.client.middleware.managed import Managed, Registry, family_of, newest, numbered
+from ctxwindow.client.middleware.managed import Managed, Registry, family_of, is_numbered, newest, numbered
 from ctxwindow.client.reopening import catch_up
 from ctxwindow.client.talk import Talk
 from ctxwindow.conversation import Conversation
@@ -68,9 +68,9 @@ class Recogniser:
 
     def _find(self, asked: Asked, name: str | None) -> Steps[Managed | None]:
         """A conversation that the request goes on with, held; None where a new one must be begun."""
-        found = self._ranked(asked) if name is None else self._named(name, asked)
-        if found:
-            return found[0] if (yield from self._hold(found[0], asked, name)) else None
+        found = self._best(asked) if name is None else self._named(name, asked)
+        if found is not None:
+            return found if (yield from self._hold(found, asked, name)) else None
         if asked.previous is not None or (name is None and not _has_reply(asked)):
             return None  # a first question asks for no look at what was said in other processes
         names, _ = yield Blocking(lambda: newest(self.store, name or family_of(asked)))
@@ -83,30 +83,33 @@ class Recogniser:
             return managed if (yield from self._hold(managed, asked, name)) else None
         return None
 
-    def _ranked(self, asked: Asked) -> list[Managed]:
-        """The conversations in memory that the request fits, the one that it has most in common with first."""
-        found, framed_otherwise = list[tuple[int, Managed]](), False
+    def _best(self, asked: Asked) -> Managed | None:
+        """The conversation in memory that the request goes on with: of those that it fits, that with the most in common, and of
+        these one that it leaves nothing of.
+        """
+        best, most, framed_otherwise = None, (0, False), False
         for managed in self.registry.recent():
             common = _common(managed.line, asked)
             if common is None:
                 continue
-            if managed.is_framed_by(asked):
-                found.append((common, managed))
-            else:
+            if not managed.is_framed_by(asked):
                 framed_otherwise = True
-        if framed_otherwise and not found and _has_reply(asked):
+            elif (rank := (common, common == len(managed.line.sent))) > most:
+                best, most = managed, rank
+        if best is not None and asked.previous is None:
+            best.line.compared = asked.messages, most[0]
+        if framed_otherwise and best is None and _has_reply(asked):
             log.warning("system or tools have changed, and they are the prefix: another record is begun [BIND-12]")
-        return [managed for _, managed in sorted(found, key=lambda pair: -pair[0])]
+        return best
 
-    def _named(self, name: str, asked: Asked) -> list[Managed]:
-        """The conversations of this name in memory."""
-        return [
-            managed
-            for managed in self.registry.recent()
-            if managed.talk.name.partition("~")[0] == name
-            and managed.is_framed_by(asked)
-            and (asked.previous is None or _common(managed.line, asked) is not None)
-        ]
+    def _named(self, name: str, asked: Asked) -> Managed | None:
+        """The conversation of this name in memory that was used last."""
+        for managed in self.registry.recent():
+            if not is_numbered(managed.talk.name, name) or not managed.is_framed_by(asked):
+                continue
+            if asked.previous is None or _common(managed.line, asked) is not None:
+                return managed
+        return None
 
     def _stored(self, name: str) -> Managed:
         """A conversation as the store has it. Blocks."""
@@ -145,7 +148,6 @@ class Recogniser:
         managed.line = following
         if asked.previous is None:
             managed.system, managed.tools = asked.system, asked.tools
-        self.registry.put(managed)
 
     def _go_back(self, engine: Conversation, line: Line, common: int) -> None:
         """Leave what the caller has left, as a branch. Blocks: it costs the length of the history."""
@@ -199,7 +201,6 @@ class Recogniser:
             hold.release()
             raise
         managed.talk.hold = hold
-        self.registry.put(managed)
         return managed  # type: ignore[no-any-return]
 
     def _started(self, asked: Asked, name: str) -> Managed:
