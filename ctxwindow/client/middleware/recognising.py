@@ -18,6 +18,7 @@ from ctxwindow.client.talk import Talk
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import InvalidRequest
 from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.record.log import Branch
 from ctxwindow.repairs import repair
 from ctxwindow.stores import Store, load
 from ctxwindow.tiers import Policy
@@ -94,10 +95,9 @@ class Recogniser:
                 continue
             if not managed.is_framed_by(asked):
                 framed_otherwise = True
-            elif (rank := (common, common == len(managed.line.sent))) > most:
-                best, most = managed, rank
-        if best is not None and asked.previous is None:
-            best.line.compared = asked.messages, most[0]
+            elif not _is_alive_elsewhere(managed, asked, common):
+                rank = (common, common == len(managed.line.sent))
+                best, most = (managed, rank) if rank > most else (best, most)
         if framed_otherwise and best is None and _has_reply(asked):
             log.warning("system or tools have changed, and they are the prefix: another record is begun [BIND-12]")
         return best
@@ -137,14 +137,19 @@ class Recogniser:
 
     def _align(self, managed: Managed, asked: Asked, *, pinned: bool) -> Steps[None]:
         """Have the record say what the request says."""
-        engine, line = managed.talk.engine, managed.line
+        engine, line, tip = managed.talk.engine, managed.line, len(managed.talk.engine.events)
         messages = _whole(line, asked, pinned=pinned)
+        if (left := managed.left_behind(messages, line.common(messages))) is not None:
+            yield Blocking(lambda: engine.rewind(_branch(engine, left.tip), now=self.clock()))
+            line = left.line
         common = line.common(messages)
         if common < len(line.sent):
             yield Blocking(lambda: self._go_back(engine, line, common))
         self._configure(engine, asked)
-        following = line.cut(common, messages)
+        following = line.cut(line.against(messages))
         self._append(engine, asked, following, messages[common:])
+        if line is not managed.line or common < len(line.sent):
+            managed.leave(managed.line, tip)
         managed.line = following
         if asked.previous is None:
             managed.system, managed.tools = asked.system, asked.tools
@@ -226,15 +231,32 @@ class Recogniser:
 
 def _has_reply(asked: Asked) -> bool:
     """Whether something was said already."""
-    return any(message.get("role") == "assistant" for message in asked.messages)
+    return any(isinstance(message, dict) and message.get("role") == "assistant" for message in asked.messages)
 
 
 def _common(line: Line, asked: Asked) -> int | None:
     """How many messages a request has in common with a conversation, if it is of it."""
     if asked.previous is not None:
         return line.following(asked.previous)
-    common = line.common(asked.messages)
-    return common if line.fits(asked.messages, common) else None
+    match = line.against(asked.messages)
+    fits = line.fits(asked.messages, match.common)
+    line.match = match if fits else None  # it may be asked for again
+    return match.common if fits else None
+
+
+def _is_alive_elsewhere(managed: Managed, asked: Asked, common: int) -> bool:
+    """Whether a request goes on with a branch that was left for another user message: then these are two conversations whose
+    beginnings were the same, and not one that is edited. For another reply it is one: the caller has chosen among replies.
+    """
+    if asked.previous is not None:
+        return False
+    left = managed.left_behind(asked.messages, common)
+    return left is not None and common not in left.line.replies
+
+
+def _branch(engine: Conversation, tip: int) -> Branch:
+    """The branch that ends with an event."""
+    return next(branch for branch in engine.branches if branch.tip == tip)
 
 
 def _whole(line: Line, asked: Asked, *, pinned: bool) -> list[dict[str, Any]]:

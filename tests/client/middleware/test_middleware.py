@@ -205,6 +205,37 @@ def test_many_conversations_that_begin_alike_are_told_apart() -> None:
     ]
 
 
+def test_conversations_whose_first_replies_are_the_same_are_told_apart_too() -> None:
+    bench = Bench(lambda body: "Yes.")
+    callers = [Caller(bench) for _ in range(3)]
+    for caller in callers:
+        caller.ask("Hello")
+    for turn in range(4):
+        for number, caller in enumerate(callers):
+            caller.ask(f"{number}: {turn}")
+    wires = [[message["content"] for message in bench.record(name).messages[2::2]] for name in bench.names]
+    assert sorted(wires) == [[f"{number}: {turn}" for turn in range(4)] for number in range(3)]
+    assert sum(len(bench.record(name).branches) for name in bench.names) < 3 * 3
+
+
+def test_a_caller_chooses_among_replies() -> None:
+    bench = Bench([thinks("One."), thinks("A."), thinks("B."), thinks("C."), thinks("Two.")])
+    caller = Caller(bench, thinking={"type": "adaptive"})
+    caller.ask("a")
+    caller.ask("b")
+    chosen = caller.messages.pop()
+    for _ in range(2):
+        caller.send()
+        caller.messages.pop()
+    caller.messages.append({"role": "assistant", "content": "A."})
+    caller.ask("c")
+    assert [block["type"] for block in bench.wire[3]["content"]] == ["thinking", "text"]
+    assert bench.wire[3]["content"][0]["signature"] == chosen["content"][0].signature
+    record = bench.record()
+    assert len(record.branches) == 3
+    assert sum(isinstance(event, Appended) for event in record.events) == 3
+
+
 def test_another_system_prompt_is_another_record(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench(lambda body: "Yes.")
     caller = Caller(bench)
