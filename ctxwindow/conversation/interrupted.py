@@ -10,7 +10,7 @@ from ctxwindow.conversation.core import Core
 from ctxwindow.errors import ProtocolError
 from ctxwindow.record import block_type, intake
 from ctxwindow.record.blocks import blocks_of, call_id, result_id
-from ctxwindow.record.events import Answered, Arrived, Failed, Received
+from ctxwindow.record.events import Answered, Arrived, Failed
 from ctxwindow.record.streamed import Streamed
 from ctxwindow.tiers.intake import checked_time
 from ctxwindow.tiers.resuming import continuation
@@ -63,43 +63,40 @@ class Interrupted(Core):
     def cut(self, reply: Any = None, *, now: float | None = None) -> dict[str, Any] | None:
         """The reply that is due will not come whole: the stream broke off, or the process died that waited for it.
 
-        What arrived stays in the record as evidence and off the wire, thinking included (MSG-16).
+        What arrived stays in the record as evidence and off the wire, thinking included (MSG-16). A reply whose
+        `stop_reason` has arrived lacks nothing: it is paid for, and received as it is.
 
         Args:
             reply: as far as it arrived, a message; None: as `arrived` was told.
             now: the caller's clock.
 
         Returns:
-            The message to append, so that the model goes on from the text that arrived; None where there is none: then
-            `plan` sends the same again.
+            The message to append, so that the model goes on from the text that arrived; None where there is none. Then
+            what was asked is still to be answered, and `plan` sends it again, unless the reply was whole.
 
         Raises:
             ProtocolError: no reply is due.
+            InvalidRequest: the reply is not JSON.
         """
         state = self._state
         if state.awaiting is None:
             raise ProtocolError("no reply is due.", remedy="There is nothing to cut: call `plan`.")
-        found = intake(reply, "reply") if reply is not None else Streamed(state.arrived).message
-        content = found.get("content") if isinstance(found, dict) else None
-        at, send = checked_time(now), state.awaiting.send
-        if not isinstance(found, dict) or not isinstance(content, list) or not content:
-            self._record(Failed(at=at, send=send, status=None, kind="interrupted", recovery="send_again"))
+        taken = intake(reply, "reply") if reply is not None else Streamed(state.arrived).message
+        at, found = checked_time(now), taken if isinstance(taken, dict) else {}
+        content = found.get("content")
+        if not isinstance(content, (list, str)) or not (content or isinstance(found.get("usage"), dict)):
+            kind, send = "interrupted", state.awaiting.send
+            self._record(Failed(at=at, send=send, status=None, kind=kind, recovery="send_again"))
             return None
-        usage = found.get("usage")
-        self._record(
-            Received(
-                at=at,
-                send=send,
-                message={"role": "assistant", "content": content},
-                usage=usage if isinstance(usage, dict) else None,
-                model=_text(found.get("model")),
-                reply_id=_text(found.get("id")),
-                cut=True,
-            )
-        )
-        last = next(reversed(state.forms.values()), {})
-        calls = any(block.get("type") == "tool_result" for block in blocks_of(last) if isinstance(block, Mapping))
-        return continuation(content, state.profile, state.settings, calls=calls)
+        if isinstance(found.get("stop_reason"), str):
+            self._take_reply(found, at)
+            return None
+        self._take_reply(found, at, cut=True)
+        if state.paused or state.outline.open_server_calls:
+            return None  # a turn that the server goes on with goes back as it is (MSG-13)
+        last = blocks_of(next(reversed(state.forms.values()), {}))
+        results = any(isinstance(block, Mapping) and block_type(block).family == "result" for block in last)
+        return continuation(content, state.profile, state.settings, calls=results)
 
     def answered(self, block: Any, *, now: float | None = None) -> None:
         """Keep the result of one call, while others of its round still run. It is sent once all are appended together.
@@ -115,8 +112,3 @@ class Interrupted(Core):
                 "this answers no call that is open.", rule="TOOL-02", remedy="See `open_calls` and `answers`."
             )
         self._record(Answered(at=checked_time(now), block=taken))
-
-
-def _text(value: Any) -> str | None:
-    """A string as it is; anything else is not known."""
-    return value if isinstance(value, str) else None

@@ -2,7 +2,7 @@
 
 Deltas are put on their block by one rule, so that kinds of delta that come later are kept too: strings are joined, lists
 are joined, anything else is set. Three kinds go another way: a call's input comes as the text of its JSON, a citation joins
-the list of citations, and a compaction's text is set whole (CMP-12).
+the list of citations, and a signature is set whole. Nothing that comes raises: what makes no sense is left alone.
 """
 
 from __future__ import annotations
@@ -28,6 +28,15 @@ RAW_EVENTS = frozenset(
 _UNREAD = "partial_json"
 """The field of a call's block that holds the text of an input which is no JSON (yet)."""
 
+_HINT = "estimated_tokens"
+"""A field of a thinking delta that is for progress bars: of the delta, not of the block, which goes back as it was signed."""
+
+_GROWING = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": _UNREAD}
+"""The field that each kind of delta brings a piece of."""
+
+_OWN = ("type", "content")
+"""Fields of a message that its end does not bring."""
+
 
 class Streamed:
     """One reply that is being streamed.
@@ -49,14 +58,15 @@ class Streamed:
             self.feed(event)
         self._new = []
 
-    def feed(self, event: Mapping[str, Any]) -> None:
-        """Take one raw event; what is no event of a reply is left alone."""
-        kind = event.get("type")
-        if kind not in RAW_EVENTS:
+    def feed(self, event: Any) -> None:
+        """Take one raw event, a mapping; what is no event of a reply is left alone."""
+        kind = event.get("type") if isinstance(event, Mapping) else None
+        if not isinstance(kind, str) or kind not in RAW_EVENTS:
             return
         self._keep(event)
         if kind == "message_start":
             self.message = {**copy.deepcopy(_mapping(event.get("message"))), "content": []}
+            self.complete, self.finished = False, 0
         elif self.message is None:
             return
         elif kind == "message_delta":
@@ -64,7 +74,7 @@ class Streamed:
         elif kind == "message_stop":
             self.complete = True
         elif kind == "content_block_start":
-            self.message["content"].append(copy.deepcopy(_mapping(event.get("content_block"))))
+            self._begin(_mapping(event.get("content_block")))
         elif (block := self._block(event.get("index"))) is None:
             return
         elif kind == "content_block_delta":
@@ -90,38 +100,56 @@ class Streamed:
         content: list[dict[str, Any]] = self.message["content"] if self.message is not None else []
         return content[index] if type(index) is int and 0 <= index < len(content) else None
 
-    def _end(self, event: Mapping[str, Any]) -> None:
-        """The last fields of the message. Usage is cumulative (TOK-06)."""
+    def _begin(self, block: Mapping[str, Any]) -> None:
+        """A block begins; that of a fallback names the model that goes on (FB-04)."""
         assert self.message is not None  # noqa: S101 - the caller has looked
-        self.message.update(_mapping(event.get("delta")))
-        usage = {**_mapping(self.message.get("usage")), **_mapping(event.get("usage"))}
-        rest = {key: value for key, value in event.items() if key not in ("type", "delta", "usage")}
-        self.message.update(copy.deepcopy(rest), usage=usage)
+        self.message["content"].append(copy.deepcopy(dict(block)))
+        model = _mapping(block.get("to")).get("model") if block.get("type") == "fallback" else None
+        if isinstance(model, str):
+            self.message["model"] = model
+
+    def _end(self, event: Mapping[str, Any]) -> None:
+        """The last fields of the message. What is null here leaves standing what was told before, as in the SDK; usage is
+        cumulative (TOK-06).
+        """
+        message = self.message
+        assert message is not None  # noqa: S101 - the caller has looked
+        rest = {key: value for key, value in event.items() if key not in ("delta", "usage")}
+        told = {key: value for key, value in {**rest, **_mapping(event.get("delta"))}.items() if key not in _OWN}
+        usage = dict(_mapping(message.get("usage")))
+        for known, new in ((message, told), (usage, _mapping(event.get("usage")))):
+            known.update({key: copy.deepcopy(new[key]) for key in new if new[key] is not None or key not in known})
+        message["usage"] = usage
 
     def _keep(self, event: Mapping[str, Any]) -> None:
-        last = self._new[-1] if self._new else {}
-        grows = event.get("type") == last.get("type") == "content_block_delta" and event.get("index") == last["index"]
-        delta, before = _mapping(event.get("delta")), _mapping(last.get("delta"))
-        if grows and delta.keys() == before.keys() == {"type", *_joined(delta)} and delta["type"] == before["type"]:
-            for key in _joined(delta):
-                last["delta"][key] += delta[key]
-            return
+        """What is new, for `taken`. A delta that only goes on with the text of the one before joins it."""
+        last: dict[str, Any] = self._new[-1] if self._new else {}
+        if event.get("type") == last.get("type") == "content_block_delta" and event.get("index") == last.get("index"):
+            delta = _mapping(event.get("delta"))
+            field = _growing(delta)
+            if field is not None and field == _growing(_mapping(last.get("delta"))):
+                last["delta"][field] += delta[field]
+                return
         self._new.append(copy.deepcopy(dict(event)))
 
 
-def _joined(delta: Mapping[str, Any]) -> list[str]:
-    """The field of a delta that may be joined with that of the next one of its kind."""
-    return [key for key in ("text", "thinking", "partial_json") if _is_text(delta.get(key))]
+def _growing(delta: Mapping[str, Any]) -> str | None:
+    """The field of a delta to which that of the next one may be joined, where it has nothing else to say."""
+    kind = delta.get("type")
+    field = _GROWING.get(kind) if isinstance(kind, str) else None
+    more = any(delta[key] is not None for key in delta if key not in ("type", field, _HINT))
+    return field if field is not None and _is_text(delta.get(field)) and not more else None
 
 
 def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
     """Put a delta on its block."""
     for key, value in delta.items():
-        if key == "type":
+        if key in ("type", _HINT):
             continue
         if key == "citation":
-            block["citations"] = [*(block.get("citations") or ()), copy.deepcopy(value)]
-        elif _is_text(value) and _is_text(block.get(key)):
+            before = block.get("citations")
+            block["citations"] = [*(before if isinstance(before, list) else ()), copy.deepcopy(value)]
+        elif key != "signature" and _is_text(value) and _is_text(block.get(key)):
             block[key] += value
         elif isinstance(value, list) and isinstance(block.get(key), list):
             block[key] = [*block[key], *copy.deepcopy(value)]
@@ -131,7 +159,10 @@ def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
 
 def _read_input(block: dict[str, Any]) -> None:
     """A call that is finished: its input is the JSON that has come; what is none stays as text, as evidence."""
-    written = block.pop(_UNREAD, None)
+    written = block.get(_UNREAD)
+    if not _is_text(written):
+        return
+    del block[_UNREAD]
     if not written:
         return
     try:

@@ -17,7 +17,7 @@ from typing import assert_never
 
 from ctxwindow.recall.entries import handle_of
 from ctxwindow.record import Event
-from ctxwindow.record.blocks import blocks_of
+from ctxwindow.record.blocks import blocks_of, result_id
 from ctxwindow.record.events import (
     Answered,
     Appended,
@@ -59,7 +59,7 @@ class State(Replies, Epochs):
             case Arrived():
                 self.arrived.extend(event.events)
             case Answered():
-                self.answers[event.block["tool_use_id"]] = event.block
+                self.answers[result_id(event.block) or ""] = event.block
             case Spilled():
                 self._spilled(event)
             case Sent():
