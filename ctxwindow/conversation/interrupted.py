@@ -11,7 +11,7 @@ from ctxwindow.errors import ProtocolError
 from ctxwindow.record import block_type, intake
 from ctxwindow.record.blocks import blocks_of, call_id, result_id
 from ctxwindow.record.events import Answered, Arrived, Failed
-from ctxwindow.record.streamed import Streamed
+from ctxwindow.record.streamed import Streamed, is_whole
 from ctxwindow.tiers.intake import checked_time
 from ctxwindow.tiers.resuming import continuation
 
@@ -88,7 +88,7 @@ class Interrupted(Core):
             kind, send = "interrupted", state.awaiting.send
             self._record(Failed(at=at, send=send, status=None, kind=kind, recovery="send_again"))
             return None
-        if isinstance(found.get("stop_reason"), str):
+        if is_whole(found):
             self._take_reply(found, at)
             return None
         self._take_reply(found, at, cut=True)

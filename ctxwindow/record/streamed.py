@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
+from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.intake import from_json
 
-__all__ = ["RAW_EVENTS", "Streamed"]
+__all__ = ["RAW_EVENTS", "Streamed", "is_whole"]
 
 RAW_EVENTS = frozenset(
     {
@@ -42,15 +43,15 @@ class Streamed:
     """One reply that is being streamed.
 
     Attributes:
-        message: the reply so far; None before `message_start`. Blocks that are not finished are among its content. Do not
-            mutate.
         complete: whether `message_stop` has come.
         finished: how many blocks are complete.
     """
 
     def __init__(self, events: Iterable[Mapping[str, Any]] = ()) -> None:
         """A reply of which these events, as `taken` gives them, have arrived."""
-        self.message: dict[str, Any] | None = None
+        self._message: dict[str, Any] | None = None
+        self._growing: tuple[dict[str, Any], str] | None = None  # the field of a block that `_pieces` belong to
+        self._pieces: list[str] = []
         self.complete = False
         self.finished = 0
         self._new: list[dict[str, Any]] = []
@@ -65,9 +66,9 @@ class Streamed:
             return
         self._keep(event)
         if kind == "message_start":
-            self.message = {**copy.deepcopy(_mapping(event.get("message"))), "content": []}
+            self._message = {**copy.deepcopy(_mapping(event.get("message"))), "content": []}
             self.complete, self.finished = False, 0
-        elif self.message is None:
+        elif self._message is None:
             return
         elif kind == "message_delta":
             self._end(event)
@@ -78,10 +79,17 @@ class Streamed:
         elif (block := self._block(event.get("index"))) is None:
             return
         elif kind == "content_block_delta":
-            _grow(block, _mapping(event.get("delta")))
+            self._grow(block, _mapping(event.get("delta")))
         else:
+            self._join()
             self.finished += 1
             _read_input(block)
+
+    @property
+    def message(self) -> dict[str, Any] | None:
+        """The reply so far; None before `message_start`. Blocks that are not finished are among its content. Do not mutate."""
+        self._join()
+        return self._message
 
     def taken(self) -> list[dict[str, Any]]:
         """What has arrived since this was asked last, to be stored: deltas of one kind to one block are joined."""
@@ -91,28 +99,46 @@ class Streamed:
     @property
     def text(self) -> str:
         """The text that has arrived."""
-        content = self.message["content"] if self.message is not None else ()
+        content = (self.message or {}).get("content", ())
         return "".join(
             block["text"] for block in content if block.get("type") == "text" and _is_text(block.get("text"))
         )
 
     def _block(self, index: Any) -> dict[str, Any] | None:
-        content: list[dict[str, Any]] = self.message["content"] if self.message is not None else []
+        content: list[dict[str, Any]] = self._message["content"] if self._message is not None else []
         return content[index] if type(index) is int and 0 <= index < len(content) else None
 
     def _begin(self, block: Mapping[str, Any]) -> None:
         """A block begins; that of a fallback names the model that goes on (FB-04)."""
-        assert self.message is not None  # noqa: S101 - the caller has looked
-        self.message["content"].append(copy.deepcopy(dict(block)))
+        assert self._message is not None  # noqa: S101 - the caller has looked
+        self._message["content"].append(copy.deepcopy(dict(block)))
         model = _mapping(block.get("to")).get("model") if block.get("type") == "fallback" else None
         if isinstance(model, str):
-            self.message["model"] = model
+            self._message["model"] = model
+
+    def _grow(self, block: dict[str, Any], delta: Mapping[str, Any]) -> None:
+        """A block grows. The pieces of a text are joined when they are looked at: a long one costs its length once."""
+        field = _growing(delta)
+        if field is None or not _is_text(block.get(field)):
+            self._join()
+            _put(block, delta)
+            return
+        if self._growing is None or self._growing[0] is not block or self._growing[1] != field:
+            self._join()
+            self._growing = block, field
+        self._pieces.append(delta[field])
+
+    def _join(self) -> None:
+        if self._growing is not None:
+            block, field = self._growing
+            block[field] += "".join(self._pieces)
+            self._growing, self._pieces = None, []
 
     def _end(self, event: Mapping[str, Any]) -> None:
         """The last fields of the message. What is null here leaves standing what was told before, as in the SDK; usage is
         cumulative (TOK-06).
         """
-        message = self.message
+        message = self._message
         assert message is not None  # noqa: S101 - the caller has looked
         rest = {key: value for key, value in event.items() if key not in ("delta", "usage")}
         told = {key: value for key, value in {**rest, **_mapping(event.get("delta"))}.items() if key not in _OWN}
@@ -133,6 +159,12 @@ class Streamed:
         self._new.append(copy.deepcopy(dict(event)))
 
 
+def is_whole(message: Mapping[str, Any]) -> bool:
+    """Whether a reply lacks nothing: `stop_reason` comes behind all blocks, and the input of every call could be read."""
+    unread = any(_UNREAD in block for block in blocks_of(message) if isinstance(block, Mapping))
+    return _is_text(message.get("stop_reason")) and not unread
+
+
 def _growing(delta: Mapping[str, Any]) -> str | None:
     """The field of a delta to which that of the next one may be joined, where it has nothing else to say."""
     kind = delta.get("type")
@@ -141,7 +173,7 @@ def _growing(delta: Mapping[str, Any]) -> str | None:
     return field if field is not None and _is_text(delta.get(field)) and not more else None
 
 
-def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
+def _put(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
     """Put a delta on its block."""
     for key, value in delta.items():
         if key in ("type", _HINT):
@@ -166,7 +198,7 @@ def _read_input(block: dict[str, Any]) -> None:
     if not written:
         return
     try:
-        block["input"] = from_json(written.encode("utf-8", "surrogatepass"))
+        block["input"] = from_json(written.encode("utf-8", "backslashreplace"))  # a lone surrogate, as JSON writes it
     except (ValueError, msgspec.DecodeError, RecursionError):
         block[_UNREAD] = written
 
