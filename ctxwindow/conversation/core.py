@@ -25,6 +25,7 @@ from ctxwindow.record.events import (
     Started,
 )
 from ctxwindow.record.log import Log
+from ctxwindow.rules import Violation, check_message
 from ctxwindow.tiers import Policy, Send, Verdict
 from ctxwindow.tiers.bookkeeping import enter
 from ctxwindow.tiers.compaction import server_compaction
@@ -225,6 +226,22 @@ class Core:
             self._overtake()  # the range that it is of is not sent any more as it was then
         if isinstance(event, Rewound):
             self._archive = self._weighed = None
+
+    def _broken_by(self, message: Mapping[str, Any]) -> list[Violation]:
+        """The rules that a message would break if it came next."""
+        state = self._state
+        return check_message(
+            message,
+            index=len(state.messages),
+            # What a message follows is the last one on the wire: evidence is not sent.
+            previous=next(reversed(state.forms.values()), None),
+            outline=state.outline,
+            profile=state.profile,
+            system=state.base.get("system"),
+            tools=state.base.get("tools"),
+            settings=state.settings,
+            betas=state.settings.get("betas"),
+        )
 
     def _take_reply(self, reply: Mapping[str, Any], at: float | None, *, cut: bool = False) -> int:
         """Record what came of the reply that is due; its index in the record."""

@@ -12,7 +12,7 @@ from ctxwindow.conversation.core import Core
 from ctxwindow.errors import InvalidRequest, MisuseError, ProtocolError
 from ctxwindow.record import intake
 from ctxwindow.record.events import Appended, Configured, Failed, Pinned
-from ctxwindow.rules import View, check_message
+from ctxwindow.rules import View
 from ctxwindow.tiers import Recovery
 from ctxwindow.tiers.intake import (
     changes_tools,
@@ -48,19 +48,7 @@ class Exchange(Core):
         state = self._state
         index = len(state.messages)
         taken = intake(message, f"messages.{index}")
-        # What a message follows is the last one on the wire: evidence is not sent.
-        previous = next(reversed(state.forms.values()), None)
-        violations = check_message(
-            taken,
-            index=index,
-            previous=previous,
-            outline=state.outline,
-            profile=state.profile,
-            system=state.base.get("system"),
-            tools=state.base.get("tools"),
-            settings=state.settings,
-            betas=state.settings.get("betas"),
-        )
+        violations = self._broken_by(taken)
         if changes_tools(taken):
             # Tools that were not given are none, unless there are some that are only known by their size.
             tools = state.base.get("tools", None if state.unseen_tokens else [])

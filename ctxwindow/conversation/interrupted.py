@@ -71,8 +71,9 @@ class Interrupted(Core):
             now: the caller's clock.
 
         Returns:
-            The message to append, so that the model goes on from the text that arrived; None where there is none. Then
-            what was asked is still to be answered, and `plan` sends it again, unless the reply was whole.
+            The message to append, so that the model goes on from the text that arrived; None where there is none, or where
+            none can stand. Then what was asked is still to be answered, and `plan` sends it again, unless the reply was
+            whole.
 
         Raises:
             ProtocolError: no reply is due.
@@ -96,7 +97,10 @@ class Interrupted(Core):
             return None  # a turn that the server goes on with goes back as it is (MSG-13)
         last = blocks_of(next(reversed(state.forms.values()), {}))
         results = any(isinstance(block, Mapping) and block_type(block).family == "result" for block in last)
-        return continuation(content, state.profile, state.settings, calls=results)
+        message = continuation(content, state.profile, state.settings, calls=results)
+        if message is None or any(broken.severity == "error" for broken in self._broken_by(message)):
+            return None  # a system message at the end has to stay there (SYS-04): the text is written again
+        return message
 
     def answered(self, block: Any, *, now: float | None = None) -> None:
         """Keep the result of one call, while others of its round still run. It is sent once all are appended together.

@@ -8,12 +8,10 @@ from typing import Any
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record.blocks import blocks_of
 
-__all__ = ["continuation"]
+__all__ = ["continuation", "is_continuation"]
 
-_ASKED = (
-    "Your reply was cut off by a fault of the connection. This much of it arrived:\n\n{text}\n\n"
-    "Go on from exactly there. Do not repeat what has arrived; if it broke off before a tool call, make the call."
-)
+_OPENING = "Your reply was cut off by a fault of the connection. This much of it arrived:"
+_ENDING = "Go on from exactly there. Do not repeat what has arrived; if it broke off before a tool call, make the call."
 
 
 def continuation(
@@ -32,7 +30,8 @@ def continuation(
         settings: of its requests.
         calls: whether the reply that was cut answers tool results.
     """
-    texts = [block.get("text") for block in blocks_of({"content": content}) if block.get("type") == "text"]
+    blocks = [block for block in blocks_of({"content": content}) if isinstance(block, Mapping)]
+    texts = [block.get("text") for block in blocks if block.get("type") == "text"]
     text = "".join(part for part in texts if isinstance(part, str)).rstrip()
     if not text.strip():
         return None
@@ -40,4 +39,11 @@ def continuation(
     manual = isinstance(thinking, Mapping) and thinking.get("type") == "enabled"
     if profile.features.prefill and not manual and not calls:
         return {"role": "assistant", "content": [{"type": "text", "text": text}]}
-    return {"role": "user", "content": [{"type": "text", "text": _ASKED.format(text=text)}]}
+    return {"role": "user", "content": [{"type": "text", "text": f"{_OPENING}\n\n{text}\n\n{_ENDING}"}]}
+
+
+def is_continuation(message: Mapping[str, Any]) -> bool:
+    """Whether a user message is no request of anybody's, but asks to go on with the one before it."""
+    blocks = blocks_of(message)
+    text = blocks[0].get("text") if len(blocks) == 1 and isinstance(blocks[0], Mapping) else None
+    return message.get("role") == "user" and isinstance(text, str) and text.startswith(_OPENING)

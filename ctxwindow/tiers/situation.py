@@ -13,6 +13,7 @@ from ctxwindow.record.events import Compacted, Edited
 from ctxwindow.tiers.caching import LastSend, alive
 from ctxwindow.tiers.heads import head_message, stands_for
 from ctxwindow.tiers.policy import Policy
+from ctxwindow.tiers.resuming import is_continuation
 from ctxwindow.tiers.wire import Wire
 from ctxwindow.window import Count, size_message
 
@@ -100,6 +101,11 @@ class Situation:
     def mark(self, share: float) -> int:
         """A mark in tokens of the whole prompt."""
         return self.fixed + int(self.room * share)
+
+    @property
+    def request(self) -> int:
+        """Record index of the user message that is being worked on: one that asks to go on with it is none (MSG-16)."""
+        return self._request() or 0
 
     @property
     def turn_start(self) -> int:
@@ -201,11 +207,15 @@ class Situation:
         return self.weigh(size_message(form, self.profile).count)
 
     def instruction(self, before: int) -> int | None:
-        """The user message of the turn in progress, if it lies before an index and may be repeated in full."""
-        start = self.outline.turn_start
+        """The user message of the request in progress, if it lies before an index and may be repeated in full."""
+        start = self._request()
         if start is None or start >= before or start not in self.forms:
             return None
         return start if self.size(self.forms[start]) <= self.room * self.policy.instruction else None
+
+    def _request(self) -> int | None:
+        turns = reversed(self.outline.turns)
+        return next((start for start in turns if not is_continuation(self.messages[start])), None)
 
     def head_tokens(self, edit: Compacted) -> int:
         """Tokens of the head with no summary of its own in it."""

@@ -154,7 +154,7 @@ def test_a_delta_that_says_more_is_not_joined() -> None:
 def test_what_the_next_version_streams_is_kept() -> None:
     """A block, a delta and fields that nobody knows today."""
     new = {"type": "of_tomorrow", "tune": "la", "notes": [1], "key": None}
-    deltas = [
+    deltas: list[JSON] = [
         {"type": "tune_delta", "tune": "la", "notes": [2, 3], "key": {"is": "C"}},
         {"type": "tune_delta", "more": 1},
     ]
