@@ -14,7 +14,7 @@ from ctxwindow import Conversation, Policy, Send, Summarize, check
 from ctxwindow.emulator.stream import events_of
 from ctxwindow.errors import InvalidRequest, ProtocolError
 from ctxwindow.record import decode_event, encode_event
-from ctxwindow.record.events import Answered, Arrived, Failed, Received
+from ctxwindow.record.events import Answered, Appended, Arrived, Failed, Received
 from ctxwindow.record.streamed import Streamed
 from ctxwindow.testing import SERVER_TOOLS
 from ctxwindow.testing.content import server_result, server_use
@@ -365,6 +365,52 @@ def test_the_request_in_progress_is_still_the_users(kind: Kind) -> None:
     assert edit.instruction == 0
     assert "Why does it fail?" in str(talk.conversation.wire[0])
     assert f"def number_{number}()" in str(talk.conversation.wire[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_cut_is_found_once_and_is_nobodys_request(kind: Kind) -> None:
+    """As checkpoints, as evidence, and quoted: its words stand in three places. They are the model's."""
+    talk = Talk(kind)
+    talk.arrive(talk.asked(TEXT)[:-3])
+    assert talk.conversation.recall("zebra") == []
+    resumed = talk.cut()
+    assert "zebra" in str(resumed)
+    talk.answer({"type": "text", "text": "So it is."})
+    for chat in (talk.conversation, again(talk.conversation)):
+        (found,) = chat.recall("zebra")
+        assert (found.role, found.path) == ("assistant", f"messages.1.content.{int(talk.thinks)}")
+        assert "zebra" in chat.open("m2.0")["text"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_resumes_a_reply_is_not_summarised_as_the_users(kind: Kind) -> None:
+    talk = Talk(kind, budget=MAX_TOKENS + 2_500, methods=("summarize_all",), warm={"tokens": 250}, high=0.7)
+    talk.arrive(talk.asked(TEXT)[:-3])
+    talk.cut()
+    talk.reopen()
+    for _ in range(30):
+        talk.answer({"type": "text", "text": "I look. " * 40})
+        talk.say("And then?")
+        due = talk.conversation.plan(max_tokens=MAX_TOKENS)
+        if isinstance(due, Summarize):
+            break
+    else:
+        raise AssertionError("nothing is to be summarised")
+    told = [str(message) for message in due.segment.messages]
+    assert [("zebra" in message, message[:18]) for message in told[:3]].count((True, "{'role': 'assistan")) == 1
+    assert not any("zebra" in message or "cut off" in message for message in told[2:])
+    assert len(talk.conversation.messages[2]["content"]) == 1
+
+
+def test_another_message_may_come_in_its_place() -> None:
+    """What the caller says himself is his own, also if it comes between."""
+    talk = Talk(KEEP_ALL)
+    talk.arrive(talk.asked(TEXT)[:-3])
+    resumed = talk.conversation.cut()
+    talk.say("Forget it. The zebra is fine.")
+    talk.conversation.append(resumed)
+    kept = [event.resumes for event in talk.conversation.events if isinstance(event, Appended)]
+    assert kept == [False, False, False]
 
 
 def test_a_compaction_inside_a_reply_that_is_cut_is_not_taken() -> None:

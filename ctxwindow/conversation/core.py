@@ -53,6 +53,7 @@ class Core:
         self._kept = 0
         self._due: Compacted | None = None
         self._aside: Compacted | None = None
+        self._resuming: dict[str, Any] | None = None  # what would resume the reply that was cut last
         self._overtaken: list[Compacted] = []  # not wanted any more, and the result may yet come
         self._weighed: Verdict | None = None
         self._counting: str | None = None
@@ -218,7 +219,7 @@ class Core:
         except BaseException:
             self._replay(self._log.events[:length])
             raise
-        self._out = None
+        self._out = self._resuming = None
         if not isinstance(event, _ADDS):
             # A summary that is being written, and a count, are of what came before.
             self._due = self._counting = None

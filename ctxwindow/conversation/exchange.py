@@ -55,7 +55,7 @@ class Exchange(Core):
             wire = View([*state.wire.messages, taken], tools=tools, settings=state.settings)
             violations += check_tool_changes(wire, index)
         raise_errors(violations)
-        self._record(Appended(at=checked_time(now), message=taken))
+        self._record(Appended(at=checked_time(now), message=taken, resumes=taken == self._resuming))
         return index
 
     def receive(self, reply: Any, *, now: float | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -100,7 +101,8 @@ class Interrupted(Core):
         message = continuation(content, state.profile, state.settings, calls=results)
         if message is None or any(broken.severity == "error" for broken in self._broken_by(message)):
             return None  # a system message at the end has to stay there (SYS-04): the text is written again
-        return message
+        self._resuming = message
+        return copy.deepcopy(message)
 
     def answered(self, block: Any, *, now: float | None = None) -> None:
         """Keep the result of one call, while others of its round still run. It is sent once all are appended together.

@@ -48,6 +48,7 @@ class Known:
         arrived: what has come of that reply while it streams, as `ctxwindow.record.streamed` reads it.
         answers: results that are known of calls whose message has not been appended, by call.
         paused: whether the last reply was paused and goes back as it is (MSG-13).
+        resumes: record indices of messages that only have the model go on from a reply that was cut.
         unsent: record index of the first message that was never sent.
         edits: every compaction, in order.
         warm: the summaries that stand on the wire, in order.
@@ -100,6 +101,7 @@ class Known:
         self.awaiting: Sent | None = None
         self.arrived: list[dict[str, Any]] = []
         self.answers: dict[str, dict[str, Any]] = {}
+        self.resumes: set[int] = set()
         self.unsent = 0
         self.paused = False
         self.cached: LastSend | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record.blocks import blocks_of
 
-__all__ = ["continuation", "is_continuation"]
+__all__ = ["continuation"]
 
 _OPENING = "Your reply was cut off by a fault of the connection. This much of it arrived:"
 _ENDING = "Go on from exactly there. Do not repeat what has arrived; if it broke off before a tool call, make the call."
@@ -40,10 +40,3 @@ def continuation(
     if profile.features.prefill and not manual and not calls:
         return {"role": "assistant", "content": [{"type": "text", "text": text}]}
     return {"role": "user", "content": [{"type": "text", "text": f"{_OPENING}\n\n{text}\n\n{_ENDING}"}]}
-
-
-def is_continuation(message: Mapping[str, Any]) -> bool:
-    """Whether a user message is no request of anybody's, but asks to go on with the one before it."""
-    blocks = blocks_of(message)
-    text = blocks[0].get("text") if len(blocks) == 1 and isinstance(blocks[0], Mapping) else None
-    return message.get("role") == "user" and isinstance(text, str) and text.startswith(_OPENING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +14,6 @@ from ctxwindow.record.events import Compacted, Edited
 from ctxwindow.tiers.caching import LastSend, alive
 from ctxwindow.tiers.heads import head_message, stands_for
 from ctxwindow.tiers.policy import Policy
-from ctxwindow.tiers.resuming import is_continuation
 from ctxwindow.tiers.wire import Wire
 from ctxwindow.window import Count, size_message
 
@@ -39,6 +39,8 @@ class Situation:
 
     messages: Sequence[Mapping[str, Any]]
     """The record."""
+    resumes: AbstractSet[int]
+    """Record indices of messages that only resume a reply that was cut."""
     forms: Mapping[int, Mapping[str, Any]]
     """Wire forms by record index, for everything that can be on the wire."""
     outline: Outline
@@ -104,7 +106,7 @@ class Situation:
 
     @property
     def request(self) -> int:
-        """Record index of the user message that is being worked on: one that asks to go on with it is none (MSG-16)."""
+        """Record index of the user message that is being worked on: one that only resumes a reply is none (MSG-16)."""
         return self._request() or 0
 
     @property
@@ -214,8 +216,7 @@ class Situation:
         return start if self.size(self.forms[start]) <= self.room * self.policy.instruction else None
 
     def _request(self) -> int | None:
-        turns = reversed(self.outline.turns)
-        return next((start for start in turns if not is_continuation(self.messages[start])), None)
+        return next((start for start in reversed(self.outline.turns) if start not in self.resumes), None)
 
     def head_tokens(self, edit: Compacted) -> int:
         """Tokens of the head with no summary of its own in it."""

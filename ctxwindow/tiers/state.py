@@ -93,6 +93,8 @@ class State(Replies, Epochs):
         self.awaiting = None  # a request that the caller gave up on
         self.arrived = []
         self.paused = False
+        if event.resumes:
+            self.resumes.add(len(self.messages))
         self._take(event.message)
         self.answers = {call: block for call, block in self.answers.items() if call in self.outline.open_calls}
         if event.message.get("role") == "assistant":
