@@ -413,6 +413,22 @@ def test_another_message_may_come_in_its_place() -> None:
     assert kept == [False, False, False]
 
 
+@pytest.mark.parametrize("kind", [MANUALLY, KEEP_ALL, BOUND])
+def test_behind_evidence_the_window_can_still_be_shrunk(kind: Kind) -> None:
+    """What was cut has answered nothing: the newest message is still the one before it."""
+    talk = Talk(kind, budget=MAX_TOKENS + 3_500, methods=("summarize_all",), warm={"tokens": 250})
+    while talk.conversation.window.tokens < 2_500:
+        talk.answer({"type": "text", "text": "I look. " * 40})
+        talk.say("And then?")
+    talk.arrive(until(talk.asked(TEXT), "content_block_delta", delta="thinking_delta"))
+    assert talk.cut() is None
+    due = talk.conversation.plan(max_tokens=MAX_TOKENS + 1_500)
+    assert isinstance(due, Summarize)
+    talk.conversation.summarized("[Goal]\n- Look.", by="test")
+    assert "And then?" in str(talk.conversation.wire[-1])
+    talk.answer(TEXT)
+
+
 def test_a_compaction_inside_a_reply_that_is_cut_is_not_taken() -> None:
     """CMP-04: the block is evidence with the rest; the next request asks for it again."""
     methods = ("compact_threshold", "summarize_all")

@@ -293,7 +293,6 @@ class TwelveLaws(RuleBasedStateMachine):
                 driven.send({"content": [*thoughts, text("As far as I")], "stop_reason": "max_tokens"})
         return None
 
-    @precondition(lambda self: not self.driven.known.calls)
     @rule(
         shape=SHAPES,
         share=st.sampled_from([0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.99, 1.0]),
@@ -303,9 +302,13 @@ class TwelveLaws(RuleBasedStateMachine):
     @seen
     def reply_streams(self, shape: Shape, share: float, every: int, ends: tuple[bool, bool]) -> None:
         """A reply streams, and may be cut at any event (MSG-16). `ends`: by a crash, and with what came in hand."""
-        if self.driven.until_send():
-            crash, tells = ends
-            self.driven.stream(self.driven.say(shape), share=share, every=every, crash=crash, tells=tells)
+        driven, (crash, tells) = self.driven, ends
+        if driven.known.calls:
+            driven.take(driven.answers(driven.known.calls, ["text"]))
+        elif not isinstance(driven.known.due, Send):
+            driven.take(user("short"))
+        if driven.until_send():
+            driven.stream(driven.say(shape), share=share, every=every, crash=crash, tells=tells)
         self.over()
 
     @precondition(lambda self: not self.driven.known.calls)
