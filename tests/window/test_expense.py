@@ -288,6 +288,9 @@ def test_no_usage_makes_it_fail(value: Any) -> None:
         found = spent(given_usage, message={"content": value}, stop_reason="refusal")
         assert found.outcome == "answered"
         assert found.dollars is None or found.dollars == pytest.approx(sum(found.by.values()))
+        cut = spent(given_usage, message={"content": value}, arrived=9)
+        assert cut.outcome == "cut"
+        assert cut.dollars is None or cut.dollars == pytest.approx(sum(cut.by.values()))
 
 
 samplings = st.fixed_dictionaries(
