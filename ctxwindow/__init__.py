@@ -6,10 +6,16 @@ single request bodies, `compare` on a request and the one before it; `repair` ma
 `ctxwindow.transcripts`.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from ctxwindow.catalog import ModelProfile
+from ctxwindow.client.naming import conversation  # next to the package of that name, which `from` imports still find
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import (
     CtxwindowError,
+    EndpointError,
     HistoryError,
     InvalidRequest,
     MisuseError,
@@ -18,6 +24,7 @@ from ctxwindow.errors import (
     StoreConflict,
     StoreError,
     StoreUnavailable,
+    StreamCut,
     UnknownModel,
     WindowOverflow,
 )
@@ -43,9 +50,22 @@ from ctxwindow.tiers import (
 from ctxwindow.tiers.travel import Moment
 from ctxwindow.window import BlockCost, BlockCount, Effect, Expense, Spending, Window, compare, count
 
+if TYPE_CHECKING:
+    from ctxwindow.client import (
+        AsyncSession,
+        AsyncSessionStream,
+        Limits,
+        Reply,
+        Session,
+        SessionReport,
+        SessionStream,
+    )
+
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncSession",
+    "AsyncSessionStream",
     "BlockCost",
     "BlockCount",
     "Branch",
@@ -56,11 +76,13 @@ __all__ = [
     "Decision",
     "Edit",
     "Effect",
+    "EndpointError",
     "Expense",
     "Forecast",
     "HistoryError",
     "Hot",
     "InvalidRequest",
+    "Limits",
     "MisuseError",
     "ModelProfile",
     "Moment",
@@ -71,14 +93,19 @@ __all__ = [
     "ProtocolError",
     "Recovery",
     "Repair",
+    "Reply",
     "Report",
     "Segment",
     "Send",
+    "Session",
+    "SessionReport",
+    "SessionStream",
     "Spending",
     "Spill",
     "StoreConflict",
     "StoreError",
     "StoreUnavailable",
+    "StreamCut",
     "Summarize",
     "ThinkingState",
     "UnknownModel",
@@ -88,6 +115,16 @@ __all__ = [
     "WindowOverflow",
     "check",
     "compare",
+    "conversation",
     "count",
     "repair",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """What needs the SDK is imported when it is asked for."""
+    from ctxwindow import client  # noqa: PLC0415 - only for those who use it
+
+    if name in client.__all__:
+        return getattr(client, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,8 @@
     |   +-- ProtocolError       engine calls in an order that makes no sense
     +-- HistoryError            stored or imported data is broken (file, line and reason)
     +-- WindowOverflow          what must be sent cannot fit the window (with the numbers)
+    +-- EndpointError           what answered is not the Messages API
+    +-- StreamCut               a streamed reply broke off, and going on from it did too
     +-- StoreError              the store could not do what was asked
         +-- StoreConflict       another writer appended first
         +-- StoreUnavailable    locked, read-only, full, or not one of our databases
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CtxwindowError",
+    "EndpointError",
     "HistoryError",
     "InvalidRequest",
     "MisuseError",
@@ -34,6 +37,7 @@ __all__ = [
     "StoreConflict",
     "StoreError",
     "StoreUnavailable",
+    "StreamCut",
     "UnknownModel",
     "WindowOverflow",
 ]
@@ -105,6 +109,14 @@ class ProtocolError(MisuseError):
 
 class HistoryError(CtxwindowError):
     """Stored or imported data is broken; `path` names file and line."""
+
+
+class EndpointError(CtxwindowError):
+    """What answered is not the Messages API: a page of a proxy, an empty body."""
+
+
+class StreamCut(CtxwindowError):
+    """A streamed reply broke off. What arrived of it is in the record, as evidence."""
 
 
 class WindowOverflow(CtxwindowError):

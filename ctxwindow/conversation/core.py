@@ -53,7 +53,6 @@ class Core:
         self._kept = 0
         self._due: Compacted | None = None
         self._aside: Compacted | None = None
-        self._resuming: dict[str, Any] | None = None  # what would resume the reply that was cut last
         self._overtaken: list[Compacted] = []  # not wanted any more, and the result may yet come
         self._weighed: Verdict | None = None
         self._counting: str | None = None
@@ -144,9 +143,24 @@ class Core:
         return self._state.profile.id
 
     @property
+    def profile(self) -> ModelProfile:
+        """The current model's profile."""
+        return self._state.profile
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Request fields that every send carries, besides model, system, tools and messages."""
+        return dict(self._state.settings)
+
+    @property
     def policy(self) -> Policy:
         """The policy in force."""
         return self._state.policy
+
+    @property
+    def sends(self) -> int:
+        """How many requests have been handed out, on all branches."""
+        return self._state.sends
 
     @property
     def epoch(self) -> int:
@@ -167,6 +181,15 @@ class Core:
     def spending(self) -> Spending:
         """What it has cost so far: every send with its forecast and its bill, by turn, tool, kind of block, and block."""
         return self._book.spending(self._log.names())
+
+    def paid(self, *, since: int = 0) -> float | None:
+        """Dollars of the requests after number `since`, as far as they are known, without summaries; None where none is."""
+        return self._book.paid(since)
+
+    @property
+    def summaries_paid(self) -> float:
+        """Dollars of all summaries so far that were paid for on their own."""
+        return self._book.summaries
 
     @property
     def wire(self) -> tuple[dict[str, Any], ...]:
@@ -219,7 +242,7 @@ class Core:
         except BaseException:
             self._replay(self._log.events[:length])
             raise
-        self._out = self._resuming = None
+        self._out = None
         if not isinstance(event, _ADDS):
             # A summary that is being written, and a count, are of what came before.
             self._due = self._counting = None

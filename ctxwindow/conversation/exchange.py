@@ -25,6 +25,7 @@ from ctxwindow.tiers.intake import (
 )
 from ctxwindow.tiers.recovery import recover
 from ctxwindow.tiers.restarts import check_kept, messages_after, restart
+from ctxwindow.tiers.resuming import resumption
 
 __all__ = ["Exchange"]
 
@@ -55,7 +56,7 @@ class Exchange(Core):
             wire = View([*state.wire.messages, taken], tools=tools, settings=state.settings)
             violations += check_tool_changes(wire, index)
         raise_errors(violations)
-        self._record(Appended(at=checked_time(now), message=taken, resumes=taken == self._resuming))
+        self._record(Appended(at=checked_time(now), message=taken, resumes=taken == resumption(state)))
         return index
 
     def receive(self, reply: Any, *, now: float | None = None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +13,7 @@ from ctxwindow.record.blocks import blocks_of, call_id, result_id
 from ctxwindow.record.events import Answered, Arrived, Failed
 from ctxwindow.record.streamed import Streamed, is_whole
 from ctxwindow.tiers.intake import checked_time
-from ctxwindow.tiers.resuming import continuation
+from ctxwindow.tiers.resuming import resumption
 
 __all__ = ["Interrupted"]
 
@@ -26,6 +25,14 @@ class Interrupted(Core):
     def awaiting(self) -> bool:
         """Whether a request is out whose reply, or error, has not been handed back."""
         return self._state.awaiting is not None
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether something waits for the model, or for results: a turn, a round, a paused turn, a reply that was cut off."""
+        state = self._state
+        wire = state.wire.messages
+        ended = not wire or wire[-1].get("role") == "assistant"
+        return bool(not ended or state.paused or state.outline.open_calls or self.resumption is not None)
 
     @property
     def open_calls(self) -> tuple[dict[str, Any], ...]:
@@ -42,6 +49,16 @@ class Interrupted(Core):
     def answers(self) -> Mapping[str, dict[str, Any]]:
         """The results that `answered` has taken and that no message has brought yet, by id of their call. Do not mutate."""
         return MappingProxyType(self._state.answers)
+
+    @property
+    def resumption(self) -> dict[str, Any] | None:
+        """The message to append, so that the model goes on from the text of a reply that was cut off; None where nothing is
+        to be gone on from, something was appended since, or the message cannot stand there.
+        """
+        message = resumption(self._state)
+        if message is None or any(broken.severity == "error" for broken in self._broken_by(message)):
+            return None  # a system message at the end has to stay there (SYS-04): the text is written again
+        return message
 
     def arrived(self, events: Sequence[Any], *, now: float | None = None) -> None:
         """Keep what has arrived of the reply while the rest still streams. `receive` or `cut` ends it.
@@ -94,15 +111,7 @@ class Interrupted(Core):
             self._take_reply(found, at)
             return None
         self._take_reply(found, at, cut=True)
-        if state.paused or state.outline.open_server_calls:
-            return None  # a turn that the server goes on with goes back as it is (MSG-13)
-        last = blocks_of(next(reversed(state.forms.values()), {}))
-        results = any(isinstance(block, Mapping) and block_type(block).family == "result" for block in last)
-        message = continuation(content, state.profile, state.settings, calls=results)
-        if message is None or any(broken.severity == "error" for broken in self._broken_by(message)):
-            return None  # a system message at the end has to stay there (SYS-04): the text is written again
-        self._resuming = message
-        return copy.deepcopy(message)
+        return self.resumption
 
     def answered(self, block: Any, *, now: float | None = None) -> None:
         """Keep the result of one call, while others of its round still run. It is sent once all are appended together.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctxwindow.stores.holds import Hold
 from ctxwindow.stores.memory import MemoryStore
 from ctxwindow.stores.protocol import ConversationInfo, Hit, Row, Store, Text
 from ctxwindow.stores.recorder import keep, load
@@ -12,7 +13,19 @@ from ctxwindow.window.memo import TextCount
 if TYPE_CHECKING:
     from ctxwindow.stores.sqlite import SqliteStore
 
-__all__ = ["ConversationInfo", "Hit", "MemoryStore", "Row", "SqliteStore", "Store", "Text", "TextCount", "keep", "load"]
+__all__ = [
+    "ConversationInfo",
+    "Hit",
+    "Hold",
+    "MemoryStore",
+    "Row",
+    "SqliteStore",
+    "Store",
+    "Text",
+    "TextCount",
+    "keep",
+    "load",
+]
 
 
 def __getattr__(name: str) -> object:

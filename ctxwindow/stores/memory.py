@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from ctxwindow.errors import MisuseError, StoreConflict
+from ctxwindow.errors import StoreConflict
 from ctxwindow.recall.index import Index
+from ctxwindow.stores.holds import Hold, ProcessHolds, closed
 from ctxwindow.stores.protocol import (
     ConversationInfo,
     Hit,
@@ -69,6 +70,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[str, _Conversation] | None = {}
+        self._holds = ProcessHolds()
 
     def append(self, conversation: str, rows: Sequence[Row], *, expect: int, counts: Sequence[TextCount] = ()) -> int:
         """See `Store.append`."""
@@ -137,6 +139,11 @@ class MemoryStore:
             held = self._open().get(conversation)
             return held is not None and any(needle in text.text for _, text in held.texts)
 
+    def hold(self, conversation: str) -> Hold | None:
+        """See `Store.hold`; others are the other threads of this process."""
+        check_conversation(conversation)
+        return self._holds.take(conversation)
+
     def purge(self, conversation: str) -> None:
         """See `Store.purge`."""
         check_conversation(conversation)
@@ -147,6 +154,7 @@ class MemoryStore:
         """See `Store.close`; everything is forgotten."""
         with self._lock:
             self._kept = None
+            self._holds.close()
 
     def __enter__(self) -> Self:
         return self
@@ -171,5 +179,5 @@ class MemoryStore:
 
     def _open(self) -> dict[str, _Conversation]:
         if self._kept is None:
-            raise MisuseError("the store is closed.", remedy="Open a new one.")
+            raise closed()
         return self._kept

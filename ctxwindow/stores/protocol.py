@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import msgspec
 
 from ctxwindow.errors import MisuseError, StoreConflict
+from ctxwindow.stores.holds import Hold
 from ctxwindow.window.memo import TextCount
 
 if TYPE_CHECKING:
@@ -187,6 +188,21 @@ class Store(Protocol):
         """Whether any indexed text of this conversation has `needle` in it, character for character."""
         ...
 
+    def hold(self, conversation: str) -> Hold | None:
+        """The right to go on with a conversation, or None while somebody else has it. Never waits.
+
+        Whoever pays for replies, summaries and tools should hold the conversation meanwhile, so that no other thread,
+        store object or process pays for the same. It is a right among those who ask for it: every method works
+        without, and what keeps two writers apart is `expect` of `append`. A crash leaves nothing held.
+
+        Args:
+            conversation: any name of 1 to 1,024 characters; it need not exist yet, and a purge does not end its hold.
+
+        Raises:
+            StoreUnavailable: whether it is held cannot be known.
+        """
+        ...
+
     def purge(self, conversation: str) -> None:
         """Delete a conversation: log, index, everything, leaving no bytes in the store's files.
 
@@ -195,7 +211,7 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the store; closing twice is no error, any other use after it is a `MisuseError`."""
+        """Let go of the store and of its holds; closing twice is no error, any other use after it is a `MisuseError`."""
         ...
 
     def __enter__(self) -> Self: ...

@@ -20,7 +20,9 @@ from typing import NamedTuple, Self
 from ctxwindow.errors import HistoryError, MisuseError, StoreConflict, StoreUnavailable
 from ctxwindow.recall import ranking, terms
 from ctxwindow.stores import index
-from ctxwindow.stores.database import open_database, shown, sqlite_errors, transaction
+from ctxwindow.stores.database import MEMORY, open_database, shown, sqlite_errors, transaction
+from ctxwindow.stores.holds import Hold, ProcessHolds, closed
+from ctxwindow.stores.locking import FileHolds
 from ctxwindow.stores.protocol import (
     ConversationInfo,
     Hit,
@@ -50,7 +52,7 @@ class _Head(NamedTuple):
 
 
 class SqliteStore:
-    """A `Store` in one SQLite file (and its `-wal` and `-shm` files while it is open), mode 0600.
+    """A `Store` in one SQLite file (and its `-wal` and `-shm` files while it is open, and `-lock`), mode 0600.
 
     Args:
         path: the file, in a folder that exists, or `:memory:`.
@@ -68,6 +70,7 @@ class SqliteStore:
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._db: sqlite3.Connection | None = open_database(self._path, timeout=timeout, create=create)
+        self._holds = ProcessHolds() if self._path == MEMORY else FileHolds(os.path.realpath(self._path))
 
     def append(self, conversation: str, rows: Sequence[Row], *, expect: int, counts: Sequence[TextCount] = ()) -> int:
         """See `Store.append`."""
@@ -159,6 +162,20 @@ class SqliteStore:
             ).fetchone()
         return found is not None
 
+    def hold(self, conversation: str) -> Hold | None:
+        """See `Store.hold`; others are all threads, stores and processes that use the file.
+
+        The first hold makes the file `<database>-lock`, which stays empty; leave it there while the database is in
+        use. Over NFS, a mount with `nolock` or `local_lock` keeps only the processes of one machine apart, and a
+        machine that vanishes keeps its holds until the server's lease ends (WAL does not work over NFS anyway).
+
+        Raises:
+            StoreUnavailable: the lock file cannot be made or opened, or the file system has no locks.
+        """
+        check_conversation(conversation)
+        self._check_process()
+        return self._holds.take(conversation)  # not behind the lock: another thread may be waiting for the disk
+
     def purge(self, conversation: str) -> None:
         """See `Store.purge`.
 
@@ -193,6 +210,7 @@ class SqliteStore:
         if os.getpid() != self._process:
             return  # the parent's connection: closing it here would take the parent's locks apart
         with self._lock:
+            self._holds.close()
             if self._db is not None:
                 with sqlite_errors(self._path):
                     self._db.close()
@@ -208,12 +226,15 @@ class SqliteStore:
 
     @contextmanager
     def _use(self) -> Iterator[sqlite3.Connection]:
-        if os.getpid() != self._process:  # https://www.sqlite.org/howtocorrupt.html section 2.6
-            raise MisuseError("the store was opened before a fork.", remedy="Open it again in the child process.")
+        self._check_process()
         with self._lock, sqlite_errors(self._path):
             if self._db is None:
-                raise MisuseError("the store is closed.", remedy="Open a new one.")
+                raise closed()
             yield self._db
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:  # https://www.sqlite.org/howtocorrupt.html section 2.6
+            raise MisuseError("the store was opened before a fork.", remedy="Open it again in the child process.")
 
     def _read(self, conversation: str, after: int) -> Iterator[Row]:
         with self._use() as db:

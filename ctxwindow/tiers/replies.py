@@ -50,7 +50,9 @@ class Replies(Known):
             self.paused = event.stop_reason == "pause_turn"
         index = len(self.messages)
         on_wire = not event.cut and usable(event.message, event.stop_reason)
-        if told is not None and told.billed is not None and not event.cut:
+        if event.cut:
+            self.cut = index
+        elif told is not None and told.billed is not None:
             self.billed[index] = told.billed
         self.makers[index] = maker_of(self.profile, event.model)
         if self.makers[index].bound and not event.cut:

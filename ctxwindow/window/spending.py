@@ -226,6 +226,16 @@ class Book:
             self._edits.append((len(self._expenses) - 1, sending.window, *self._edit))
             self._edit = None
 
+    def paid(self, since: int) -> float | None:
+        """Dollars of the sends after number `since`, as far as they are known; None where none of them is."""
+        known = [expense.dollars for expense in self._expenses[since:] if expense.dollars is not None]
+        return sum(known) if known else None
+
+    @property
+    def summaries(self) -> float:
+        """Dollars of all summaries so far that were paid for on their own."""
+        return self._summaries
+
     @property
     def waiting(self) -> bool:
         """Whether a reply to the last request may still come."""

@@ -1,0 +1,174 @@
+"""From a turn that is not answered to its reply: plan, do what the plan needs first, send, receive, and recover.
+
+The faults and stop reasons that the rulebook knows a way out of are gone through here, for every kind of driver. Errors of
+the API with a status were tried again by the SDK before they come here, and are never tried again as they were; what the SDK
+does not try again, a stream that broke off, is gone on with a few times (MSG-16).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ctxwindow.client.actions import Blocking, Create, Steps
+from ctxwindow.client.faults import is_api_error, was_tried_again, went_wrong
+from ctxwindow.client.incidents import Incident, tell
+from ctxwindow.client.preparing import collect, prepare, start_aside
+from ctxwindow.client.reply import text_of
+from ctxwindow.client.talk import Talk
+from ctxwindow.client.watching import Watch
+from ctxwindow.record import intake
+from ctxwindow.record.streamed import is_whole
+from ctxwindow.tiers import Send
+from ctxwindow.tiers.state import usable
+
+__all__ = ["Answer", "answer"]
+
+RESUMPTIONS = 3
+"""Times in a row that a reply is gone on with after its stream broke off, before the fault is the caller's."""
+
+PAUSES = 50
+"""Times in a row that a paused turn is sent back (MSG-13): each is up to ten steps of the server's tools."""
+
+GROWTH = 4
+"""How much larger `max_tokens` becomes for a reply that it cut inside a call or inside thinking (MSG-14)."""
+
+NONSTREAMING = 21_333
+"""`max_tokens` above which the SDK wants a stream (SDK-02); for the oldest Opus models it does from 8,192 on."""
+
+_OLD_NONSTREAMING = 8_192
+_OLD = ("claude-opus-4-2025", "claude-opus-4-0", "claude-opus-4-1", "claude-4-opus")
+
+
+@dataclass
+class Answer:
+    """A reply, whole, and what it took to get it."""
+
+    message: Any = None
+    """As the SDK gave it."""
+    text: str = ""
+    messages: list[Any] = field(default_factory=list)
+
+
+def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
+    """The reply to what was appended last.
+
+    Args:
+        talk: held by the caller.
+        live: somebody reads the reply as it streams.
+
+    Raises:
+        WindowOverflow: what must be sent cannot fit.
+        StoreError: the store failed. Where the reply had come it is kept in memory, and stored with what comes next.
+        Exception: the error of the SDK, where the rules know no way out of it.
+    """
+    found, parts = Answer(), list[str]()
+    max_tokens, cuts, pauses = talk.max_tokens, 0, 0
+    while True:
+        yield from collect(talk)
+        try:
+            decision = talk.engine.plan(max_tokens=max_tokens, now=talk.clock())
+            yield Blocking(talk.keep)  # what is intended is stored before it is done
+        except BaseException:
+            talk.forget()  # nothing was sent: what the caller gave is his to give again
+            raise
+        if not isinstance(decision, Send):
+            yield from prepare(talk, decision)
+            continue
+        message = yield from _send(talk, decision, live=live, cuts=cuts)
+        if message is None:
+            partial = talk.cut_off
+            if partial is not None:
+                cuts, talk.cut_off = cuts + 1, None
+                found.messages.append(partial)
+                parts.append(text_of(partial).rstrip())
+            continue
+        if decision.aside is not None:
+            yield from start_aside(talk, decision.aside)
+        found.message, cuts = message, 0
+        found.messages.append(message)
+        plain = intake(message, "reply")
+        reason = plain.get("stop_reason")
+        if reason == "pause_turn" and pauses < PAUSES:
+            pauses += 1
+            continue
+        if _cut_short(plain, reason) and (larger := _larger(talk, max_tokens)):
+            _note(talk, str(reason), "MSG-14", f"cut inside a call or thinking; asked again with max_tokens {larger:,}")
+            max_tokens = larger
+            continue
+        found.text = "".join([*parts, text_of(message)])
+        return found
+
+
+def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
+    """The reply to one request, stored; None where another one is to be planned."""
+    engine, request = talk.engine, decision.request
+    streams = live or (talk.streaming if talk.streaming is not None else _must_stream(request))
+    watch = Watch(talk.store_events, talk.clock, talk.checkpoint) if streams else None
+    try:
+        message = yield Create(request, "reply", watch)
+        engine.receive(watch.end() if watch is not None else message, now=talk.clock())
+    except BaseException as error:
+        came = watch.streamed.message if watch is not None else None
+        if not isinstance(error, Exception) or not is_api_error(error):
+            # An interrupt, somebody's mistake, or the store's: the request is not out any more.
+            engine.cut(came, now=talk.clock())
+            raise
+        if came is None or not is_whole(came):
+            yield from _recover(talk, error, request, watch, cuts)
+            return None
+        engine.cut(came, now=talk.clock())  # only its last event did not come: it is received as it is
+        message = came
+    talk.previous = request
+    yield Blocking(talk.keep)
+    return message
+
+
+def _recover(talk: Talk, error: Exception, request: dict[str, Any], watch: Watch | None, cuts: int) -> Steps[None]:
+    """Make another request possible, or raise."""
+    engine = talk.engine
+    if watch is None or (watch.streamed.message is None and was_tried_again(error)):
+        again = went_wrong(talk, error, request)
+        yield Blocking(talk.keep)
+        if not again:
+            raise error
+        return
+    message = engine.cut(watch.streamed.message, now=talk.clock())
+    done = "what arrived is kept as evidence"
+    _note(talk, "cut", "MSG-16", done + ("" if cuts >= RESUMPTIONS else "; the model is asked to go on"), error)
+    if cuts >= RESUMPTIONS:
+        yield Blocking(talk.keep)
+        error.add_note("ctxwindow: what arrived is in the record, as evidence; `resume()` asks the model to go on.")
+        raise error
+    if message is not None:
+        engine.append(message, now=talk.clock())
+    yield Blocking(talk.keep)
+    talk.cut_off = watch.streamed.message or {"role": "assistant", "content": []}
+
+
+def _cut_short(message: dict[str, Any], reason: Any) -> bool:
+    """Whether a limit on the output cut a reply where it cannot be sent back (MSG-09, MSG-14)."""
+    if reason not in ("max_tokens", "model_context_window_exceeded"):
+        return False
+    return bool(message.get("content")) and not usable({"role": "assistant", "content": message["content"]}, reason)
+
+
+def _larger(talk: Talk, max_tokens: int) -> int | None:
+    """A larger `max_tokens` to ask again with; None where there is none. The window is shrunk for it, if need be."""
+    profile = talk.engine.profile
+    most = min(profile.max_output, talk.engine.policy.budget_of(profile.window) // 2)
+    larger = min(most, max_tokens * GROWTH)
+    return larger if larger > max_tokens else None
+
+
+def _must_stream(request: dict[str, Any]) -> bool:
+    old = str(request.get("model")).startswith(_OLD)
+    return bool(request["max_tokens"] > (_OLD_NONSTREAMING if old else NONSTREAMING))
+
+
+def _note(talk: Talk, kind: str, rule: str, done: str, error: Exception | None = None) -> None:
+    cause = type(error).__name__ if error is not None else None
+    incident = Incident(
+        at=talk.clock(), send=talk.engine.sends, kind=kind, status=None, rule=rule, done=done, cause=cause
+    )
+    tell(talk.incidents, incident)

@@ -1,0 +1,36 @@
+"""What went wrong, and what was done about it: told in the log, and in `session.report()`. Without content."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+__all__ = ["Incident", "log", "tell"]
+
+log = logging.getLogger("ctxwindow.client")
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One fault."""
+
+    at: float
+    """Seconds since the epoch."""
+    send: int
+    """The request that it befell, by number."""
+    kind: str
+    """The error's type, such as `overloaded_error`, or `cut`."""
+    status: int | None
+    rule: str | None
+    done: str
+    """What was done about it."""
+    cause: str | None = None
+    """What is known of the cause."""
+
+
+def tell(incidents: list[Incident], incident: Incident) -> None:
+    """Note an incident, and log it."""
+    incidents.append(incident)
+    status = f" {incident.status}" if incident.status is not None else ""
+    cause = f" Cause: {incident.cause}" if incident.cause else ""
+    log.warning("send %d: %s%s; %s.%s", incident.send, incident.kind, status, incident.done, cause)

@@ -1,0 +1,146 @@
+"""Opening a conversation in a store: a new one, or the one that is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ctxwindow.catalog import ModelProfile, resolve
+from ctxwindow.client.actions import Blocking, Steps
+from ctxwindow.client.reopening import claim
+from ctxwindow.client.talk import Talk
+from ctxwindow.client.tools import Toolbox
+from ctxwindow.conversation import Conversation
+from ctxwindow.errors import MisuseError, StoreConflict
+from ctxwindow.recall.tool import TOOL_NAME
+from ctxwindow.record import intake
+from ctxwindow.record.events import Started
+from ctxwindow.stores import SqliteStore, Store, load
+from ctxwindow.tiers import Policy
+
+__all__ = ["Opening", "open_talk"]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What `Session.open` is given."""
+
+    store: str | os.PathLike[str] | Store
+    name: str
+    model: str | ModelProfile | None
+    system: Any
+    toolbox: Toolbox
+    policy: Policy | None
+    settings: Mapping[str, Any] | None
+    max_tokens: int
+    streaming: bool | None
+    busy: Literal["wait", "raise"]
+    patience: float
+    checkpoint: float
+    clock: Callable[[], float]
+
+
+def open_talk(given: Opening) -> Steps[Talk]:
+    """The conversation, as it is in the store.
+
+    Raises:
+        StoreUnavailable: the store cannot be opened.
+        MisuseError: a new conversation needs a model; or system, tools or policy are not those that it began with.
+        UnknownModel: the model is not in the catalog.
+        PolicyError, InvalidRequest: as for `Conversation.start`.
+    """
+    store = given.store
+    if isinstance(store, (str, os.PathLike)):
+        path = os.fspath(store)
+        store = yield Blocking(lambda: SqliteStore(path))
+    try:
+        return (yield from _open(given, store))
+    except BaseException:
+        if store is not given.store:
+            store.close()
+        raise
+
+
+def _open(given: Opening, store: Store) -> Steps[Talk]:
+    if not (yield Blocking(lambda: store.version(given.name))):
+        talk = _talk(given, store, _started(given))
+        try:
+            yield Blocking(talk.keep)
+        except StoreConflict:
+            pass  # somebody else has started it just now
+        else:
+            return talk
+    engine = yield Blocking(lambda: load(store, given.name))
+    _check_same(engine, given)
+    talk = _talk(given, store, engine)
+    yield from _configure(talk, given)
+    return talk
+
+
+def _talk(given: Opening, store: Store, engine: Conversation) -> Talk:
+    return Talk(
+        engine=engine,
+        store=store,
+        name=given.name,
+        max_tokens=given.max_tokens,
+        clock=given.clock,
+        streaming=given.streaming,
+        busy=given.busy,
+        patience=given.patience,
+        checkpoint=given.checkpoint,
+    )
+
+
+def _started(given: Opening) -> Conversation:
+    if given.model is None:
+        raise MisuseError(
+            f"there is no conversation {given.name!r} yet, and a new one needs a model.",
+            path="model",
+            remedy="Pass model=..., or the name of one that is there.",
+        )
+    return Conversation.start(
+        model=given.model,
+        system=given.system,
+        tools=given.toolbox.definitions or None,
+        policy=given.policy,
+        settings=given.settings,
+        now=given.clock(),
+    )
+
+
+def _check_same(engine: Conversation, given: Opening) -> None:
+    """System, tools and policy stay for the life of a conversation: they are its prefix (BIND-12)."""
+    first = engine.events[0]
+    assert isinstance(first, Started)  # noqa: S101 - by the engine
+    if given.system is not None and intake(given.system, "system") != first.system:
+        raise _changed("system")
+    tools = [tool for tool in first.tools or () if not (engine.policy.recall and tool.get("name") == TOOL_NAME)]
+    if given.toolbox.definitions and given.toolbox.definitions != tools:
+        raise _changed("tools")
+    if given.policy is not None and given.policy.model_dump(mode="json") != engine.policy.model_dump(mode="json"):
+        raise _changed("policy")
+
+
+def _changed(what: str) -> MisuseError:
+    return MisuseError(
+        f"the {what} differs from that with which this conversation began.",
+        rule="BIND-12",
+        path=what,
+        remedy=f"Leave {what} out to go on with what is recorded, or begin another conversation under another name.",
+    )
+
+
+def _configure(talk: Talk, given: Opening) -> Steps[None]:
+    """Switch to another model or other settings, if they are given."""
+    model = given.model if given.model is not None and resolve(given.model).id != talk.engine.model else None
+    settings = given.settings if given.settings is not None and dict(given.settings) != talk.engine.settings else None
+    if model is None and settings is None:
+        return
+    yield from claim(talk)
+    try:
+        talk.engine.configure(model=model, settings=settings, now=talk.clock())
+        yield Blocking(talk.keep)
+    finally:
+        talk.release()

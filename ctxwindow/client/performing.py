@@ -1,0 +1,150 @@
+"""Carrying out actions with a client of the SDK: one performer that blocks, one that awaits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ctxwindow.client import actions
+from ctxwindow.client.api import Surface, arguments, messages_of
+from ctxwindow.client.running import AsyncRunner, Runner
+from ctxwindow.client.watching import Watch, checked_message
+
+if TYPE_CHECKING:
+    from anthropic import Anthropic, AsyncAnthropic
+
+__all__ = ["AsyncClientPerformer", "ClientPerformer", "streamed"]
+
+
+@dataclass
+class ClientPerformer:
+    """Carries out actions, blocking."""
+
+    client: Anthropic
+    surface: Surface
+    runner: Runner | None = None
+    aside: Future[Any] | None = None
+
+    def perform(self, action: actions.Action) -> Any:
+        """See `actions.Performer`."""
+        match action:
+            case actions.Create():
+                return self.create(action)
+            case actions.Count():
+                method = messages_of(self.client, self.surface).count_tokens
+                return method(**arguments(method, action.request)).input_tokens
+            case actions.Blocking():
+                return action.function()
+            case actions.Pause():
+                time.sleep(action.seconds)
+            case actions.StartTools():
+                self.runner = Runner(action.toolbox, timeout=action.seconds)
+                self.runner.start(action.calls)
+            case actions.NextResult():
+                assert self.runner is not None  # noqa: S101 - calls run
+                return self.runner.next()[1]
+            case actions.Approve():
+                return action.hook(action.call)
+            case actions.StartAside():
+                pool = ThreadPoolExecutor(1, thread_name_prefix="ctxwindow-aside")
+                self.aside = pool.submit(self.create, action.action)
+                pool.shutdown(wait=False)
+            case actions.Collect():
+                return self._collect(wait=action.wait)
+        return None
+
+    def create(self, action: actions.Create) -> Any:
+        """Send a request, and have its reply whole."""
+        messages = messages_of(self.client, self.surface)
+        if action.watch is None:
+            return checked_message(messages.create(**arguments(messages.create, action.request)))
+        with messages.stream(**arguments(messages.stream, action.request)) as stream:
+            for event in stream:
+                if action.watch.take(event):
+                    action.watch.checkpoint()
+            return streamed(action.watch, stream)
+
+    def _collect(self, *, wait: bool) -> Any:
+        future = self.aside
+        if future is None or not (wait or future.done()):
+            return None
+        self.aside = None
+        return future.exception() or future.result()
+
+    def close(self) -> None:
+        """Give up what still runs."""
+        if self.runner is not None:
+            self.runner.close()
+
+
+@dataclass
+class AsyncClientPerformer:
+    """Carries out actions, awaiting. What blocks runs in a thread."""
+
+    client: AsyncAnthropic
+    surface: Surface
+    runner: AsyncRunner | None = None
+    aside: asyncio.Task[Any] | None = None
+
+    async def perform(self, action: actions.Action) -> Any:
+        """See `actions.AsyncPerformer`."""
+        match action:
+            case actions.Create():
+                return await self.create(action)
+            case actions.Count():
+                method = messages_of(self.client, self.surface).count_tokens
+                return (await method(**arguments(method, action.request))).input_tokens
+            case actions.Blocking():
+                return await asyncio.to_thread(action.function)
+            case actions.Pause():
+                await asyncio.sleep(action.seconds)
+            case actions.StartTools():
+                self.runner = AsyncRunner(action.toolbox, timeout=action.seconds)
+                self.runner.start(action.calls)
+            case actions.NextResult():
+                assert self.runner is not None  # noqa: S101 - calls run
+                return (await self.runner.next())[1]
+            case actions.Approve():
+                verdict = action.hook(action.call)
+                return await verdict if isinstance(verdict, Awaitable) else verdict
+            case actions.StartAside():
+                self.aside = asyncio.create_task(self.create(action.action))
+            case actions.Collect():
+                return await self._collect(wait=action.wait)
+        return None
+
+    async def create(self, action: actions.Create) -> Any:
+        """Send a request, and have its reply whole."""
+        messages = messages_of(self.client, self.surface)
+        if action.watch is None:
+            return checked_message(await messages.create(**arguments(messages.create, action.request)))
+        async with messages.stream(**arguments(messages.stream, action.request)) as stream:
+            async for event in stream:
+                if action.watch.take(event):
+                    await asyncio.to_thread(action.watch.checkpoint)
+            return streamed(action.watch, stream)
+
+    async def _collect(self, *, wait: bool) -> Any:
+        task = self.aside
+        if task is None or not (wait or task.done()):
+            return None
+        self.aside = None
+        try:
+            return await task
+        except Exception as error:  # noqa: BLE001 - what came of it is the error
+            return error
+
+    async def close(self) -> None:
+        """Give up what still runs."""
+        if self.runner is not None:
+            await self.runner.close()
+
+
+def streamed(watch: Watch, stream: Any) -> Any:
+    """The SDK's message of a stream that has ended."""
+    watch.end()
+    return stream.current_message_snapshot

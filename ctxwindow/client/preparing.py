@@ -1,0 +1,105 @@
+"""What must be done before the next request: a summary, a compaction by the server, an exact count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ctxwindow.client.actions import Blocking, Collect, Count, Create, StartAside, Steps
+from ctxwindow.client.faults import is_api_error
+from ctxwindow.client.talk import Aside, Talk
+from ctxwindow.errors import ProtocolError
+from ctxwindow.summarize import Ask, Chain, Written
+from ctxwindow.tiers import Compact, Summarize
+from ctxwindow.tiers import Count as CountDecision
+
+__all__ = ["collect", "prepare", "start_aside"]
+
+
+def prepare(talk: Talk, decision: Summarize | Compact | CountDecision) -> Steps[None]:
+    """Carry out a decision that is no `Send`. What comes of it is stored at once: it may have been paid for (law 10)."""
+    match decision:
+        case Summarize():
+            chain = _chain(talk, decision)
+            step = chain.next_step()
+            while isinstance(step, Ask):
+                found = yield from _asked(Create(step.request, "summary"))
+                step = chain.failed(found) if isinstance(found, Exception) else chain.answered(found)
+            _summarized(talk, decision, step)
+        case Compact():
+            _compacted(talk, decision, (yield from _asked(Create(decision.request, "compaction"))))
+        case CountDecision():
+            found = yield from _asked(Count(decision.request))
+            # Without a count the estimate's upper bound is taken.
+            talk.engine.counted(None if isinstance(found, Exception) else found, now=talk.clock())
+    yield Blocking(talk.keep)
+
+
+def start_aside(talk: Talk, decision: Summarize | Compact) -> Steps[None]:
+    """Begin what may be prepared while the conversation goes on (CMP-34).
+
+    Only what has to be waited for: a compaction, or a summary by Claude, which is asked for once. The extractive summary is
+    written when it is due.
+    """
+    if talk.aside is not None:
+        return
+    if isinstance(decision, Compact):
+        action = Create(decision.request, "compaction")
+    else:
+        step = _chain(talk, decision).next_step()
+        if not isinstance(step, Ask):
+            return
+        action = Create(step.request, "summary")
+    talk.aside = Aside(decision=decision)
+    yield StartAside(action)
+
+
+def collect(talk: Talk, *, wait: bool = False) -> Steps[None]:
+    """Take in what was prepared beside the conversation, if it has ended."""
+    if talk.aside is None:
+        return
+    found = yield Collect(wait=wait)
+    if found is None:
+        return
+    decision, talk.aside = talk.aside.decision, None
+    try:
+        if isinstance(decision, Compact):
+            _compacted(talk, decision, found)
+        else:
+            chain = _chain(talk, decision)
+            chain.next_step()
+            step = chain.failed(found) if isinstance(found, Exception) else chain.answered(found)
+            _summarized(talk, decision, step if isinstance(step, Written) else chain.failed(TimeoutError()))
+    except ProtocolError:
+        return  # overtaken: that range is not sent any more as it was then
+    yield Blocking(talk.keep)
+
+
+def _asked(action: Create | Count) -> Steps[Any]:
+    """What a request brought, or the API's error: there is another way without it."""
+    try:
+        return (yield action)
+    except Exception as error:
+        if is_api_error(error):
+            return error
+        raise
+
+
+def _chain(talk: Talk, decision: Summarize) -> Chain:
+    """The way to the summary: by the policy's writer, at last by the extractive one."""
+    engine = talk.engine
+    profile, now = engine.profile, talk.clock()
+    if engine.policy.warm.writer == "claude":
+        return Chain(decision.segment, decision.prefix, profile=profile, now=now)
+    return Chain(decision.segment, decision.prefix, profile=profile, now=now, tries=0)
+
+
+def _summarized(talk: Talk, decision: Summarize, step: Ask | Written) -> None:
+    assert isinstance(step, Written)  # noqa: S101 - the chain has ended
+    talk.engine.summarized(step.text, by=step.by, cost=step.cost, of=decision, now=talk.clock())
+
+
+def _compacted(talk: Talk, decision: Compact, found: Any) -> None:
+    if isinstance(found, Exception):
+        talk.engine.compaction_failed(found, of=decision, now=talk.clock())
+    else:
+        talk.engine.compacted(found, of=decision, now=talk.clock())

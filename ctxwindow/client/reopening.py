@@ -1,0 +1,59 @@
+"""Before anything is done: the right to go on, what others have stored since, and what a fault has left open."""
+
+from __future__ import annotations
+
+from ctxwindow.client.actions import Blocking, Pause, Steps
+from ctxwindow.client.incidents import log
+from ctxwindow.client.talk import Talk
+from ctxwindow.errors import StoreConflict
+
+__all__ = ["claim"]
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.1
+"""Seconds between looks whether another driver has ended: short at first, because most operations are."""
+
+
+def claim(talk: Talk) -> Steps[None]:
+    """Claim the conversation and catch up. Whoever calls this must `talk.release()`.
+
+    Raises:
+        StoreConflict: somebody else is at it, and went on for longer than `talk.patience`, or `talk.busy` says not to wait.
+        StoreUnavailable: the store cannot be read or written.
+    """
+    yield from _hold(talk)
+    try:
+        yield from _catch_up(talk)
+    except BaseException:
+        talk.release()
+        raise
+
+
+def _hold(talk: Talk) -> Steps[None]:
+    pause, until = _FIRST_PAUSE, talk.clock() + talk.patience
+    while True:
+        talk.hold = yield Blocking(lambda: talk.store.hold(talk.name))
+        if talk.hold is not None:
+            return
+        if talk.busy == "raise" or talk.clock() >= until:
+            waited = "" if talk.busy == "raise" else f" for more than {talk.patience:g} seconds"
+            raise StoreConflict(
+                f"the conversation is in use by another thread or process{waited}; nothing was sent.",
+                path=f"conversation {talk.name!r}",
+                remedy="Try again when it has ended, or open the session with busy='wait' and more patience.",
+            )
+        yield Pause(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _catch_up(talk: Talk) -> Steps[None]:
+    """Be where the store is, and close what a fault has left open."""
+    version = yield Blocking(lambda: talk.store.version(talk.name))
+    if version != talk.engine.kept:
+        if talk.engine.unkept:
+            log.warning("%d events could not be stored, for somebody else has gone on", len(talk.engine.unkept))
+        talk.engine = yield Blocking(talk.load)
+    if talk.engine.awaiting:
+        # The process that waited for this reply is gone, or what waited in this one was interrupted.
+        talk.engine.cut(now=talk.clock())
+    if talk.engine.unkept:
+        yield Blocking(talk.keep)

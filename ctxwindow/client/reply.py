@@ -1,0 +1,59 @@
+"""What `send`, `run` and `resume` give back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ctxwindow.record.blocks import blocks_of
+
+__all__ = ["Reply", "Stopped", "text_of"]
+
+Stopped = Literal["reply", "calls", "rounds", "seconds", "dollars"]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of an operation: the model's last message, and how it came about."""
+
+    message: Any
+    """The last message, as the SDK gave it."""
+    text: str
+    """Its text; of a reply that was cut off and gone on with, that of all its parts."""
+    messages: tuple[Any, ...]
+    """All messages that the operation brought, in order, the last one included: of tool rounds, paused turns, and what had
+    arrived (a dict) of replies that were cut off."""
+    stopped: Stopped
+    """Why it is the last one: it is a `reply`; it has `calls` that are the caller's to answer; or a limit was reached
+    (`rounds`, `seconds`, `dollars`), and `resume()` goes on."""
+    rounds: int
+    """Tool rounds that were run."""
+    dollars: float | None
+    """What the operation cost, summaries included, as far as bills and prices are known; None where none is."""
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the model stopped: `end_turn`, `tool_use`, `max_tokens`, `refusal`, ... (MSG-12)."""
+        found = self.message.get("stop_reason") if isinstance(self.message, dict) else self.message.stop_reason
+        return found if isinstance(found, str) else None
+
+    @property
+    def calls(self) -> tuple[Any, ...]:
+        """The calls of client tools in the message, as they came."""
+        content = self.message.get("content") if isinstance(self.message, dict) else self.message.content
+        return tuple(block for block in content or () if _type(block) == "tool_use")
+
+
+def text_of(message: Any) -> str:
+    """The text of a message, as the SDK gave it or as a dict."""
+    blocks = blocks_of(message) if isinstance(message, dict) else message.content
+    return "".join(_text(block) for block in blocks if _type(block) == "text")
+
+
+def _type(block: Any) -> Any:
+    return block.get("type") if isinstance(block, dict) else getattr(block, "type", None)
+
+
+def _text(block: Any) -> str:
+    found = block.get("text") if isinstance(block, dict) else getattr(block, "text", None)
+    return found if isinstance(found, str) else ""

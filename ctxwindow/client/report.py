@@ -1,0 +1,132 @@
+"""What `session.report()` tells: where the conversation stands, what it cost, what was done to it, what went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ctxwindow.client.incidents import Incident
+from ctxwindow.client.talk import Talk
+from ctxwindow.conversation import Conversation
+from ctxwindow.record.events import Failed, Received
+
+__all__ = ["SessionReport", "report"]
+
+
+@dataclass(frozen=True)
+class SessionReport:
+    """A conversation at one moment. `str()` gives it for people, `as_dict()` for programs."""
+
+    name: str
+    model: str
+    messages: int
+    sends: int
+    epoch: int
+    tokens: int
+    """In the window as things stand."""
+    limit: int
+    """Of the budget."""
+    dollars: float | None
+    """As far as bills and prices are known."""
+    forecast_error: float | None
+    """Of the forecast cost against the bills, as a share; None where nothing can be compared."""
+    compactions: tuple[tuple[str, int, int, str], ...]
+    """Method, first message, message after the last, and by whom."""
+    spilled: int
+    """Tokens of results that are kept outside the window."""
+    open: str | None
+    """What is open: `calls`, `turn` or `cut`; None: nothing."""
+    incidents: tuple[Incident, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        share = f" ({self.tokens / self.limit:.0%} of the budget of {self.limit:,})" if self.limit else ""
+        lines = [
+            f"{self.name} on {self.model}: {self.messages:,} messages, {self.sends:,} requests, epoch {self.epoch}",
+            f"  window: {self.tokens:,} tokens{share}; outside it: {self.spilled:,} tokens",
+            f"  cost: {_money(self.dollars)}{_error(self.forecast_error)}",
+        ]
+        lines += [
+            f"  {method} of messages {first} to {end - 1}, by {by}" for method, first, end, by in self.compactions
+        ]
+        if self.open is not None:
+            lines.append(f"  open: {_OPEN[self.open]}")
+        lines += [_told(incident) for incident in self.incidents]
+        return "\n".join(lines)
+
+
+_OPEN = {
+    "calls": "calls wait for their results: `resume()` goes on",
+    "turn": "the last turn has no reply: `resume()` asks for it",
+    "cut": "the last reply was cut off: `resume()` goes on from it",
+}
+
+
+def report(talk: Talk) -> SessionReport:
+    """The report of a conversation."""
+    engine = talk.engine
+    spending = engine.spending
+    return SessionReport(
+        name=talk.name,
+        model=engine.model,
+        messages=engine.recorded,
+        sends=engine.sends,
+        epoch=engine.epoch,
+        tokens=engine.window.tokens,
+        limit=engine.policy.budget_of(engine.profile.window),
+        dollars=spending.dollars,
+        forecast_error=spending.forecast_error,
+        compactions=tuple((edit.method, edit.first, edit.end, edit.by) for edit in engine.compactions),
+        spilled=sum(engine.spilled.values()),
+        open=_open(engine),
+        incidents=_incidents(talk),
+    )
+
+
+def _open(engine: Conversation) -> str | None:
+    if engine.open_calls:
+        return "calls"
+    if engine.resumption is not None:
+        return "cut"
+    return "turn" if engine.recorded and engine.unanswered else None
+
+
+def _incidents(talk: Talk) -> tuple[Incident, ...]:
+    """Every fault in the record; of those that this process met, with what it knows of the cause."""
+    met = {(incident.at, incident.send): incident for incident in talk.incidents}
+    found = []
+    for event in talk.engine.events:
+        if isinstance(event, Failed):
+            known = Incident(
+                at=event.at or 0.0,
+                send=event.send,
+                kind=event.kind,
+                status=event.status,
+                rule=event.rule,
+                done=event.recovery.replace("_", " "),
+            )
+        elif isinstance(event, Received) and event.cut:
+            done = "what arrived is kept as evidence"
+            known = Incident(at=event.at or 0.0, send=event.send, kind="cut", status=None, rule="MSG-16", done=done)
+        else:
+            continue
+        found.append(met.pop((known.at, known.send), known))
+    return tuple(sorted([*found, *met.values()], key=lambda incident: incident.at))
+
+
+def _told(incident: Incident) -> str:
+    status = f" {incident.status}" if incident.status is not None else ""
+    rule = f" [{incident.rule}]" if incident.rule else ""
+    cause = f" Cause: {incident.cause}." if incident.cause else ""
+    return f"  send {incident.send}: {incident.kind}{status}: {incident.done}{rule}{cause}"
+
+
+def _money(dollars: float | None) -> str:
+    return "not known" if dollars is None else f"${dollars:,.4f}"
+
+
+def _error(error: float | None) -> str:
+    return "" if error is None else f"; the forecast was off by {error:.1%}"

@@ -1,0 +1,209 @@
+"""Conversing: a message goes in, replies and tool rounds follow, until the model has said what it has to say.
+
+`send`, `run`, `stream` and `resume` are this one loop. The recall tool that the policy declares is answered here always; the
+other tools where a toolbox is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from ctxwindow.client.actions import Approval, Approve, Blocking, NextResult, StartTools, Steps
+from ctxwindow.client.answering import answer
+from ctxwindow.client.limits import Limits
+from ctxwindow.client.reopening import claim
+from ctxwindow.client.reply import Reply, text_of
+from ctxwindow.client.results import failed
+from ctxwindow.client.talk import Talk
+from ctxwindow.client.tools import Toolbox
+from ctxwindow.recall.tool import TOOL_NAME
+from ctxwindow.record import intake
+from ctxwindow.record.blocks import blocks_of
+
+__all__ = ["How", "Interruption", "converse", "resume"]
+
+Interruption = Literal["tell", "run"]
+
+_WENT_ON = "Not run: the user went on without it."
+_UNKNOWN = "The process that ran this call stopped before its result was known. Whether it took effect is unknown."
+_DENIED = "The user did not approve this call."
+
+
+@dataclass(frozen=True)
+class How:
+    """How the calls of a reply are treated."""
+
+    toolbox: Toolbox | None = None
+    """Runs the calls; None: they are handed back to the caller."""
+    limits: Limits = field(default_factory=Limits)
+    approve: Approval | None = None
+    """Says whether a call may run."""
+    live: bool = False
+    """Whether somebody reads the replies as they stream."""
+
+
+def converse(talk: Talk, content: Any, how: How) -> Steps[Reply]:
+    """Append what the caller says, and get the reply.
+
+    Raises:
+        InvalidRequest: the API would refuse it here; nothing was stored.
+        WindowOverflow: it cannot fit; nothing was stored, unless a part of the operation was done before.
+        StoreConflict: somebody else is at it.
+    """
+    yield from claim(talk)
+    try:
+        talk.engine.append(_outgoing(talk, content), now=talk.clock())
+        return (yield from _go_on(talk, how))
+    finally:
+        talk.release()
+
+
+def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Reply | None]:
+    """Go on where a fault, a limit or the end of a process has left the conversation; None where nothing is open.
+
+    Args:
+        talk: the conversation.
+        how: the calls. Those that nothing here runs are handed back.
+        interrupted: of calls that were running when a process died, `tell` the model that their outcome is unknown, or `run`
+            them (again, perhaps). Results that are known are kept.
+    """
+    yield from claim(talk)
+    try:
+        engine = talk.engine
+        if not engine.unanswered:
+            return None
+        if (message := engine.resumption) is not None:
+            engine.append(message, now=talk.clock())
+        elif engine.open_calls:
+            waiting = [call for call in engine.open_calls if call["id"] not in engine.answers]
+            if any(not _is_ours(call, how) for call in waiting):
+                return _handed_back(talk)
+            unknown = {call["id"] for call in waiting} - talk.idle if interrupted == "tell" else set[str]()
+            yield from _run_round(talk, how, unknown=unknown)
+        return (yield from _go_on(talk, how))
+    finally:
+        talk.release()
+
+
+def _go_on(talk: Talk, how: How) -> Steps[Reply]:
+    """Replies and rounds, from what was appended last."""
+    engine, messages, rounds = talk.engine, list[Any](), 0
+    start, sends, summaries = talk.clock(), engine.sends, engine.summaries_paid
+    while True:
+        found = yield from answer(talk, live=how.live)
+        messages += found.messages
+        engine = talk.engine
+        paid = engine.paid(since=sends)
+        spent = engine.summaries_paid - summaries
+        dollars = paid + spent if paid is not None else spent or None
+        stopped = how.limits.passed(rounds=rounds, seconds=talk.clock() - start, dollars=dollars or 0.0)
+        calls = engine.open_calls
+        reply = Reply(
+            message=found.message,
+            text=found.text,
+            messages=tuple(messages),
+            stopped="reply",
+            rounds=rounds,
+            dollars=dollars,
+        )
+        if not calls or reply.stop_reason != "tool_use":
+            return reply  # SDK-06: calls of a turn that stopped otherwise are not run
+        if not all(_is_ours(call, how) for call in calls):
+            yield from _answer_recall(talk)
+            return replace(reply, stopped="calls")
+        if stopped is not None:
+            talk.idle = frozenset(call["id"] for call in calls)
+            return replace(reply, stopped=stopped)
+        yield from _run_round(talk, how)
+        rounds += 1
+
+
+def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[None]:
+    """Answer all open calls, and append the results in one message (TOOL-06), in the order of the calls.
+
+    A result is stored as soon as it is there, while others still run: the process may die before they are.
+    """
+    engine = talk.engine
+    calls, results, approved = engine.open_calls, dict(engine.answers), list[Mapping[str, Any]]()
+
+    def know(block: dict[str, Any]) -> Steps[None]:
+        results[block["tool_use_id"]] = block
+        if len(results) < len(calls):
+            engine.answered(block, now=talk.clock())
+            yield Blocking(talk.keep)
+
+    talk.idle = frozenset()
+    for call in calls:
+        if call["id"] in results:
+            continue
+        if call["id"] in unknown:
+            results[call["id"]] = failed(call, _UNKNOWN)
+        elif call["name"] == TOOL_NAME and _recalls(talk):
+            results[call["id"]] = engine.answer_recall(call)
+        elif how.approve is not None and (verdict := (yield Approve(call, how.approve))) is not True:
+            results[call["id"]] = failed(call, verdict if isinstance(verdict, str) and verdict.strip() else _DENIED)
+        else:
+            approved.append(call)
+    if approved:
+        assert how.toolbox is not None  # noqa: S101 - what is run is run by it
+        yield StartTools(tuple(approved), how.toolbox, how.limits.tool_seconds)
+        for _ in approved:
+            yield from know((yield NextResult()))
+    content = [results[call["id"]] for call in calls]
+    engine.append({"role": "user", "content": content}, now=talk.clock())
+    yield Blocking(talk.keep)
+
+
+def _answer_recall(talk: Talk) -> Steps[None]:
+    """Know the results of recall, where the other calls of the round are the caller's."""
+    engine = talk.engine
+    for call in engine.open_calls:
+        if call["name"] == TOOL_NAME and _recalls(talk) and call["id"] not in engine.answers:
+            engine.answered(engine.answer_recall(call), now=talk.clock())
+    yield Blocking(talk.keep)
+
+
+def _is_ours(call: Mapping[str, Any], how: How) -> bool:
+    """Whether a call is answered here."""
+    if call["name"] == TOOL_NAME:
+        return True
+    return how.toolbox is not None and not how.toolbox.is_callers(call)
+
+
+def _recalls(talk: Talk) -> bool:
+    return bool(talk.engine.policy.recall)
+
+
+def _handed_back(talk: Talk) -> Reply:
+    """The open calls, for the caller: the message is as it was recorded."""
+    ids = {call["id"] for call in talk.engine.open_calls}
+    message = next(
+        {**message, "stop_reason": "tool_use"}
+        for message in reversed(talk.engine.messages)
+        if ids & {block.get("id") for block in blocks_of(message) if isinstance(block, Mapping)}
+    )
+    return Reply(message=message, text=text_of(message), messages=(message,), stopped="calls", rounds=0, dollars=None)
+
+
+def _outgoing(talk: Talk, content: Any) -> Any:
+    """The message for what the caller gives: a text, a block, a list of blocks, or a message.
+
+    Results that are known of the open round join it. Where calls are open and the caller answers none of them, they get
+    results that say so, before what he says (TOOL-05, TOOL-06).
+    """
+    taken = intake(content, "content")
+    message = taken if isinstance(taken, dict) and "role" in taken else {"role": "user", "content": taken}
+    if isinstance(message["content"], dict):
+        message = {**message, "content": [message["content"]]}
+    calls, known = talk.engine.open_calls, talk.engine.answers
+    if not calls or message["role"] != "user":
+        return message
+    blocks = blocks_of(message)
+    given = {block.get("tool_use_id"): block for block in blocks if block.get("type") == "tool_result"}
+    if not given:
+        known = {call["id"]: failed(call, _WENT_ON) for call in calls} | dict(known)
+    rest = [block for block in blocks if block.get("type") != "tool_result"]
+    found = [given.pop(call["id"], None) or known.get(call["id"]) for call in calls]
+    return {**message, "content": [*filter(None, found), *given.values(), *rest]}

@@ -1,0 +1,75 @@
+"""One conversation that is being driven: the engine, where it is kept, and who may go on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ctxwindow.client.incidents import Incident
+from ctxwindow.conversation import Conversation
+from ctxwindow.stores import Hold, Store, keep, load
+from ctxwindow.tiers import Compact, Summarize
+
+__all__ = ["Aside", "Talk"]
+
+
+@dataclass
+class Aside:
+    """A summary or compaction that is prepared while the conversation goes on (CMP-34)."""
+
+    decision: Summarize | Compact
+
+
+@dataclass
+class Talk:
+    """What every step needs to know. One operation at a time: whoever has the `hold`."""
+
+    engine: Conversation
+    store: Store
+    name: str
+    max_tokens: int
+    clock: Callable[[], float]
+    streaming: bool | None = None
+    """Whether replies are streamed inside `send` and `run`; None: where the SDK demands it (SDK-02)."""
+    busy: Literal["wait", "raise"] = "wait"
+    patience: float = 60.0
+    """Seconds to wait for another driver of the conversation."""
+    checkpoint: float = 1.0
+    """Seconds of streaming after which what has arrived is stored."""
+    hold: Hold | None = None
+    aside: Aside | None = None
+    incidents: list[Incident] = field(default_factory=list)
+    idle: frozenset[str] = frozenset()
+    """Open calls that certainly have not begun to run: a limit was reached before."""
+    cut_off: dict[str, Any] | None = None
+    """What had arrived of the reply that was cut off just now."""
+    previous: dict[str, Any] | None = None
+    """The request that was answered last, where this process sent it: what a fault of the prefix is held against."""
+
+    def keep(self) -> None:
+        """Write new events to the store. Blocks.
+
+        Raises:
+            StoreError: nothing was written; the events are written with the next ones.
+        """
+        keep(self.store, self.name, self.engine)
+
+    def store_events(self, events: list[dict[str, Any]]) -> None:
+        """Store what has arrived of a reply that is still streaming. Blocks."""
+        self.engine.arrived(events, now=self.clock())
+        self.keep()
+
+    def load(self) -> Conversation:
+        """The conversation as the store has it. Blocks."""
+        return load(self.store, self.name)
+
+    def forget(self) -> None:
+        """Take back what no store has: the operation failed before anything was sent."""
+        self.engine.take_back()
+
+    def release(self) -> None:
+        """Let others go on with the conversation."""
+        hold, self.hold = self.hold, None
+        if hold is not None:
+            hold.release()

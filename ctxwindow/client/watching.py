@@ -1,0 +1,90 @@
+"""Following a reply while it streams: what has arrived, when to store it, whether it came whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ctxwindow.errors import EndpointError, StreamCut
+from ctxwindow.record import intake
+from ctxwindow.record.streamed import RAW_EVENTS, Streamed
+
+__all__ = ["Watch", "checked_message"]
+
+_BARE = frozenset({"content_block_stop", "message_stop"})
+"""Events to which the SDK adds a snapshot, which is none of theirs."""
+
+
+class Watch:
+    """One reply that is streamed.
+
+    Attributes:
+        streamed: what has arrived.
+    """
+
+    def __init__(
+        self, store: Callable[[list[dict[str, Any]]], None] | None, clock: Callable[[], float], every: float
+    ) -> None:
+        """A reply that has not begun.
+
+        Args:
+            store: keeps events that have arrived; None: nothing is kept before the end.
+            clock: seconds.
+            every: seconds after which what has arrived is kept.
+        """
+        self.streamed = Streamed()
+        self._store = store
+        self._clock = clock
+        self._every = every
+        self._kept_at = clock()
+
+    def take(self, event: Any) -> bool:
+        """Take one event of the SDK's stream; whether it is time for a `checkpoint`."""
+        kind = getattr(event, "type", None)
+        if kind not in RAW_EVENTS:
+            return False
+        if kind in _BARE:
+            self.streamed.feed({"type": kind, "index": getattr(event, "index", None)})
+        else:
+            self.streamed.feed(intake(event, "event"))
+        return self._store is not None and self._clock() - self._kept_at >= self._every
+
+    def checkpoint(self) -> None:
+        """Store what has arrived since the last time. Blocks."""
+        if self._store is not None:
+            self._store(self.streamed.taken())
+        self._kept_at = self._clock()
+
+    def end(self) -> dict[str, Any]:
+        """The reply, when the stream has ended.
+
+        Raises:
+            EndpointError: no reply was in it.
+            StreamCut: it ended before the reply did.
+        """
+        if self.streamed.message is None:
+            raise not_the_api("an empty stream")
+        if not self.streamed.complete:
+            raise StreamCut("the stream ended before the reply was complete.", rule="MSG-16")
+        return self.streamed.message
+
+
+def checked_message(message: Any) -> Any:
+    """The message that the SDK gave, if it is one: the SDK hands out a page of HTML as a string.
+
+    Raises:
+        EndpointError: it is none.
+    """
+    content = message.get("content") if isinstance(message, dict) else getattr(message, "content", None)
+    if isinstance(content, list):
+        return message
+    raise not_the_api("a page or a text" if isinstance(message, str) else "something else")
+
+
+def not_the_api(what: str) -> EndpointError:
+    """The error for an answer that no Messages API gives."""
+    return EndpointError(
+        f"the base URL answered with {what}, not with a message.",
+        path="base_url",
+        remedy="Check the client's base_url, and the proxy behind it.",
+    )
