@@ -63,7 +63,7 @@ class Driven(Held):
         assert _plain(found) == _plain(expected), f"law 8: {_difference(found, expected)}"
         assert twin.events == self.conversation.events
         self.laws.tally["law 8"] += 1
-        self.limit = self.budget - self.policy.reserve - asked
+        self.limit = min(self.budget, self.known.tightened or self.budget) - self.policy.reserve - asked
         self._within(new, window)
         self._decided(found, new)
         self.save()
@@ -332,6 +332,8 @@ class Driven(Held):
         with contextlib.suppress(MisuseError):  # final: the record says so, the conversation goes on
             recovery = self.conversation.fail(error, now=self.world.now)
         self.laws.tally[f"recovery, {recovery.action if recovery else 'give_up'}"] += 1
+        if recovery is not None and recovery.limit is not None:
+            self.known.tightened = recovery.limit
         if recovery is not None and recovery.tokens is not None:
             self.known.accepted = self.known.accepted_before
         if recovery is not None and recovery.settings is not None:
