@@ -8,6 +8,7 @@ does not try again, a stream that broke off, is gone on with a few times (MSG-16
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ctxwindow.client.actions import Blocking, Create, Steps
@@ -18,7 +19,7 @@ from ctxwindow.client.reply import text_of
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.watching import Watch
 from ctxwindow.record import intake
-from ctxwindow.tiers import Send
+from ctxwindow.tiers import Decision, Send
 from ctxwindow.tiers.state import usable
 
 __all__ = ["Answer", "answer"]
@@ -65,12 +66,7 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
     max_tokens, cuts, pauses = talk.max_tokens, 0, 0
     while True:
         yield from collect(talk)
-        try:
-            decision = talk.engine.plan(max_tokens=max_tokens, now=talk.clock())
-            yield Blocking(talk.keep)  # what is intended is stored before it is done
-        except BaseException:
-            talk.forget()  # nothing was sent: what the caller gave is his to give again
-            raise
+        decision = yield Blocking(partial(_plan, talk, max_tokens))
         if not isinstance(decision, Send):
             yield from prepare(talk, decision)
             continue
@@ -97,6 +93,17 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
             continue
         found.text = "".join([*parts, text_of(message)])
         return found
+
+
+def _plan(talk: Talk, max_tokens: int) -> Decision:
+    """What comes next. What is intended is stored before it is done. Blocks."""
+    try:
+        decision = talk.engine.plan(max_tokens=max_tokens, now=talk.clock())
+        talk.keep()
+    except BaseException:
+        talk.forget()  # nothing was sent: what the caller gave is his to give again
+        raise
+    return decision
 
 
 def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
