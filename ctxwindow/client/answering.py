@@ -62,7 +62,7 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
         StoreError: the store failed. Where the reply had come it is kept in memory, and stored with what comes next.
         Exception: the error of the SDK, where the rules know no way out of it.
     """
-    found, parts = Answer(), list[str]()
+    found, texts = Answer(), list[str]()
     max_tokens, cuts, pauses = talk.max_tokens, 0, 0
     while True:
         yield from collect(talk)
@@ -72,11 +72,11 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
             continue
         message = yield from _send(talk, decision, live=live, cuts=cuts)
         if message is None:
-            partial = talk.cut_off
-            if partial is not None:
+            arrived = talk.cut_off
+            if arrived is not None:
                 cuts, talk.cut_off = cuts + 1, None
-                found.messages.append(partial)
-                parts.append(text_of(partial).rstrip())
+                found.messages.append(arrived)
+                texts.append(text_of(arrived).rstrip())
             continue
         if decision.aside is not None:
             yield from start_aside(talk, decision.aside)
@@ -91,7 +91,7 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
             _note(talk, str(reason), "MSG-14", f"cut inside a call or thinking; asked again with max_tokens {larger:,}")
             max_tokens = larger
             continue
-        found.text = "".join([*parts, text_of(message)])
+        found.text = "".join([*texts, text_of(message)])
         return found
 
 
