@@ -19,6 +19,7 @@ from ctxwindow.client.reply import text_of
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.watching import Watch
 from ctxwindow.record import intake
+from ctxwindow.record.streamed import is_whole
 from ctxwindow.tiers import Decision, Send
 from ctxwindow.tiers.state import usable
 
@@ -115,12 +116,16 @@ def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
         message = yield Create(request, "reply", watch)
         engine.receive(watch.end() if watch is not None else message, now=talk.clock())
     except BaseException as error:
+        came = watch.streamed.message if watch is not None else None
         if not isinstance(error, Exception) or not is_api_error(error):
             # An interrupt, somebody's mistake, or the store's: the request is not out any more.
-            engine.cut(watch.streamed.message if watch is not None else None, now=talk.clock())
+            engine.cut(came, now=talk.clock())
             raise
-        yield from _recover(talk, error, request, watch, cuts)
-        return None
+        if came is None or not is_whole(came):
+            yield from _recover(talk, error, request, watch, cuts)
+            return None
+        engine.cut(came, now=talk.clock())  # only its last event did not come: it is received as it is
+        message = came
     talk.previous = request
     yield Blocking(talk.keep)
     return message
