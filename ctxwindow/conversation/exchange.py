@@ -46,9 +46,24 @@ class Exchange(Core):
             InvalidRequest: the API would refuse it here; nothing was stored. The error names the rule, the path
                 and the way out; further problems of the same message are in its notes.
         """
+        taken = self._checked_message(message)
+        index = self.recorded
+        self._record(Appended(at=checked_time(now), message=taken, resumes=taken == resumption(self._state)))
+        return index
+
+    def check_next(self, message: Any) -> None:
+        """Whether `append` would take a message as things stand. Nothing is stored.
+
+        Raises:
+            InvalidRequest: as for `append`.
+        """
+        self._checked_message(message)
+
+    def _checked_message(self, message: Any) -> dict[str, Any]:
+        """A message that may come next, as JSON."""
         state = self._state
         index = len(state.messages)
-        taken = intake(message, f"messages.{index}")
+        taken: dict[str, Any] = intake(message, f"messages.{index}")
         violations = self._broken_by(taken)
         if changes_tools(taken):
             # Tools that were not given are none, unless there are some that are only known by their size.
@@ -56,8 +71,7 @@ class Exchange(Core):
             wire = View([*state.wire.messages, taken], tools=tools, settings=state.settings)
             violations += check_tool_changes(wire, index)
         raise_errors(violations)
-        self._record(Appended(at=checked_time(now), message=taken, resumes=taken == resumption(state)))
-        return index
+        return taken
 
     def receive(self, reply: Any, *, now: float | None = None) -> int:
         """Record the reply to the request that `plan` handed out.
