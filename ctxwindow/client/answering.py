@@ -123,14 +123,18 @@ def _recover(talk: Talk, error: Exception, request: dict[str, Any], watch: Watch
     """Make another request possible, or raise."""
     engine = talk.engine
     if watch is None or (watch.streamed.message is None and was_tried_again(error)):
-        again = went_wrong(talk, error, request)
+        final = went_wrong(talk, error, request)
         yield Blocking(talk.keep)
-        if not again:
-            raise error
+        if final is not None:
+            raise final
         return
-    message = engine.cut(watch.streamed.message, now=talk.clock())
-    done = "what arrived is kept as evidence"
-    _note(talk, "cut", "MSG-16", done + ("" if cuts >= RESUMPTIONS else "; the model is asked to go on"), error)
+    now = talk.clock()
+    message = engine.cut(watch.streamed.message, now=now)
+    done = (
+        "what arrived is kept as evidence" if watch.streamed.message is not None else "nothing of the reply had arrived"
+    )
+    go_on = "the model is asked to go on" if message is not None else "the request is sent again"
+    _note(talk, "cut", "MSG-16", done if cuts >= RESUMPTIONS else f"{done}; {go_on}", error, at=now)
     if cuts >= RESUMPTIONS:
         yield Blocking(talk.keep)
         error.add_note("ctxwindow: what arrived is in the record, as evidence; `resume()` asks the model to go on.")
@@ -161,9 +165,17 @@ def _must_stream(request: dict[str, Any]) -> bool:
     return bool(request["max_tokens"] > (_OLD_NONSTREAMING if old else NONSTREAMING))
 
 
-def _note(talk: Talk, kind: str, rule: str, done: str, error: Exception | None = None) -> None:
+def _note(
+    talk: Talk, kind: str, rule: str, done: str, error: Exception | None = None, *, at: float | None = None
+) -> None:
     cause = type(error).__name__ if error is not None else None
     incident = Incident(
-        at=talk.clock(), send=talk.engine.sends, kind=kind, status=None, rule=rule, done=done, cause=cause
+        at=talk.clock() if at is None else at,
+        send=talk.engine.sends,
+        kind=kind,
+        status=None,
+        rule=rule,
+        done=done,
+        cause=cause,
     )
     tell(talk.incidents, incident)

@@ -6,7 +6,8 @@ from typing import Any
 
 from ctxwindow.client.incidents import Incident, tell
 from ctxwindow.client.talk import Talk
-from ctxwindow.errors import CtxwindowError, EndpointError, StreamCut
+from ctxwindow.errors import CtxwindowError, EndpointError, StreamCut, WindowOverflow
+from ctxwindow.record.events import Failed
 from ctxwindow.rules import check
 from ctxwindow.tiers.recovery import recover
 
@@ -36,8 +37,8 @@ def was_tried_again(error: Exception) -> bool:
     return any(kind.__module__.partition(".")[0] == "anthropic" for kind in type(error).__mro__)
 
 
-def went_wrong(talk: Talk, error: Exception, request: dict[str, Any]) -> bool:
-    """Tell the engine of an error, and note it; whether another request is to be planned.
+def went_wrong(talk: Talk, error: Exception, request: dict[str, Any]) -> Exception | None:
+    """Tell the engine of an error, and note it; what is to be raised, or None where another request is to be planned.
 
     Args:
         talk: whose request it was.
@@ -45,23 +46,28 @@ def went_wrong(talk: Talk, error: Exception, request: dict[str, Any]) -> bool:
         request: what was sent.
     """
     engine, now = talk.engine, talk.clock()
-    send = engine.sends
-    status = getattr(error, "status_code", None)
+    raised: Exception | None = error
     try:
         recovery = engine.fail(error, now=now)
+    except WindowOverflow as final:
+        done, raised = "it was shrunk already, and is too long all the same", final
+        final.__cause__ = error
     except CtxwindowError as final:
+        done = "nothing can be done about it here"
         error.add_note(f"ctxwindow: {final}")
-        done, rule, again, kind = "the error was raised", final.rule, False, type(error).__name__
     else:
-        done, rule, again, kind = recovery.why, recovery.rule, recovery.action == "plan_again", recovery.kind
-        if not again:
+        done = recovery.why
+        if recovery.action == "plan_again":
+            raised = None
+        else:
             error.add_note("ctxwindow: the turn is in the record, unanswered; `resume()` asks again.")
-    cause = _cause(request, talk) if rule in _PREFIX_RULES else None
-    tell(
-        talk.incidents,
-        Incident(at=now, send=send, kind=kind, status=status, rule=rule, done=done, cause=cause),
+    failed = next(event for event in reversed(engine.events) if isinstance(event, Failed))
+    cause = _cause(request, talk) if failed.rule in _PREFIX_RULES else None
+    incident = Incident(
+        at=now, send=failed.send, kind=failed.kind, status=failed.status, rule=failed.rule, done=done, cause=cause
     )
-    return again
+    tell(talk.incidents, incident)
+    return raised
 
 
 _PREFIX_RULES = frozenset({"BIND-26", "REPLAY-01", "REPLAY-02"})

@@ -92,7 +92,7 @@ class State(Replies, Epochs):
         self._settle()
         self.awaiting = None  # a request that the caller gave up on
         self.arrived = []
-        self.paused = False
+        self.paused = self.shrunk = False
         self._take(event.message)
         self.answers = {call: block for call, block in self.answers.items() if call in self.outline.open_calls}
         if event.message.get("role") == "assistant":

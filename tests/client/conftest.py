@@ -1,0 +1,27 @@
+"""What the tests of the client share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctxwindow.testing import FakeClaude
+from tests.client.driven import Driven, Open
+
+
+@pytest.fixture(params=["sync", "async"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens sessions of either kind on one file; they are closed at the end."""
+    found: list[Driven] = []
+
+    def open_(fake: FakeClaude, **given: Any) -> Driven:
+        driven = Driven(request.param, tmp_path / "agent.db", fake, **given)
+        found.append(driven)
+        return driven
+
+    yield open_
+    for driven in found:
+        driven.shut()
