@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import anthropic
+import httpx2
+
 import ctxwindow
 from ctxwindow.client.async_session import AsyncSession
 from ctxwindow.client.session import Session
@@ -62,7 +65,9 @@ class Driven:
         self.kind, self.path, self.fake = kind, path, fake
         self._runner = asyncio.Runner() if kind == "async" else None
         options = {"max_retries": retries}
-        if client is None:
+        if isinstance(client, Between):
+            client = client.client(kind)
+        elif client is None:
             client = fake.async_client(**options) if kind == "async" else fake.client(**options)
         opener = AsyncSession.open if kind == "async" else Session.open
         try:
@@ -145,5 +150,38 @@ def _texts(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         return
     yield from (block for block in content if block.get("type") == "text")
 
+class Between(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
+    """A proxy between client and Claude.
 
+    Args:
+        fake: who is asked.
+        change: gives the response to a request, and may ask for the API's.
+    """
+
+    def __init__(self, fake: FakeClaude, change: Callable[[httpx2.Request, Answer], httpx2.Response]) -> None:
+        self._fake = fake
+        self._change = change
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        return self._answer(request, request.read())
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return self._answer(request, await request.aread())
+
+    def _answer(self, request: httpx2.Request, body: bytes) -> httpx2.Response:
+        def ask() -> httpx2.Response:
+            client = self._fake.client(max_retries=0)._client
+            return client.request(request.method, request.url, content=body, headers=request.headers)
+
+        return self._change(request, ask)
+
+    def client(self, kind: str) -> Any:
+        """A client of the SDK behind it."""
+        options = {"api_key": "sk-emulated", "base_url": "http://emulator.invalid", "max_retries": 0}
+        if kind == "async":
+            return anthropic.AsyncAnthropic(**options, http_client=httpx2.AsyncClient(transport=self))
+        return anthropic.Anthropic(**options, http_client=httpx2.Client(transport=self))
+
+
+Answer = Callable[[], httpx2.Response]
 Open = Callable[..., Driven]
