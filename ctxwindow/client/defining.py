@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError
 
-from ctxwindow.client.results import as_json
+from ctxwindow.client.json_text import as_json
 from ctxwindow.errors import MisuseError
 
 __all__ = ["arguments_model", "definition", "given"]

@@ -66,11 +66,7 @@ class Talk:
 
     def forget(self) -> None:
         """Take back what no store has: the operation failed before anything was sent."""
-        if self.engine.unkept:
-            kept = self.engine.kept
-            searcher = self.engine.searcher
-            self.engine = Conversation.fold(self.engine.events[:kept])
-            self.engine.searcher = searcher
+        self.engine.take_back()
 
     def release(self) -> None:
         """Let others go on with the conversation."""

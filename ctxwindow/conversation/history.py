@@ -93,6 +93,14 @@ class History(Core):
         """Exact counts of its texts that no store has yet."""
         return self._memo.new
 
+    def take_back(self) -> None:
+        """Undo every event that no store has yet, as if it had not happened. Costs the length of the history."""
+        if self._kept == len(self._log):
+            return
+        self._replay(self._log.events[: self._kept])
+        self._due = self._aside = self._weighed = self._counting = self._out = self._archive = None
+        self._overtaken = []
+
     def mark_kept(self, events: int) -> None:
         """A store has the first `events` events, and where these are all, the counts too."""
         self._kept = events

@@ -9,7 +9,23 @@ from typing import Any
 import pytest
 
 from ctxwindow.testing import FakeClaude
+from tests.client.breaking import quick_retries
+from tests.client.child import Forks
 from tests.client.driven import Driven, Open
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Child processes; one warm process for the whole run."""
+    with Forks() as found:
+        yield found
+
+
+@pytest.fixture
+def quickly() -> Iterator[None]:
+    """The SDK waits a millisecond before it tries again."""
+    with quick_retries():
+        yield
 
 
 @pytest.fixture(params=["sync", "async"])
