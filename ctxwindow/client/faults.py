@@ -11,9 +11,10 @@ from ctxwindow.record.events import Failed
 from ctxwindow.rules import check
 from ctxwindow.tiers.recovery import recover
 
-__all__ = ["is_api_error", "went_wrong"]
+__all__ = ["is_api_error", "is_shut", "was_tried_again", "went_wrong"]
 
 HTTP_OK = 200
+_SHUT = frozenset({401, 402, 403})
 
 _PACKAGES = frozenset({"anthropic", "httpx2", "httpcore2"})
 
@@ -24,13 +25,17 @@ def is_api_error(error: BaseException) -> bool:
     return isinstance(error, (OSError, EndpointError, StreamCut)) or bool(packages & _PACKAGES)
 
 
+def is_shut(error: Exception) -> bool:
+    """Whether an error says that no request gets through: the key, the account, or the base URL is wrong."""
+    return isinstance(error, EndpointError) or getattr(error, "status_code", None) in _SHUT
+
+
 def was_tried_again(error: Exception) -> bool:
     """Whether an error is final by itself, or the SDK has tried again already: not so with what befalls a stream (ERR-03).
 
-    An error event inside a stream comes with the status of the stream, 200; raw errors of `httpx2` come from reading it.
+    An error event inside a stream comes with the status of the stream, 200; raw errors of `httpx2` come from reading it. An
+    empty stream may be one that broke off at its first byte.
     """
-    if isinstance(error, EndpointError):
-        return True
     status = getattr(error, "status_code", None)
     if status is not None:
         return bool(status != HTTP_OK) or recover(error).action != "send_again"

@@ -142,6 +142,7 @@ class Planning(Core):
         view = self._view(state.messages, state.outline)
         return Situation(
             messages=state.messages,
+            resumes=state.resumes,
             forms=state.forms,
             outline=state.outline,
             wire=state.wire,

@@ -68,6 +68,8 @@ class Appended(_Base, tag="appended", frozen=True, kw_only=True):
     """The caller added a message."""
 
     message: JSON
+    resumes: bool = False
+    """Whether it only has the model go on from a reply that was cut: what it says stands in the record already (MSG-16)."""
 
 
 class Spilled(_Base, tag="spilled", frozen=True, kw_only=True):

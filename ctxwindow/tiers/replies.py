@@ -46,16 +46,17 @@ class Replies(Known):
             self._measured(told)
         self.awaiting = None
         self.arrived = []
-        self.shrunk = self.shrunk and event.cut
-        self.paused = event.stop_reason == "pause_turn" and not event.cut
+        if not event.cut:  # what was asked is still to be answered then, a paused turn too (MSG-13)
+            self.paused = event.stop_reason == "pause_turn"
+            self.shrunk = False
         index = len(self.messages)
         on_wire = not event.cut and usable(event.message, event.stop_reason)
         if event.cut:
             self.cut = index
-        if told is not None and told.billed is not None:
+        elif told is not None and told.billed is not None:
             self.billed[index] = told.billed
         self.makers[index] = maker_of(self.profile, event.model)
-        if self.makers[index].bound:
+        if self.makers[index].bound and not event.cut:
             self._binds_to = index + 1
         self._take(event.message, on_wire=on_wire)
         if told is not None and told.last is not None and self._wire.sources[-1:] == [index]:

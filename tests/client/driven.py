@@ -170,8 +170,9 @@ class Between(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
 
     def _answer(self, request: httpx2.Request, body: bytes) -> httpx2.Response:
         def ask() -> httpx2.Response:
-            client = self._fake.client(max_retries=0)._client
-            return client.request(request.method, request.url, content=body, headers=request.headers)
+            client = httpx2.Client(transport=self._fake._transport)
+            found = client.request(request.method, request.url, content=body, headers=request.headers)
+            return httpx2.Response(found.status_code, headers=found.headers, content=found.content)
 
         return self._change(request, ask)
 

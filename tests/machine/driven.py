@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import Any
 
 from ctxwindow import Compact, Conversation, Count, Send, Summarize
@@ -284,8 +285,12 @@ class Driven(Held):
         """A reply came."""
         self.laws.law_5_nothing_is_dropped(reply, resolve(self.known.model))
         told = reply if self.tell else {key: reply[key] for key in reply if key != "input_transformations"}
+        self.received(send, reply, told, lambda: self.conversation.receive(told, now=self.world.now))
+
+    def received(self, send: Send, reply: JSON, told: JSON, take: Callable[[], Any]) -> None:
+        """A reply is taken. `told`: what the API tells of it."""
         events = len(self.conversation.events)
-        self.conversation.receive(told, now=self.world.now)
+        take()
         self.known.hears(told, send)
         self.everything.append(self.known.record[-1])
         self.laws.tally[f"reply, {reply['stop_reason']}"] += 1

@@ -47,6 +47,8 @@ class Known:
     """Indices of replies that cannot be sent back (FB-02, MSG-07, MSG-09, MSG-14)."""
     calls: tuple[str, ...] = ()
     """Calls that wait for their results."""
+    answered: dict[str, JSON] = field(default_factory=dict)
+    """Results that are kept of calls that wait for them."""
     made: dict[int, int] = field(default_factory=dict)
     """Epoch in which each reply was made, by its index."""
     gone: set[int] = field(default_factory=set)
@@ -86,7 +88,7 @@ class Known:
         copies = {
             name: type(value)(value)
             for name, value in vars(self).items()
-            if isinstance(value, (list, set)) or name in ("made", "settings")
+            if isinstance(value, (list, set)) or name in ("made", "settings", "answered")
         }
         return dataclasses.replace(self, **copies)
 
@@ -94,6 +96,14 @@ class Known:
         """The caller's message was taken."""
         self._add(message)
         self.calls = ()
+        results = {block.get("tool_use_id") for block in blocks_of(message)}
+        self.answered = {call: block for call, block in self.answered.items() if call not in results}
+        self.due = None
+
+    def is_cut(self, content: list[JSON]) -> None:
+        """A reply did not come whole: what came is in the record, and never sent."""
+        self.dead.add(len(self.record))
+        self._add({"role": "assistant", "content": content})
         self.due = None
 
     def hears(self, reply: JSON, send: Send) -> None:
