@@ -125,7 +125,8 @@ def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
         came = watch.streamed.message if watch is not None else None
         if not isinstance(error, Exception) or not is_api_error(error):
             # An interrupt, somebody's mistake, or the store's: the request is not out any more.
-            engine.cut(came, now=talk.clock())
+            if engine.awaiting:
+                engine.cut(came, now=talk.clock())
             raise
         if came is None or not is_whole(came):
             yield from _recover(talk, error, request, watch, cuts)

@@ -36,6 +36,8 @@ def was_tried_again(error: Exception) -> bool:
     An error event inside a stream comes with the status of the stream, 200; raw errors of `httpx2` come from reading it. An
     empty stream may be one that broke off at its first byte.
     """
+    if isinstance(error, EndpointError):
+        return True
     status = getattr(error, "status_code", None)
     if status is not None:
         return bool(status != HTTP_OK) or recover(error).action != "send_again"
