@@ -20,8 +20,8 @@ def claim(talk: Talk) -> Steps[None]:
         StoreConflict: somebody else is at it, and went on for longer than `talk.patience`, or `talk.busy` says not to wait.
         StoreUnavailable: the store cannot be read or written.
     """
-    yield from _hold(talk)
     try:
+        yield from _hold(talk)
         yield from _catch_up(talk)
     except BaseException:
         talk.release()
@@ -31,8 +31,7 @@ def claim(talk: Talk) -> Steps[None]:
 def _hold(talk: Talk) -> Steps[None]:
     pause, until = _FIRST_PAUSE, talk.clock() + talk.patience
     while True:
-        talk.hold = yield Blocking(lambda: talk.store.hold(talk.name))
-        if talk.hold is not None:
+        if (yield Blocking(talk.take)):
             return
         if talk.busy == "raise" or talk.clock() >= until:
             waited = "" if talk.busy == "raise" else f" for more than {talk.patience:g} seconds"
