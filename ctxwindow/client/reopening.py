@@ -31,8 +31,9 @@ def claim(talk: Talk) -> Steps[None]:
 def _hold(talk: Talk) -> Steps[None]:
     pause, until = _FIRST_PAUSE, talk.clock() + talk.patience
     while True:
-        talk.hold = yield Blocking(lambda: talk.store.hold(talk.name))
-        if talk.hold is not None:
+        hold = yield Blocking(lambda: talk.store.hold(talk.name))
+        if hold is not None:
+            talk.hold = hold  # not before: another operation of this very session may have it
             return
         if talk.busy == "raise" or talk.clock() >= until:
             waited = "" if talk.busy == "raise" else f" for more than {talk.patience:g} seconds"
