@@ -8,6 +8,7 @@ does not try again, a stream that broke off, is gone on with a few times (MSG-16
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ctxwindow.client.actions import Blocking, Create, Steps
@@ -18,7 +19,7 @@ from ctxwindow.client.reply import text_of
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.watching import Watch
 from ctxwindow.record import intake
-from ctxwindow.tiers import Send
+from ctxwindow.tiers import Decision, Send
 from ctxwindow.tiers.state import usable
 
 __all__ = ["Answer", "answer"]
@@ -61,26 +62,21 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
         StoreError: the store failed. Where the reply had come it is kept in memory, and stored with what comes next.
         Exception: the error of the SDK, where the rules know no way out of it.
     """
-    found, parts = Answer(), list[str]()
+    found, texts = Answer(), list[str]()
     max_tokens, cuts, pauses = talk.max_tokens, 0, 0
     while True:
         yield from collect(talk)
-        try:
-            decision = talk.engine.plan(max_tokens=max_tokens, now=talk.clock())
-            yield Blocking(talk.keep)  # what is intended is stored before it is done
-        except BaseException:
-            talk.forget()  # nothing was sent: what the caller gave is his to give again
-            raise
+        decision = yield Blocking(partial(_plan, talk, max_tokens))
         if not isinstance(decision, Send):
             yield from prepare(talk, decision)
             continue
         message = yield from _send(talk, decision, live=live, cuts=cuts)
         if message is None:
-            partial = talk.cut_off
-            if partial is not None:
+            arrived = talk.cut_off
+            if arrived is not None:
                 cuts, talk.cut_off = cuts + 1, None
-                found.messages.append(partial)
-                parts.append(text_of(partial).rstrip())
+                found.messages.append(arrived)
+                texts.append(text_of(arrived).rstrip())
             continue
         if decision.aside is not None:
             yield from start_aside(talk, decision.aside)
@@ -95,8 +91,19 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
             _note(talk, str(reason), "MSG-14", f"cut inside a call or thinking; asked again with max_tokens {larger:,}")
             max_tokens = larger
             continue
-        found.text = "".join([*parts, text_of(message)])
+        found.text = "".join([*texts, text_of(message)])
         return found
+
+
+def _plan(talk: Talk, max_tokens: int) -> Decision:
+    """What comes next. What is intended is stored before it is done. Blocks."""
+    try:
+        decision = talk.engine.plan(max_tokens=max_tokens, now=talk.clock())
+        talk.keep()
+    except BaseException:
+        talk.forget()  # nothing was sent: what the caller gave is his to give again
+        raise
+    return decision
 
 
 def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:

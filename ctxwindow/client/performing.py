@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from ctxwindow.client.watching import Watch, checked_message
 if TYPE_CHECKING:
     from anthropic import Anthropic, AsyncAnthropic
 
-__all__ = ["AsyncClientPerformer", "ClientPerformer", "streamed"]
+__all__ = ["AsyncClientPerformer", "ClientPerformer", "in_thread", "streamed"]
 
 
 @dataclass
@@ -99,7 +100,7 @@ class AsyncClientPerformer:
                 method = messages_of(self.client, self.surface).count_tokens
                 return (await method(**arguments(method, action.request))).input_tokens
             case actions.Blocking():
-                return await asyncio.to_thread(action.function)
+                return await in_thread(action.function)
             case actions.Pause():
                 await asyncio.sleep(action.seconds)
             case actions.StartTools():
@@ -125,7 +126,7 @@ class AsyncClientPerformer:
         async with messages.stream(**arguments(messages.stream, action.request)) as stream:
             async for event in stream:
                 if action.watch.take(event):
-                    await asyncio.to_thread(action.watch.checkpoint)
+                    await in_thread(action.watch.checkpoint)
             return streamed(action.watch, stream)
 
     async def _collect(self, *, wait: bool) -> Any:
@@ -142,6 +143,20 @@ class AsyncClientPerformer:
         """Give up what still runs."""
         if self.runner is not None:
             await self.runner.close()
+
+
+async def in_thread(function: Callable[[], Any]) -> Any:
+    """Call what blocks. A cancellation waits for its end: it works on the conversation, which nobody else may then."""
+    running = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await asyncio.shield(running)
+        if not running.cancelled():
+            running.exception()  # it is looked at, so that nobody warns of it
+        raise
 
 
 def streamed(watch: Watch, stream: Any) -> Any:

@@ -6,7 +6,7 @@ other tools where a toolbox is given.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from ctxwindow.client.reply import Reply, text_of
 from ctxwindow.client.results import failed
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.tools import Toolbox
+from ctxwindow.errors import InvalidRequest
 from ctxwindow.recall.tool import TOOL_NAME
 from ctxwindow.record import intake
 from ctxwindow.record.blocks import blocks_of
@@ -28,6 +29,7 @@ Interruption = Literal["tell", "run"]
 
 _WENT_ON = "Not run: the user went on without it."
 _UNKNOWN = "The process that ran this call stopped before its result was known. Whether it took effect is unknown."
+_NOT_REACHED = "Not executed: an action before it failed."
 _DENIED = "The user did not approve this call."
 
 
@@ -135,15 +137,20 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
             yield Blocking(talk.keep)
 
     talk.idle = frozenset()
+    stopped = set[Any]()
     for call in calls:
         if call["id"] in results:
             continue
-        if call["id"] in unknown:
+        if call.get("toolset_name") is not None and call["toolset_name"] in stopped:
+            results[call["id"]] = failed(call, _NOT_REACHED)
+        elif call["id"] in unknown:
             results[call["id"]] = failed(call, _UNKNOWN)
+            stopped.add(call.get("toolset_name"))
         elif call["name"] == TOOL_NAME and _recalls(talk):
             results[call["id"]] = engine.answer_recall(call)
         elif how.approve is not None and (verdict := (yield Approve(call, how.approve))) is not True:
             results[call["id"]] = failed(call, verdict if isinstance(verdict, str) and verdict.strip() else _DENIED)
+            stopped.add(call.get("toolset_name"))
         else:
             approved.append(call)
     if approved:
@@ -151,9 +158,29 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
         yield StartTools(tuple(approved), how.toolbox, how.limits.tool_seconds)
         for _ in approved:
             yield from know((yield NextResult()))
-    content = [results[call["id"]] for call in calls]
-    engine.append({"role": "user", "content": content}, now=talk.clock())
-    yield Blocking(talk.keep)
+    yield Blocking(lambda: _append_results(talk, calls, results))
+
+
+def _append_results(talk: Talk, calls: Sequence[Mapping[str, Any]], results: Mapping[str, dict[str, Any]]) -> None:
+    """Append the results of a round, and store them. One that the API would refuse is told to the model. Blocks."""
+    engine = talk.engine
+
+    def message(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        return {"role": "user", "content": [found[call["id"]] for call in calls]}
+
+    def taken(call: Mapping[str, Any]) -> dict[str, Any]:
+        alone = {other["id"]: failed(other, _NOT_REACHED) for other in calls} | {call["id"]: results[call["id"]]}
+        try:
+            engine.check_next(message(alone))
+        except InvalidRequest as error:
+            return failed(call, f"The result cannot be sent: {error.reason}")
+        return results[call["id"]]
+
+    try:
+        engine.append(message(results), now=talk.clock())
+    except InvalidRequest:
+        engine.append(message({call["id"]: taken(call) for call in calls}), now=talk.clock())
+    talk.keep()
 
 
 def _answer_recall(talk: Talk) -> Steps[None]:

@@ -7,14 +7,13 @@ gone on with, the next round of a run).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ctxwindow.client.actions import Action, Create, Steps
 from ctxwindow.client.api import arguments, messages_of
-from ctxwindow.client.performing import AsyncClientPerformer, ClientPerformer, streamed
+from ctxwindow.client.performing import AsyncClientPerformer, ClientPerformer, in_thread, streamed
 from ctxwindow.client.reply import Reply
 from ctxwindow.errors import MisuseError
 
@@ -168,7 +167,7 @@ class AsyncSessionStream(_Stream):
             try:
                 async for event in self._stream:
                     if watch.take(event):
-                        await asyncio.to_thread(watch.checkpoint)
+                        await in_thread(watch.checkpoint)
                     yield event
                 found = streamed(watch, self._stream)
             except GeneratorExit:

@@ -46,9 +46,24 @@ class Exchange(Core):
             InvalidRequest: the API would refuse it here; nothing was stored. The error names the rule, the path
                 and the way out; further problems of the same message are in its notes.
         """
+        taken = self._checked_message(message)
+        index = self.recorded
+        self._record(Appended(at=checked_time(now), message=taken))
+        return index
+
+    def check_next(self, message: Any) -> None:
+        """Whether `append` would take a message as things stand. Nothing is stored.
+
+        Raises:
+            InvalidRequest: as for `append`.
+        """
+        self._checked_message(message)
+
+    def _checked_message(self, message: Any) -> dict[str, Any]:
+        """A message that may come next, as JSON."""
         state = self._state
         index = len(state.messages)
-        taken = intake(message, f"messages.{index}")
+        taken: dict[str, Any] = intake(message, f"messages.{index}")
         # What a message follows is the last one on the wire: evidence is not sent.
         previous = next(reversed(state.forms.values()), None)
         violations = check_message(
@@ -68,8 +83,7 @@ class Exchange(Core):
             wire = View([*state.wire.messages, taken], tools=tools, settings=state.settings)
             violations += check_tool_changes(wire, index)
         raise_errors(violations)
-        self._record(Appended(at=checked_time(now), message=taken))
-        return index
+        return taken
 
     def receive(self, reply: Any, *, now: float | None = None) -> int:
         """Record the reply to the request that `plan` handed out.
