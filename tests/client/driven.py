@@ -150,6 +150,7 @@ def _texts(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         return
     yield from (block for block in content if block.get("type") == "text")
 
+
 class Between(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
     """A proxy between client and Claude.
 
