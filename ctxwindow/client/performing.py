@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from ctxwindow.client import actions
 from ctxwindow.client.api import Surface, arguments, messages_of
 from ctxwindow.client.running import AsyncRunner, Runner
-from ctxwindow.client.watching import Watch, checked_message
+from ctxwindow.client.watching import checked_message, checked_stream
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, AsyncAnthropic
 
-__all__ = ["AsyncClientPerformer", "ClientPerformer", "streamed"]
+__all__ = ["AsyncClientPerformer", "ClientPerformer", "in_thread"]
 
 
 @dataclass
@@ -66,7 +67,7 @@ class ClientPerformer:
             for event in stream:
                 if action.watch.take(event):
                     action.watch.checkpoint()
-            return streamed(action.watch, stream)
+            return checked_stream(action.watch, stream)
 
     def _collect(self, *, wait: bool) -> Any:
         future = self.aside
@@ -99,7 +100,7 @@ class AsyncClientPerformer:
                 method = messages_of(self.client, self.surface).count_tokens
                 return (await method(**arguments(method, action.request))).input_tokens
             case actions.Blocking():
-                return await asyncio.to_thread(action.function)
+                return await in_thread(action.function)
             case actions.Pause():
                 await asyncio.sleep(action.seconds)
             case actions.StartTools():
@@ -125,8 +126,8 @@ class AsyncClientPerformer:
         async with messages.stream(**arguments(messages.stream, action.request)) as stream:
             async for event in stream:
                 if action.watch.take(event):
-                    await asyncio.to_thread(action.watch.checkpoint)
-            return streamed(action.watch, stream)
+                    await in_thread(action.watch.checkpoint)
+            return checked_stream(action.watch, stream)
 
     async def _collect(self, *, wait: bool) -> Any:
         task = self.aside
@@ -144,7 +145,15 @@ class AsyncClientPerformer:
             await self.runner.close()
 
 
-def streamed(watch: Watch, stream: Any) -> Any:
-    """The SDK's message of a stream that has ended."""
-    watch.end()
-    return stream.current_message_snapshot
+async def in_thread(function: Callable[[], Any]) -> Any:
+    """Call what blocks. A cancellation waits for its end: it works on the conversation, which nobody else may then."""
+    running = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await asyncio.shield(running)
+        if not running.cancelled():
+            running.exception()  # it is looked at, so that nobody warns of it
+        raise

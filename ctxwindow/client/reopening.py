@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ctxwindow.client.actions import Blocking, Pause, Steps
 from ctxwindow.client.incidents import log
 from ctxwindow.client.talk import Talk
 from ctxwindow.errors import StoreConflict
+from ctxwindow.stores import Hold
 
 __all__ = ["catch_up", "claim"]
 
@@ -28,11 +31,25 @@ def claim(talk: Talk) -> Steps[None]:
         raise
 
 
+def _take(talk: Talk, taken: list[Hold]) -> None:
+    """Claim the right to go on with the conversation, without waiting. Blocks."""
+    hold = talk.store.hold(talk.name)
+    if hold is not None:
+        talk.hold = hold
+        taken.append(hold)
+
+
 def _hold(talk: Talk) -> Steps[None]:
     pause, until = _FIRST_PAUSE, talk.clock() + talk.patience
     while True:
-        talk.hold = yield Blocking(lambda: talk.store.hold(talk.name))
-        if talk.hold is not None:
+        taken: list[Hold] = []
+        try:
+            yield Blocking(partial(_take, talk, taken))
+        except BaseException:
+            if taken:  # an interrupt came after it; another operation of this very session may have the hold otherwise
+                talk.release()
+            raise
+        if taken:
             return
         if talk.busy == "raise" or talk.clock() >= until:
             waited = "" if talk.busy == "raise" else f" for more than {talk.patience:g} seconds"

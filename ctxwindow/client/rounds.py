@@ -6,18 +6,20 @@ other tools where a toolbox is given.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ctxwindow.client.actions import Approval, Approve, Blocking, NextResult, StartTools, Steps
 from ctxwindow.client.answering import answer
 from ctxwindow.client.limits import Limits
+from ctxwindow.client.preparing import collect
 from ctxwindow.client.reopening import claim
 from ctxwindow.client.reply import Reply, text_of
 from ctxwindow.client.results import failed
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.tools import Toolbox
+from ctxwindow.errors import InvalidRequest
 from ctxwindow.recall.tool import TOOL_NAME
 from ctxwindow.record import intake
 from ctxwindow.record.blocks import blocks_of
@@ -28,6 +30,7 @@ Interruption = Literal["tell", "run"]
 
 _WENT_ON = "Not run: the user went on without it."
 _UNKNOWN = "The process that ran this call stopped before its result was known. Whether it took effect is unknown."
+_NOT_REACHED = "Not executed: an action before it failed."
 _DENIED = "The user did not approve this call."
 
 
@@ -54,6 +57,7 @@ def converse(talk: Talk, content: Any, how: How) -> Steps[Reply]:
     """
     yield from claim(talk)
     try:
+        yield from collect(talk)
         talk.engine.append(_outgoing(talk, content), now=talk.clock())
         return (yield from _go_on(talk, how))
     finally:
@@ -71,6 +75,7 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
     """
     yield from claim(talk)
     try:
+        yield from collect(talk)
         engine = talk.engine
         if not engine.unanswered:
             return None
@@ -78,7 +83,7 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
             engine.append(message, now=talk.clock())
         elif engine.open_calls:
             waiting = [call for call in engine.open_calls if call["id"] not in engine.answers]
-            if any(not _is_ours(call, how) for call in waiting):
+            if any(not _is_ours(talk, call, how) for call in waiting):
                 return _handed_back(talk)
             unknown = {call["id"] for call in waiting} - talk.idle if interrupted == "tell" else set[str]()
             yield from _run_round(talk, how, unknown=unknown)
@@ -110,7 +115,7 @@ def _go_on(talk: Talk, how: How) -> Steps[Reply]:
         )
         if not calls or reply.stop_reason != "tool_use":
             return reply  # SDK-06: calls of a turn that stopped otherwise are not run
-        if not all(_is_ours(call, how) for call in calls):
+        if not all(_is_ours(talk, call, how) for call in calls):
             yield from _answer_recall(talk)
             return replace(reply, stopped="calls")
         if stopped is not None:
@@ -135,15 +140,20 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
             yield Blocking(talk.keep)
 
     talk.idle = frozenset()
+    stopped = set[Any]()
     for call in calls:
         if call["id"] in results:
             continue
-        if call["id"] in unknown:
+        if call.get("toolset_name") is not None and call["toolset_name"] in stopped:
+            results[call["id"]] = failed(call, _NOT_REACHED)
+        elif call["id"] in unknown:
             results[call["id"]] = failed(call, _UNKNOWN)
+            stopped.add(call.get("toolset_name"))
         elif call["name"] == TOOL_NAME and _recalls(talk):
             results[call["id"]] = engine.answer_recall(call)
         elif how.approve is not None and (verdict := (yield Approve(call, how.approve))) is not True:
             results[call["id"]] = failed(call, verdict if isinstance(verdict, str) and verdict.strip() else _DENIED)
+            stopped.add(call.get("toolset_name"))
         else:
             approved.append(call)
     if approved:
@@ -151,9 +161,29 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
         yield StartTools(tuple(approved), how.toolbox, how.limits.tool_seconds)
         for _ in approved:
             yield from know((yield NextResult()))
-    content = [results[call["id"]] for call in calls]
-    engine.append({"role": "user", "content": content}, now=talk.clock())
-    yield Blocking(talk.keep)
+    yield Blocking(lambda: _append_results(talk, calls, results))
+
+
+def _append_results(talk: Talk, calls: Sequence[Mapping[str, Any]], results: Mapping[str, dict[str, Any]]) -> None:
+    """Append the results of a round, and store them. One that the API would refuse is told to the model. Blocks."""
+    engine = talk.engine
+
+    def message(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        return {"role": "user", "content": [found[call["id"]] for call in calls]}
+
+    def taken(call: Mapping[str, Any]) -> dict[str, Any]:
+        alone = {other["id"]: failed(other, _NOT_REACHED) for other in calls} | {call["id"]: results[call["id"]]}
+        try:
+            engine.check_next(message(alone))
+        except InvalidRequest as error:
+            return failed(call, f"The result cannot be sent: {error.reason}")
+        return results[call["id"]]
+
+    try:
+        engine.append(message(results), now=talk.clock())
+    except InvalidRequest:
+        engine.append(message({call["id"]: taken(call) for call in calls}), now=talk.clock())
+    talk.keep()
 
 
 def _answer_recall(talk: Talk) -> Steps[None]:
@@ -165,9 +195,9 @@ def _answer_recall(talk: Talk) -> Steps[None]:
     yield Blocking(talk.keep)
 
 
-def _is_ours(call: Mapping[str, Any], how: How) -> bool:
+def _is_ours(talk: Talk, call: Mapping[str, Any], how: How) -> bool:
     """Whether a call is answered here."""
-    if call["name"] == TOOL_NAME:
+    if call["name"] == TOOL_NAME and _recalls(talk):
         return True
     return how.toolbox is not None and not how.toolbox.is_callers(call)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from ctxwindow.errors import StoreError, StoreUnavailable
 from ctxwindow.stores.schema import APPLICATION_ID, MIGRATIONS
 
-__all__ = ["MEMORY", "open_database", "shown", "sqlite_errors", "transaction"]
+__all__ = ["MEMORY", "check_schema", "open_database", "shown", "sqlite_errors", "transaction"]
 
 MEMORY = ":memory:"
 _OWNER_ONLY = 0o600
@@ -211,18 +211,24 @@ def _keep_to_owner(path: str, real: str) -> None:
 
 def _migrate(db: sqlite3.Connection, path: str) -> None:
     """Run the migrations that the file has not had; another process may be doing the same."""
-    while (version := _schema_version(db)) != len(MIGRATIONS):
-        if version > len(MIGRATIONS):
-            raise _refused(
-                path,
-                f"a newer version of ctxwindow wrote this database (schema {version}, known: {len(MIGRATIONS)}).",
-                "Update ctxwindow.",
-            )
+    while (version := check_schema(db, path)) != len(MIGRATIONS):
         with transaction(db):
             if _schema_version(db) == version:
                 MIGRATIONS[version](db)
                 db.execute("INSERT INTO migrations (name) VALUES (?)", (MIGRATIONS[version].__name__,))
                 db.execute(f"PRAGMA user_version = {version + 1}")
+
+
+def check_schema(db: sqlite3.Connection, path: str) -> int:
+    """The schema's version; refuses a newer one, which another process may bring in at any time before a write."""
+    version = _schema_version(db)
+    if version > len(MIGRATIONS):
+        raise _refused(
+            path,
+            f"a newer version of ctxwindow wrote this database (schema {version}, known: {len(MIGRATIONS)}).",
+            "Update ctxwindow.",
+        )
+    return version
 
 
 def _schema_version(db: sqlite3.Connection) -> int:

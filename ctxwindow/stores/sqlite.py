@@ -20,7 +20,7 @@ from typing import NamedTuple, Self
 from ctxwindow.errors import HistoryError, MisuseError, StoreConflict, StoreUnavailable
 from ctxwindow.recall import ranking, terms
 from ctxwindow.stores import index
-from ctxwindow.stores.database import MEMORY, open_database, shown, sqlite_errors, transaction
+from ctxwindow.stores.database import MEMORY, check_schema, open_database, shown, sqlite_errors, transaction
 from ctxwindow.stores.holds import Hold, ProcessHolds, closed
 from ctxwindow.stores.locking import FileHolds
 from ctxwindow.stores.protocol import (
@@ -79,6 +79,7 @@ class SqliteStore:
         counter = terms.TermCounter()
         prepared = [[index.prepare(text, counter) for text in row.texts] for row in rows]
         with self._use() as db, transaction(db, "IMMEDIATE" if rows or counts else "DEFERRED"):
+            check_schema(db, self._path)
             head = _head(db, conversation)
             if head.version != expect:
                 raise conflict(conversation, version=head.version, expect=expect)
@@ -190,6 +191,7 @@ class SqliteStore:
         check_conversation(conversation)
         with self._use() as db:
             with transaction(db):
+                check_schema(db, self._path)
                 key = _head(db, conversation).key
                 if key is not None:
                     index.delete(db, key)

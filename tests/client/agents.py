@@ -18,6 +18,7 @@ import re
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from ctxwindow.catalog import resolve
@@ -97,6 +98,7 @@ class Agent:
         parallel: int = 1,
         thinking: bool = True,
         per_turn: int | None = None,
+        journal: Path | None = None,
     ) -> None:
         """An agent at its beginning.
 
@@ -107,6 +109,7 @@ class Agent:
             parallel: calls in a round.
             thinking: whether replies begin with thinking, where the request thinks.
             per_turn: it ends its turn after so many rounds, and wants to be told to go on; None: when all is done.
+            journal: a file to which each call that is carried out adds a line, `number lane`: what outlives a process.
         """
         assert re.fullmatch(r"[A-Za-z0-9]+", name), "a name is of letters and digits"
         self.name = name
@@ -118,6 +121,7 @@ class Agent:
         self._marks = re.compile(
             re.escape(_MARK).replace(r"\{name\}", name).replace(r"\{number\}", r"(\d+)").replace(r"\{lane\}", r"\d+")
         )
+        self._journal = journal
         self._furthest = 0
         self._serial = count(1)
         self._lock = threading.Lock()
@@ -220,6 +224,9 @@ class Agent:
         assert agent == self.name, "a call of another agent"
         with self._lock:
             self.ran.append((number, lane))
+            if self._journal is not None:
+                with self._journal.open("a", encoding="utf-8") as file:
+                    file.write(f"{number} {lane}\n")
         return self.result(number, lane)
 
     def mark(self, number: int, lane: int) -> str:

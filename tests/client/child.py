@@ -240,12 +240,29 @@ def stop_at(owner: Any, method: str, point: str, *, call: int = 1, when: str = "
 # -- in the warm process ----------------------------------------------------------------------------------
 
 
+def _warm() -> None:
+    """Do once what every child would do first: import the SDK, build its models, and load the tokenizers."""
+    import anthropic  # noqa: PLC0415
+    import httpx2  # noqa: PLC0415
+
+    from ctxwindow.testing import FakeClaude  # noqa: PLC0415
+    from ctxwindow.window import count  # noqa: PLC0415
+    from tests.client import scripts  # noqa: F401, PLC0415
+
+    for model in ("claude-haiku-4-5", "claude-opus-5-5"):
+        request: Any = {"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "Hello."}]}
+        count(request, model)
+        with FakeClaude().client() as client:
+            for messages in (client.messages, client.beta.messages):
+                messages.create(**request)
+                with messages.stream(**request) as stream:
+                    stream.until_done()
+    with anthropic.Anthropic(api_key="k", http_client=httpx2.Client()):
+        pass
+
+
 def _serve() -> None:
-    import anthropic  # noqa: F401, PLC0415 - this is what the children need not wait for
-    from anthropic.types.beta import BetaMessage  # noqa: F401, PLC0415
-
-    import ctxwindow.stores  # noqa: F401, PLC0415
-
+    _warm()
     assert threading.active_count() == 1, "only a process of one thread can be forked safely"
     running: set[int] = set()
     for line in sys.stdin.buffer:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
+from typing import Any
 
 import anthropic
 
+from ctxwindow import Policy, Session
 from tests.client import child
+from tests.client.agents import rounds
 
-__all__ = ["ask", "count_up", "fail"]
+__all__ = ["ask", "count_up", "fail", "work"]
 
 
 def ask(*, base_url: str, times: int) -> list[str]:
@@ -40,3 +44,36 @@ def fail() -> None:
     """Raise."""
     time.sleep(0)
     raise RuntimeError("as it should")
+
+
+def work(
+    *, base_url: str, database: str, journal: str, parts: int, model: str, streaming: bool = True, **agent: Any
+) -> str:
+    """Let an agent work in a session, from its task on or from where an earlier process was killed; its last words.
+
+    Args:
+        base_url: of the API, whose model is an agent of the same settings.
+        database: of the session.
+        journal: a file that gets a line for each call that is carried out (`Agent`).
+        parts: rounds of the agent.
+        model: id of it.
+        streaming: whether replies are streamed.
+        agent: other settings of the agent.
+    """
+    working = rounds(parts, journal=Path(journal), **agent)
+    with (
+        anthropic.Anthropic(api_key="k", base_url=base_url) as client,
+        Session.open(
+            database,
+            client=client,
+            model=model,
+            system=working.system,
+            tools=working.tools,
+            policy=Policy(budget=40_000),
+            max_tokens=2_000,
+            streaming=streaming,
+            checkpoint=0.0,
+        ) as session,
+    ):
+        reply = session.resume() or session.run(working.task)
+    return reply.text

@@ -407,6 +407,25 @@ def test_a_child_is_killed_at_a_named_point(forks: Forks, tmp_path: Path, when: 
     assert path.read_text(encoding="utf-8").split() == [str(number) for number in range(1, written + 1)]
 
 
+def test_an_agent_is_killed_before_and_inside_replies_and_goes_on_in_the_next_child(
+    forks: Forks, tmp_path: Path
+) -> None:
+    agent, log = rounds(8), Log()
+    given: Any = {"database": str(tmp_path / "a.db"), "journal": str(tmp_path / "ran"), "parts": 8, "model": MODEL}
+    with serving(Emulator(agent.reply), log=log, pace=0.002) as url:
+        for number, parts in ((3, 0), (7, 4), (11, 9)):
+            child = forks.run("tests.client.scripts:work", base_url=url, **given)
+            log.at(number, child.kill, parts=parts)
+            assert child.wait() == -signal.SIGKILL, child.output
+            assert len(log.exchanges) == number
+        child = forks.run("tests.client.scripts:work", base_url=url, **given)
+        assert child.wait() == 0, child.output
+        assert child.result == "Agent a is done: 8 parts were inspected."
+    assert log.refused == []
+    ran = [line.split() for line in (tmp_path / "ran").read_text(encoding="utf-8").splitlines()]
+    assert {(int(number), int(lane)) for number, lane in ran} == set(agent.asked)
+
+
 def test_a_child_that_raises_or_hangs_is_told_of(forks: Forks, tmp_path: Path) -> None:
     child = forks.run("tests.client.scripts:fail")
     assert child.wait() == 1

@@ -298,6 +298,68 @@ def test_a_disk_that_ends_in_the_middle_of_a_write(tmp_path: Path, limit: int) -
         assert [r.payload for r in store.read("a")] == [b"x" * 9_000] * len(acknowledged)
 
 
+PURGE_ON_A_FULL_DISK = """
+import resource, signal, sys
+from ctxwindow.errors import StoreUnavailable
+from ctxwindow.stores import Row, SqliteStore
+with SqliteStore(sys.argv[1]) as store:
+    for name in ("a", "b"):
+        for seq in range(1, 40):
+            store.append(name, [Row(seq=seq, kind="k", payload=b"x" * 9_000, at=1.0)], expect=seq - 1)
+with SqliteStore(sys.argv[1]) as store:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))
+    try:
+        store.purge("a")
+    except StoreUnavailable as error:
+        print(error)
+    print(store.version("a"), store.version("b"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on file sizes")
+@pytest.mark.parametrize(("limit", "reason", "left"), [(20_000, "disk", 39), (500_000, "deleted, but its bytes", 0)])
+def test_a_purge_on_a_full_disk_is_done_or_not_done(tmp_path: Path, limit: int, reason: str, left: int) -> None:
+    path = tmp_path / "log.db"
+    command = [sys.executable, "-c", PURGE_ON_A_FULL_DISK, str(path), str(limit)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    error, versions = run.stdout.splitlines()
+    assert reason in error
+    assert versions == f"{left} 39"
+    with SqliteStore(path) as store:
+        assert (store.version("a"), len(list(store.read("a"))), len(list(store.read("b")))) == (left, left, 39)
+        store.purge("a")
+        assert store.version("a") == 0
+        assert store._db is not None
+        assert store._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_database_that_becomes_read_only(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "log.db") as store:
+        store.append("a", [row(1)], expect=0)
+        assert store._db is not None
+        store._db.execute("PRAGMA query_only = ON")  # what SQLite says on a file system that was remounted
+        for call in failing_calls(store):
+            with pytest.raises(StoreUnavailable, match="is read-only"):
+                call()
+        assert store.version("a") == len(list(store.read("a"))) == 1
+        store._db.execute("PRAGMA query_only = OFF")
+        assert store.append("a", [row(2)], expect=1) == 2
+
+
+def test_a_newer_version_while_the_file_is_open(tmp_path: Path) -> None:
+    """Another process was updated and went first: nothing is written that it would not understand."""
+    path = tmp_path / "log.db"
+    with SqliteStore(path) as store:
+        store.append("a", [row(1)], expect=0)
+        with closing(sqlite3.connect(path)) as newer:
+            newer.execute("PRAGMA user_version = 999")
+        for call in failing_calls(store):
+            with pytest.raises(StoreUnavailable, match="newer version"):
+                call()
+        assert store.version("a") == len(list(store.read("a"))) == 1
+
+
 def test_a_damaged_file_is_said_to_be_damaged(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     with SqliteStore(path) as store:

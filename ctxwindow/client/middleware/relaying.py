@@ -85,10 +85,10 @@ def _converse(registry: Registry, managed: Managed, asked: Asked) -> Steps[Relay
                 return Relayed(response, Following(managed, decision.request))
             yield from _received(managed, response, decision.request)
             return Relayed(response)
-        again = went_wrong(talk, fault_of(response), decision.request, advice=_ADVICE)
+        final = went_wrong(talk, fault_of(response), decision.request, advice=_ADVICE)
         yield Blocking(lambda: keep(managed))
         refused = Relayed(response)
-        if not again:
+        if final is not None:
             return refused
 
 
