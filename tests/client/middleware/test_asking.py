@@ -105,7 +105,7 @@ def test_what_a_recovery_has_set_stays() -> None:
 def test_markers_are_taken_off_and_nothing_else() -> None:
     result = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "a", **MARK}]}
     call = {"type": "tool_use", "id": "t", "name": "n", "input": {"cache_control": 1}, **MARK}
-    given = {"role": "user", "content": [result, call]}
+    given: dict[str, Any] = {"role": "user", "content": [result, call]}
     assert without_markers(given) == {
         "role": "user",
         "content": [
