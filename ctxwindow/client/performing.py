@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from ctxwindow.client import actions
 from ctxwindow.client.api import Surface, arguments, messages_of
 from ctxwindow.client.running import AsyncRunner, Runner
 from ctxwindow.client.watching import Watch, checked_message
+from ctxwindow.errors import MisuseError
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, AsyncAnthropic
@@ -49,7 +50,7 @@ class ClientPerformer:
                 assert self.runner is not None  # noqa: S101 - calls run
                 return self.runner.next()[1]
             case actions.Approve():
-                return action.hook(action.call)
+                return _asked(action.hook, action.call)
             case actions.StartAside():
                 pool = ThreadPoolExecutor(1, thread_name_prefix="ctxwindow-aside")
                 self.aside = pool.submit(self.create, action.action)
@@ -157,6 +158,16 @@ async def in_thread(function: Callable[[], Any]) -> Any:
         if not running.cancelled():
             running.exception()  # it is looked at, so that nobody warns of it
         raise
+
+
+def _asked(hook: actions.Approval, call: Mapping[str, Any]) -> bool | str:
+    """What an approval hook says, where nothing can be awaited."""
+    verdict = hook(call)
+    if not isinstance(verdict, Awaitable):
+        return verdict
+    if isinstance(verdict, Coroutine):
+        verdict.close()
+    raise MisuseError("it is async, and this session does not await.", path="approve", remedy="Use AsyncSession.")
 
 
 def streamed(watch: Watch, stream: Any) -> Any:
