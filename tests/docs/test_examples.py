@@ -102,9 +102,9 @@ def test_the_embedding_example_of_the_readme_converses(log: Log, capsys: pytest.
 
 def test_the_embedding_example_of_the_readme_goes_on_where_it_was(log: Log) -> None:
     """The program is run again."""
-    for _ in range(2):
-        session = _run(README, only_first=True)["session"]
-        session.close()
+    _run(README, only_first=True)["session"].close()
+    session = _run(README, only_first=True)["session"]
+    session.close()
     assert session.conversation.recorded == 16
     first, second = log.exchanges[3].json, log.exchanges[7].json
     texts = [[blocks_of(message)[-1].get("text") for message in request["messages"]] for request in (first, second)]
