@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from ctxwindow.client import actions
 from ctxwindow.client.api import Surface, arguments, messages_of
 from ctxwindow.client.running import AsyncRunner, Runner
-from ctxwindow.client.watching import Watch, checked_message
+from ctxwindow.client.watching import checked_message, checked_stream
 from ctxwindow.errors import MisuseError
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, AsyncAnthropic
 
-__all__ = ["AsyncClientPerformer", "ClientPerformer", "in_thread", "streamed"]
+__all__ = ["AsyncClientPerformer", "ClientPerformer", "in_thread"]
 
 
 @dataclass
@@ -68,7 +68,7 @@ class ClientPerformer:
             for event in stream:
                 if action.watch.take(event):
                     action.watch.checkpoint()
-            return streamed(action.watch, stream)
+            return checked_stream(action.watch, stream)
 
     def _collect(self, *, wait: bool) -> Any:
         future = self.aside
@@ -128,7 +128,7 @@ class AsyncClientPerformer:
             async for event in stream:
                 if action.watch.take(event):
                     await in_thread(action.watch.checkpoint)
-            return streamed(action.watch, stream)
+            return checked_stream(action.watch, stream)
 
     async def _collect(self, *, wait: bool) -> Any:
         task = self.aside
@@ -168,9 +168,3 @@ def _asked(hook: actions.Approval, call: Mapping[str, Any]) -> bool | str:
     if isinstance(verdict, Coroutine):
         verdict.close()
     raise MisuseError("it is async, and this session does not await.", path="approve", remedy="Use AsyncSession.")
-
-
-def streamed(watch: Watch, stream: Any) -> Any:
-    """The SDK's message of a stream that has ended."""
-    watch.end()
-    return stream.current_message_snapshot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctxwindow.client.actions import Blocking, Collect, Count, Create, StartAside, Steps
-from ctxwindow.client.faults import is_api_error
+from ctxwindow.client.faults import is_api_error, is_shut
 from ctxwindow.client.talk import Aside, Talk
 from ctxwindow.errors import ProtocolError
 from ctxwindow.summarize import Ask, Chain, Written
@@ -75,11 +75,14 @@ def collect(talk: Talk, *, wait: bool = False) -> Steps[None]:
 
 
 def _asked(action: Create | Count) -> Steps[Any]:
-    """What a request brought, or the API's error: there is another way without it."""
+    """What a request brought, or the API's error: there is another way without it.
+
+    Where no request gets through, neither would the one that it is for: nothing is given away for it.
+    """
     try:
         return (yield action)
     except Exception as error:
-        if is_api_error(error):
+        if is_api_error(error) and not is_shut(error):
             return error
         raise
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ctxwindow.client.actions import Approval, Approve, Blocking, NextResult, StartTools, Steps
 from ctxwindow.client.answering import answer
 from ctxwindow.client.limits import Limits
+from ctxwindow.client.preparing import collect
 from ctxwindow.client.reopening import claim
 from ctxwindow.client.reply import Reply, text_of
 from ctxwindow.client.results import failed
@@ -56,6 +57,7 @@ def converse(talk: Talk, content: Any, how: How) -> Steps[Reply]:
     """
     yield from claim(talk)
     try:
+        yield from collect(talk)
         talk.engine.append(_outgoing(talk, content), now=talk.clock())
         return (yield from _go_on(talk, how))
     finally:
@@ -73,6 +75,7 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
     """
     yield from claim(talk)
     try:
+        yield from collect(talk)
         engine = talk.engine
         if not engine.unanswered:
             return None

@@ -11,16 +11,36 @@ from ctxwindow.errors import HistoryError
 from ctxwindow.recall import Archive, Searcher, Vectors
 from ctxwindow.recall.entries import handle_of
 from ctxwindow.record import Event
-from ctxwindow.record.events import Appended, Compacted, Configured, Edited, Failed, Pinned, Rewound, Started
+from ctxwindow.record.events import (
+    Answered,
+    Appended,
+    Arrived,
+    Compacted,
+    Configured,
+    Edited,
+    Failed,
+    Pinned,
+    Received,
+    Rewound,
+    Started,
+)
 from ctxwindow.record.log import Log
+from ctxwindow.rules import Violation, check_message
 from ctxwindow.tiers import Policy, Send, Verdict
 from ctxwindow.tiers.bookkeeping import enter
+from ctxwindow.tiers.compaction import server_compaction
 from ctxwindow.tiers.state import State
 from ctxwindow.tiers.travel import state_of
 from ctxwindow.window import Book, Spending, Window
 from ctxwindow.window.memo import Memo, TextCount
 
 __all__ = ["Core"]
+
+_ADDS = (Appended, Pinned, Arrived, Answered)
+"""Events that leave what came before as it was."""
+
+_REPLY_FIELDS = frozenset({"role", "content", "usage", "stop_reason", "model", "id", "type"})
+"""Fields of a reply that its event names, or that are always the same."""
 
 
 class Core:
@@ -223,7 +243,7 @@ class Core:
             self._replay(self._log.events[:length])
             raise
         self._out = None
-        if not isinstance(event, Appended | Pinned):
+        if not isinstance(event, _ADDS):
             # A summary that is being written, and a count, are of what came before.
             self._due = self._counting = None
         if isinstance(event, Compacted | Configured | Failed | Edited | Rewound):
@@ -231,8 +251,52 @@ class Core:
         if isinstance(event, Rewound):
             self._archive = self._weighed = None
 
+    def _broken_by(self, message: Mapping[str, Any]) -> list[Violation]:
+        """The rules that a message would break if it came next."""
+        state = self._state
+        return check_message(
+            message,
+            index=len(state.messages),
+            # What a message follows is the last one on the wire: evidence is not sent.
+            previous=next(reversed(state.forms.values()), None),
+            outline=state.outline,
+            profile=state.profile,
+            system=state.base.get("system"),
+            tools=state.base.get("tools"),
+            settings=state.settings,
+            betas=state.settings.get("betas"),
+        )
+
+    def _take_reply(self, reply: Mapping[str, Any], at: float | None, *, cut: bool = False) -> int:
+        """Record what came of the reply that is due; its index in the record."""
+        state = self._state
+        assert state.awaiting is not None  # noqa: S101 - the caller has looked
+        armed, usage = state.held, reply.get("usage")
+        self._record(
+            Received(
+                at=at,
+                send=state.awaiting.send,
+                message={"role": "assistant", "content": reply["content"]},
+                usage=usage if isinstance(usage, dict) else None,
+                stop_reason=_text(reply.get("stop_reason")),
+                model=_text(reply.get("model")),
+                reply_id=_text(reply.get("id")),
+                rest={key: value for key, value in reply.items() if key not in _REPLY_FIELDS},
+                cut=cut,
+            )
+        )
+        index = len(state.messages) - 1
+        if armed is not None and armed.trigger is not None and not cut:
+            self._record(server_compaction(armed, reply, index, state.profile, at))
+        return index
+
     def _overtake(self) -> None:
         """What is being prepared in the background is not wanted any more."""
         if self._aside is not None:
             self._overtaken.append(self._aside)
         self._aside = None
+
+
+def _text(value: Any) -> str | None:
+    """A string as it is; anything else is not known."""
+    return value if isinstance(value, str) else None

@@ -11,10 +11,9 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.conversation.core import Core
 from ctxwindow.errors import InvalidRequest, MisuseError, ProtocolError
 from ctxwindow.record import intake
-from ctxwindow.record.events import Appended, Configured, Failed, Pinned, Received
-from ctxwindow.rules import View, check_message
+from ctxwindow.record.events import Appended, Configured, Declined, Failed, Pinned
+from ctxwindow.rules import View
 from ctxwindow.tiers import Recovery
-from ctxwindow.tiers.compaction import server_compaction
 from ctxwindow.tiers.intake import (
     changes_tools,
     check_fixed,
@@ -24,8 +23,10 @@ from ctxwindow.tiers.intake import (
     fewer_betas,
     raise_errors,
 )
+from ctxwindow.tiers.pressure import too_long
 from ctxwindow.tiers.recovery import recover
-from ctxwindow.tiers.restarts import check_kept, messages_after, restart
+from ctxwindow.tiers.restarts import check_kept, messages_after, restart, taken_out
+from ctxwindow.tiers.resuming import resumption
 
 __all__ = ["Exchange"]
 
@@ -48,7 +49,7 @@ class Exchange(Core):
         """
         taken = self._checked_message(message)
         index = self.recorded
-        self._record(Appended(at=checked_time(now), message=taken))
+        self._record(Appended(at=checked_time(now), message=taken, resumes=taken == resumption(self._state)))
         return index
 
     def check_next(self, message: Any) -> None:
@@ -64,19 +65,7 @@ class Exchange(Core):
         state = self._state
         index = len(state.messages)
         taken: dict[str, Any] = intake(message, f"messages.{index}")
-        # What a message follows is the last one on the wire: evidence is not sent.
-        previous = next(reversed(state.forms.values()), None)
-        violations = check_message(
-            taken,
-            index=index,
-            previous=previous,
-            outline=state.outline,
-            profile=state.profile,
-            system=state.base.get("system"),
-            tools=state.base.get("tools"),
-            settings=state.settings,
-            betas=state.settings.get("betas"),
-        )
+        violations = self._broken_by(taken)
         if changes_tools(taken):
             # Tools that were not given are none, unless there are some that are only known by their size.
             tools = state.base.get("tools", None if state.unseen_tokens else [])
@@ -103,8 +92,7 @@ class Exchange(Core):
         Raises:
             ProtocolError: no reply is due.
         """
-        state = self._state
-        if state.awaiting is None:
+        if self._state.awaiting is None:
             raise ProtocolError(
                 "no reply is due: no request is out, or a message was appended or a setting changed since.",
                 remedy="Call `plan` and send its request; receive its reply before anything is appended.",
@@ -113,24 +101,7 @@ class Exchange(Core):
         content = taken.get("content") if isinstance(taken, dict) else None
         if not isinstance(content, (list, str)):
             raise InvalidRequest("a reply needs content.", path="reply.content", remedy="Pass the message as it came.")
-        usage = taken.get("usage")
-        at, armed = checked_time(now), state.held
-        self._record(
-            Received(
-                at=at,
-                send=state.awaiting.send,
-                message={"role": "assistant", "content": content},
-                usage=usage if isinstance(usage, dict) else None,
-                stop_reason=_text(taken.get("stop_reason")),
-                model=_text(taken.get("model")),
-                reply_id=_text(taken.get("id")),
-                rest={key: value for key, value in taken.items() if key not in _REPLY_FIELDS},
-            )
-        )
-        index = len(state.messages) - 1
-        if armed is not None and armed.trigger is not None:
-            self._record(server_compaction(armed, taken, index, state.profile, at))
-        return index
+        return self._take_reply(taken, checked_time(now))
 
     def fail(self, error: Any, *, now: float | None = None) -> Recovery:
         """What to do after an error of the API, as the rulebook documents it.
@@ -142,15 +113,25 @@ class Exchange(Core):
         Raises:
             ProtocolError: no request is out.
             MisuseError: nothing that can be done here would help; the error says what would.
+            WindowOverflow: the request was shrunk already, and is too long all the same; it names its parts.
         """
         state = self._state
         if state.awaiting is None:
             raise ProtocolError("no request is out that could have failed.", remedy="Call `plan` first.")
-        recovery = recover(error, dropping=state.dropping or state.stripped, thinking=state.settings.get("thinking"))
+        at, awaiting = checked_time(now), state.awaiting
+        edit = taken_out(state, at)
+        recovery = recover(
+            error,
+            dropping=state.dropping,
+            stripped=not state.strippable,
+            shrunk=state.shrunk,
+            blocked=edit is not None,
+            thinking=state.settings.get("thinking"),
+        )
         self._record(
             Failed(
-                at=checked_time(now),
-                send=state.awaiting.send,
+                at=at,
+                send=awaiting.send,
                 status=recovery.status,
                 kind=recovery.kind,
                 rule=recovery.rule,
@@ -162,6 +143,12 @@ class Exchange(Core):
         )
         if recovery.settings is not None:
             self.configure(settings=recovery.merged(state.settings), now=now)
+        if recovery.unblock and edit is not None:
+            method = state.edits[-1].method
+            self._record(edit)
+            self._record(Declined(at=at, method=method, why=f"{recovery.status}, the API does not take its block"))
+        if recovery.action == "give_up" and recovery.tokens is not None:
+            raise too_long(state, awaiting.max_tokens, limit=self._limit(awaiting.max_tokens))
         recovery.raise_if_final()
         return recovery
 
@@ -235,12 +222,3 @@ class Exchange(Core):
         if type(message) is not int or not 0 <= message < self.recorded:
             raise MisuseError(f"the record has the messages 0 to {self.recorded - 1}.", path="message")
         self._record(Pinned(at=checked_time(now), message=message, pinned=pinned))
-
-
-_REPLY_FIELDS = frozenset({"role", "content", "usage", "stop_reason", "model", "id", "type"})
-"""Fields of a reply that its event names, or that are always the same."""
-
-
-def _text(value: Any) -> str | None:
-    """A string as it is; anything else is not known."""
-    return value if isinstance(value, str) else None

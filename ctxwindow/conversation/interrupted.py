@@ -10,10 +10,10 @@ from ctxwindow.conversation.core import Core
 from ctxwindow.errors import ProtocolError
 from ctxwindow.record import block_type, intake
 from ctxwindow.record.blocks import blocks_of, call_id, result_id
-from ctxwindow.record.events import Answered, Arrived, Failed, Received
-from ctxwindow.record.streamed import Streamed
+from ctxwindow.record.events import Answered, Arrived, Failed
+from ctxwindow.record.streamed import Streamed, is_whole
 from ctxwindow.tiers.intake import checked_time
-from ctxwindow.tiers.resuming import continuation
+from ctxwindow.tiers.resuming import resumption
 
 __all__ = ["Interrupted"]
 
@@ -31,7 +31,8 @@ class Interrupted(Core):
         """Whether something waits for the model, or for results: a turn, a round, a paused turn, a reply that was cut off."""
         state = self._state
         wire = state.wire.messages
-        ended = not wire or wire[-1].get("role") == "assistant"
+        prefilled = next(reversed(state.forms), None) in state.resumes  # a reply goes on from that (MSG-16)
+        ended = not wire or (wire[-1].get("role") == "assistant" and not prefilled)
         return bool(not ended or state.paused or state.outline.open_calls or self.resumption is not None)
 
     @property
@@ -53,14 +54,12 @@ class Interrupted(Core):
     @property
     def resumption(self) -> dict[str, Any] | None:
         """The message to append, so that the model goes on from the text of a reply that was cut off; None where nothing is
-        to be gone on from, or something was appended since.
+        to be gone on from, something was appended since, or the message cannot stand there.
         """
-        state = self._state
-        if state.cut is None or state.cut != len(state.messages) - 1:
-            return None
-        last = next(reversed(state.forms.values()), {})
-        calls = any(block.get("type") == "tool_result" for block in blocks_of(last) if isinstance(block, Mapping))
-        return continuation(state.messages[state.cut]["content"], state.profile, state.settings, calls=calls)
+        message = resumption(self._state)
+        if message is None or any(broken.severity == "error" for broken in self._broken_by(message)):
+            return None  # a system message at the end has to stay there (SYS-04): the text is written again
+        return message
 
     def arrived(self, events: Sequence[Any], *, now: float | None = None) -> None:
         """Keep what has arrived of the reply while the rest still streams. `receive` or `cut` ends it.
@@ -83,40 +82,36 @@ class Interrupted(Core):
     def cut(self, reply: Any = None, *, now: float | None = None) -> dict[str, Any] | None:
         """The reply that is due will not come whole: the stream broke off, or the process died that waited for it.
 
-        What arrived stays in the record as evidence and off the wire, thinking included (MSG-16).
+        What arrived stays in the record as evidence and off the wire, thinking included (MSG-16). A reply whose
+        `stop_reason` has arrived lacks nothing: it is paid for, and received as it is.
 
         Args:
             reply: as far as it arrived, a message; None: as `arrived` was told.
             now: the caller's clock.
 
         Returns:
-            The message to append, so that the model goes on from the text that arrived; None where there is none: then
-            `plan` sends the same again.
+            The message to append, so that the model goes on from the text that arrived; None where there is none, or where
+            none can stand. Then what was asked is still to be answered, and `plan` sends it again, unless the reply was
+            whole.
 
         Raises:
             ProtocolError: no reply is due.
+            InvalidRequest: the reply is not JSON.
         """
         state = self._state
         if state.awaiting is None:
             raise ProtocolError("no reply is due.", remedy="There is nothing to cut: call `plan`.")
-        found = intake(reply, "reply") if reply is not None else Streamed(state.arrived).message
-        content = found.get("content") if isinstance(found, dict) else None
-        at, send = checked_time(now), state.awaiting.send
-        if not isinstance(found, dict) or not isinstance(content, list) or not content:
-            self._record(Failed(at=at, send=send, status=None, kind="interrupted", recovery="send_again"))
+        taken = intake(reply, "reply") if reply is not None else Streamed(state.arrived).message
+        at, found = checked_time(now), taken if isinstance(taken, dict) else {}
+        content = found.get("content")
+        if not isinstance(content, (list, str)) or not (content or isinstance(found.get("usage"), dict)):
+            kind, send = "interrupted", state.awaiting.send
+            self._record(Failed(at=at, send=send, status=None, kind=kind, recovery="send_again"))
             return None
-        usage = found.get("usage")
-        self._record(
-            Received(
-                at=at,
-                send=send,
-                message={"role": "assistant", "content": content},
-                usage=usage if isinstance(usage, dict) else None,
-                model=_text(found.get("model")),
-                reply_id=_text(found.get("id")),
-                cut=True,
-            )
-        )
+        if is_whole(found):
+            self._take_reply(found, at)
+            return None
+        self._take_reply(found, at, cut=True)
         return self.resumption
 
     def answered(self, block: Any, *, now: float | None = None) -> None:
@@ -133,8 +128,3 @@ class Interrupted(Core):
                 "this answers no call that is open.", rule="TOOL-02", remedy="See `open_calls` and `answers`."
             )
         self._record(Answered(at=checked_time(now), block=taken))
-
-
-def _text(value: Any) -> str | None:
-    """A string as it is; anything else is not known."""
-    return value if isinstance(value, str) else None

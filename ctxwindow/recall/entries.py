@@ -85,7 +85,7 @@ def block_at(message: Mapping[str, Any], block: int) -> Any:
 
 
 def entries_of(event: Event, index: int, tools: dict[str, str]) -> Iterator[Entry]:
-    """The texts that an event brings, in order.
+    """The texts that an event brings, in order. What resumes a reply that was cut brings none: they stand in that one.
 
     Args:
         event: what happened.
@@ -96,7 +96,7 @@ def entries_of(event: Event, index: int, tools: dict[str, str]) -> Iterator[Entr
         if event.summary.strip():
             yield _summary(event)
         return
-    if not isinstance(event, MESSAGES):
+    if not isinstance(event, MESSAGES) or (isinstance(event, Appended) and event.resumes):
         return
     message = event.message
     role = message.get("role")

@@ -68,6 +68,8 @@ class Appended(_Base, tag="appended", frozen=True, kw_only=True):
     """The caller added a message."""
 
     message: JSON
+    resumes: bool = False
+    """Whether it only has the model go on from a reply that was cut: what it says stands in the record already (MSG-16)."""
 
 
 class Spilled(_Base, tag="spilled", frozen=True, kw_only=True):
@@ -230,7 +232,7 @@ class Failed(_Base, tag="failed", frozen=True, kw_only=True):
     limit: int | None = None
     """The window, where the error tells it."""
     strip_thinking: bool = False
-    """Whether all thinking of the record leaves the wire from here on (BIND-26)."""
+    """Whether the thinking of earlier turns leaves the wire from here on (BIND-26)."""
 
 
 class Rewound(_Base, tag="rewound", frozen=True, kw_only=True):

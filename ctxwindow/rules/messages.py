@@ -180,6 +180,6 @@ RULES = (
         source="platform.claude.com/docs/en/build-with-claude/streaming",
         date="2026-08-22",
         severity="warning",
-        modelled="rules.messages.no_prefill",
+        modelled="tiers.resuming.continuation",
     ),
 )

@@ -12,6 +12,7 @@ from ctxwindow.record.log import Log
 from ctxwindow.tiers.state import State
 from ctxwindow.window.attribution import Sending
 from ctxwindow.window.expense import Expense
+from ctxwindow.window.sizes import size_message
 from ctxwindow.window.spending import Book
 
 __all__ = ["enter"]
@@ -30,6 +31,7 @@ def enter(book: Book, event: Event, state: State, log: Log) -> None:
                 index=len(log.messages),
                 model=event.model,
                 stop_reason=event.stop_reason,
+                arrived=size_message(event.message, state.profile).count.low if event.cut else None,
             )
         case Failed():
             # An error that came with a status is not billed; a connection that broke tells nothing.

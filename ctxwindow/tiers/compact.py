@@ -53,14 +53,14 @@ def offer(now: Situation, target: int) -> Offer:
     block = now.summary_weight(budget) + now.weigh(entry_for(_EMPTY, now.profile).size.count)
 
     def head(start: int) -> int:
-        return now.fixed + block + (restated if start > now.turn_start else 0)
+        return now.fixed + block + (restated if start > now.request else 0)
 
     tail = longest(now, head, target, strips=False, new_role=True)
     if tail is None or tail.start <= now.summarized_to:
         return cannot("compact", f"no cut between rounds brings it down to {target:,}")
     start = tail.start
     pinned = tuple(index for index in now.pins() if index < start)
-    instruction = now.instruction(start) if now.turn_start < start else None
+    instruction = now.instruction(start) if now.request < start else None
     place = place_of(now, start)
     sent = now.tokens_before(place)
     entry = nearest_entry(now, place)

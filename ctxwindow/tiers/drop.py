@@ -48,7 +48,7 @@ def _edit(now: Situation, start: int, target: int) -> Compacted:
         first=0 if block else now.summarized_to,
         end=start,
         tail=start,
-        instruction=now.instruction(start) if now.turn_start < start else None,
+        instruction=now.instruction(start) if now.request < start else None,
         carried=None,
         strip_thinking=now.bound,
         summary=left_over(now),

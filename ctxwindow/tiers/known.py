@@ -49,6 +49,7 @@ class Known:
         answers: results that are known of calls whose message has not been appended, by call.
         cut: record index of the newest reply that was cut off, or None.
         paused: whether the last reply was paused and goes back as it is (MSG-13).
+        resumes: record indices of messages that only have the model go on from a reply that was cut.
         unsent: record index of the first message that was never sent.
         edits: every compaction, in order.
         warm: the summaries that stand on the wire, in order.
@@ -102,12 +103,14 @@ class Known:
         self.arrived: list[dict[str, Any]] = []
         self.answers: dict[str, dict[str, Any]] = {}
         self.cut: int | None = None
+        self.resumes: set[int] = set()
         self.unsent = 0
         self.paused = False
         self.cached: LastSend | None = None
         self.counts: dict[str, int | None] = {}
         self.tightened: int | None = None
         self.stripped = False
+        self.shrunk = False
         self.loose = 0
         self.own_markers = has_markers(self.base)
         self.billed: dict[int, Billed] = {}

@@ -81,7 +81,11 @@ def summarize_of(state: State, now: Situation, offer: Offer, why: str, table: tu
         end=edit.end,
         previous=previous,
         messages_from=start,
-        messages=tuple(state.messages[start : edit.end]),
+        # What resumes a reply that was cut repeats it, and as if the user had said so.
+        messages=tuple(
+            {**message, "content": []} if index in state.resumes else message
+            for index, message in enumerate(state.messages[start : edit.end], start)
+        ),
         budget=edit.tokens,
         level=edit.level,
     )

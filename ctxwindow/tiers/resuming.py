@@ -6,14 +6,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctxwindow.catalog import ModelProfile
+from ctxwindow.record import block_type
 from ctxwindow.record.blocks import blocks_of
+from ctxwindow.tiers.known import Known
 
-__all__ = ["continuation"]
+__all__ = ["continuation", "resumption"]
 
-_ASKED = (
-    "Your reply was cut off by a fault of the connection. This much of it arrived:\n\n{text}\n\n"
-    "Go on from exactly there. Do not repeat what has arrived; if it broke off before a tool call, make the call."
-)
+_OPENING = "Your reply was cut off by a fault of the connection. This much of it arrived:"
+_ENDING = "Go on from exactly there. Do not repeat what has arrived; if it broke off before a tool call, make the call."
+
+
+def resumption(state: Known) -> dict[str, Any] | None:
+    """What has the model go on from the reply that came last, if that was cut off; None where nothing does.
+
+    A turn that the server goes on with goes back as it is (MSG-13).
+    """
+    if state.cut is None or state.cut != len(state.messages) - 1 or state.paused or state.outline.open_server_calls:
+        return None
+    last = blocks_of(next(reversed(state.forms.values()), {}))
+    calls = any(isinstance(block, Mapping) and block_type(block).family == "result" for block in last)
+    return continuation(state.messages[state.cut]["content"], state.profile, state.settings, calls=calls)
 
 
 def continuation(
@@ -32,7 +44,8 @@ def continuation(
         settings: of its requests.
         calls: whether the reply that was cut answers tool results.
     """
-    texts = [block.get("text") for block in blocks_of({"content": content}) if block.get("type") == "text"]
+    blocks = [block for block in blocks_of({"content": content}) if isinstance(block, Mapping)]
+    texts = [block.get("text") for block in blocks if block.get("type") == "text"]
     text = "".join(part for part in texts if isinstance(part, str)).rstrip()
     if not text.strip():
         return None
@@ -40,4 +53,4 @@ def continuation(
     manual = isinstance(thinking, Mapping) and thinking.get("type") == "enabled"
     if profile.features.prefill and not manual and not calls:
         return {"role": "assistant", "content": [{"type": "text", "text": text}]}
-    return {"role": "user", "content": [{"type": "text", "text": _ASKED.format(text=text)}]}
+    return {"role": "user", "content": [{"type": "text", "text": f"{_OPENING}\n\n{text}\n\n{_ENDING}"}]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -38,6 +39,8 @@ class Situation:
 
     messages: Sequence[Mapping[str, Any]]
     """The record."""
+    resumes: AbstractSet[int]
+    """Record indices of messages that only resume a reply that was cut."""
     forms: Mapping[int, Mapping[str, Any]]
     """Wire forms by record index, for everything that can be on the wire."""
     outline: Outline
@@ -100,6 +103,11 @@ class Situation:
     def mark(self, share: float) -> int:
         """A mark in tokens of the whole prompt."""
         return self.fixed + int(self.room * share)
+
+    @property
+    def request(self) -> int:
+        """Record index of the user message that is being worked on: one that only resumes a reply is none (MSG-16)."""
+        return self._request() or 0
 
     @property
     def turn_start(self) -> int:
@@ -201,11 +209,14 @@ class Situation:
         return self.weigh(size_message(form, self.profile).count)
 
     def instruction(self, before: int) -> int | None:
-        """The user message of the turn in progress, if it lies before an index and may be repeated in full."""
-        start = self.outline.turn_start
+        """The user message of the request in progress, if it lies before an index and may be repeated in full."""
+        start = self._request()
         if start is None or start >= before or start not in self.forms:
             return None
         return start if self.size(self.forms[start]) <= self.room * self.policy.instruction else None
+
+    def _request(self) -> int | None:
+        return next((start for start in reversed(self.outline.turns) if start not in self.resumes), None)
 
     def head_tokens(self, edit: Compacted) -> int:
         """Tokens of the head with no summary of its own in it."""

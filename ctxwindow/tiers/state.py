@@ -17,7 +17,7 @@ from typing import assert_never
 
 from ctxwindow.recall.entries import handle_of
 from ctxwindow.record import Event
-from ctxwindow.record.blocks import blocks_of
+from ctxwindow.record.blocks import blocks_of, result_id
 from ctxwindow.record.events import (
     Answered,
     Appended,
@@ -59,7 +59,7 @@ class State(Replies, Epochs):
             case Arrived():
                 self.arrived.extend(event.events)
             case Answered():
-                self.answers[event.block["tool_use_id"]] = event.block
+                self.answers[result_id(event.block) or ""] = event.block
             case Spilled():
                 self._spilled(event)
             case Sent():
@@ -92,7 +92,9 @@ class State(Replies, Epochs):
         self._settle()
         self.awaiting = None  # a request that the caller gave up on
         self.arrived = []
-        self.paused = False
+        self.paused = self.shrunk = False
+        if event.resumes:
+            self.resumes.add(len(self.messages))
         self._take(event.message)
         self.answers = {call: block for call, block in self.answers.items() if call in self.outline.open_calls}
         if event.message.get("role") == "assistant":

@@ -101,7 +101,7 @@ def _written_out(now: Situation, edit: Compacted, room: int) -> tuple[Compacted,
                 edit,
                 end=start,
                 carried=(start, len(now)),
-                instruction=edit.instruction if start > now.turn_start else None,
+                instruction=edit.instruction if start > now.request else None,
                 pinned=tuple(pin for pin in edit.pinned if pin < start),
             )
             taken = total
@@ -176,7 +176,8 @@ def _edit(now: Situation, target: int, place: Place) -> Compacted | None:
 def newest(now: Situation) -> int:
     """Record index of the first message after the last reply."""
     index = len(now)
-    while index > 0 and now.messages[index - 1].get("role") != "assistant":
+    # A reply that is only evidence has answered nothing.
+    while index > 0 and (index - 1 not in now.forms or now.messages[index - 1].get("role") != "assistant"):
         index -= 1
     return index
 

@@ -56,7 +56,7 @@ def _edit(now: Situation, start: int, place: Place, target: int) -> Compacted:
         first=place.first,
         end=start,
         tail=start,
-        instruction=now.instruction(start) if now.turn_start < start else None,
+        instruction=now.instruction(start) if now.request < start else None,
         carried=None,
         strip_thinking=now.bound,
         summary=left_over(now) if now.unwritten else "",

@@ -62,8 +62,8 @@ class Expense(msgspec.Struct, frozen=True, kw_only=True):
     """When it was sent, in seconds since the epoch."""
     max_tokens: int | None = None
     """Of the request; None where it is not known."""
-    outcome: Literal["waiting", "answered", "failed", "given_up"] = "waiting"
-    """`given_up`: something else was done before its reply came."""
+    outcome: Literal["waiting", "answered", "cut", "failed", "given_up"] = "waiting"
+    """`cut`: its reply did not come whole. `given_up`: something else was done before its reply came."""
     warm: float | None = None
     """Forecast for the prompt if the cached prefix was still there; None where no price is known."""
     cold: float | None = None
@@ -159,8 +159,11 @@ def answered(
     model: str | None = None,
     message: Mapping[str, Any] | None = None,
     stop_reason: str | None = None,
+    arrived: int | None = None,
 ) -> Expense:
     """The expense of a send once its response is there. It never fails, whatever the usage holds.
+
+    A reply that was cut has told what its prompt took (TOK-06), and not what it wrote: what arrived is the least of that.
 
     Args:
         expense: as it was when sent.
@@ -169,13 +172,17 @@ def answered(
         model: the one that the response names.
         message: the reply, in which code may have been run.
         stop_reason: of the response.
+        arrived: where it was cut, the tokens of it that came at least; None where it came whole.
     """
+    outcome: Literal["answered", "cut"] = "answered" if arrived is None else "cut"
     served = _profile(model, profile)
     named = served.id if served is not None else str(model)
     if not isinstance(usage, Mapping):
-        return msgspec.structs.replace(expense, outcome="answered", model=named, unknown=("usage",))
+        return msgspec.structs.replace(expense, outcome=outcome, model=named, unknown=("usage",))
     under = terms(usage)
     parts = _parts(expense, usage, served, message, batch=under.batch)
+    if arrived is not None:
+        parts = _cut(parts, arrived)
     refused = stop_reason == "refusal" and not blocks_of(message or {})
     charges = tuple(
         _charge(share, _profile(share.model, served), named, under, expense.at, billed=billed)
@@ -192,7 +199,7 @@ def answered(
     priced = under.priced and bool(told) and None not in known
     return msgspec.structs.replace(
         expense,
-        outcome="answered",
+        outcome=outcome,
         model=named,
         charges=charges,
         thinking=thinking,
@@ -235,6 +242,15 @@ def _parts(
             most = min(most, expense.max_tokens)
         parts.append(believed(share, profile, most * samplings))
     return tuple(parts)
+
+
+def _cut(parts: tuple[Share, ...], arrived: int) -> tuple[Share, ...]:
+    """The shares of a reply that was cut in its last sampling."""
+    if not parts:
+        return parts
+    *others, last = parts
+    tokens = msgspec.structs.replace(last.tokens, output=max(last.tokens.output, arrived))
+    return (*others, msgspec.structs.replace(last, tokens=tokens, unknown=(*last.unknown, "output that was cut off")))
 
 
 def _charge(

@@ -249,12 +249,22 @@ class Book:
         index: int,
         model: str | None = None,
         stop_reason: str | None = None,
+        arrived: int | None = None,
     ) -> Expense:
-        """The reply to the last request came; `index` is its place among all messages. Returns the bill."""
+        """The reply to the last request came; `index` is its place among all messages. Returns the bill.
+
+        `arrived`: of a reply that was cut, the tokens that came at least; as for `answered` of an expense.
+        """
         entry = self._entries[-1]
         self._entries[-1] = entry._replace(reply=index)
         self._expenses[-1] = answered(
-            self._expenses[-1], usage, profile=entry.profile, model=model, message=message, stop_reason=stop_reason
+            self._expenses[-1],
+            usage,
+            profile=entry.profile,
+            model=model,
+            message=message,
+            stop_reason=stop_reason,
+            arrived=arrived,
         )
         return self._expenses[-1]
 

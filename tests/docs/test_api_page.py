@@ -10,7 +10,7 @@ import ctxwindow
 from ctxwindow import Conversation
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
-MEMBERS = [name for name in vars(Conversation) if not name.startswith("_")]
+MEMBERS = [name for name in dir(Conversation) if not name.startswith("_")]
 
 
 @pytest.mark.parametrize("name", [*ctxwindow.__all__, *MEMBERS])

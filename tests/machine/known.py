@@ -10,6 +10,7 @@ from typing import Any
 from ctxwindow import Compact, Count, Send, Summarize
 from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.record.events import Compacted
+from ctxwindow.record.turns import is_turn_start
 from ctxwindow.testing import Step
 from tests.driver import is_dead
 
@@ -46,6 +47,8 @@ class Known:
     """Indices of replies that cannot be sent back (FB-02, MSG-07, MSG-09, MSG-14)."""
     calls: tuple[str, ...] = ()
     """Calls that wait for their results."""
+    answered: dict[str, JSON] = field(default_factory=dict)
+    """Results that are kept of calls that wait for them."""
     made: dict[int, int] = field(default_factory=dict)
     """Epoch in which each reply was made, by its index."""
     gone: set[int] = field(default_factory=set)
@@ -71,6 +74,8 @@ class Known:
     settings: JSON = field(default_factory=dict)
     model: str = ""
     platform: str = ""
+    tightened: int | None = None
+    """The window, where an error of the API has told it."""
     pinned: set[int] = field(default_factory=set)
     """Messages that the caller pinned."""
     past: list[Known] = field(default_factory=list)
@@ -85,7 +90,7 @@ class Known:
         copies = {
             name: type(value)(value)
             for name, value in vars(self).items()
-            if isinstance(value, (list, set)) or name in ("made", "settings")
+            if isinstance(value, (list, set)) or name in ("made", "settings", "answered")
         }
         return dataclasses.replace(self, **copies)
 
@@ -93,6 +98,14 @@ class Known:
         """The caller's message was taken."""
         self._add(message)
         self.calls = ()
+        results = {block.get("tool_use_id") for block in blocks_of(message)}
+        self.answered = {call: block for call, block in self.answered.items() if call not in results}
+        self.due = None
+
+    def is_cut(self, content: list[JSON]) -> None:
+        """A reply did not come whole: what came is in the record, and never sent."""
+        self.dead.add(len(self.record))
+        self._add({"role": "assistant", "content": content})
         self.due = None
 
     def hears(self, reply: JSON, send: Send) -> None:
@@ -114,9 +127,14 @@ class Known:
         self.record.append(message)
         self.fresh += 1
 
-    def forgets_thinking(self) -> None:
-        """All thinking so far cannot be sent any more."""
-        self.gone |= set(self.made)
+    def forgets_thinking(self, before: int | None = None) -> None:
+        """The thinking of messages before an index cannot be sent any more; None: all so far."""
+        self.gone |= {index for index in self.made if before is None or index < before}
+
+    @property
+    def turn_start(self) -> int:
+        """Where the current turn starts."""
+        return max((index for index, message in enumerate(self.record) if is_turn_start(message)), default=0)
 
     def edited(self, edit: Compacted, *, preserved: bool) -> None:
         """An epoch began. `preserved`: thinking that is kept stays valid on models that check it (CMP-30)."""

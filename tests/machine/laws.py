@@ -45,6 +45,8 @@ class Laws(RequestLaws, EditLaws):
         assert folded.window == conversation.window
         seen = [(one.epoch, one.model, one.hot(), one.spilled, one.compactions) for one in (folded, conversation)]
         assert seen[0] == seen[1]
+        halfway = [(one.awaiting, one.open_calls, dict(one.answers)) for one in (folded, conversation)]
+        assert halfway[0] == halfway[1]
 
     def law_9_the_books_balance(self, conversation: Conversation, money: Money) -> None:
         """window = the sum over counted blocks + named overheads; spending = the sum of what was bought."""

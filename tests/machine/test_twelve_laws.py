@@ -45,6 +45,8 @@ def test_twelve_laws(tmp_path: Path) -> None:
     tally = run(tmp_path, examples=45, steps=20, start=4)
     assert not [law for law in LAWS if not tally[law]]
     assert sum(tally[f"law 7, {kind}"] for kind in ("needed", "at a mark")) >= 5
+    assert tally["answered"]
+    assert tally["cut, with content"] >= 5
     unseen = rules() - set(tally)
     assert len(unseen) <= 6, sorted(unseen)
 

@@ -17,7 +17,8 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.emulator.faults import Fault
 from ctxwindow.stores import Store, keep
 from ctxwindow.testing.content import server_use
-from tests.machine.driven import COMPACTIONS, SUMMARIES, Driven
+from tests.machine.driven import COMPACTIONS, SUMMARIES
+from tests.machine.halfway import Halfway
 from tests.machine.laws import Laws
 from tests.machine.laws_of_requests import MARKER
 from tests.machine.scenes import (
@@ -92,7 +93,7 @@ class TwelveLaws(RuleBasedStateMachine):
             )
         world = World(profiles, new_account=scene.new_account, share=share)
         laws = Laws(self.tally, enforced=scene.new_account)
-        self.driven = Driven(scene, policy, tools, world=world, store=self.store, laws=laws)
+        self.driven = Halfway(scene, policy, tools, world=world, store=self.store, laws=laws)
         self.driven.narrow, self.driven.tell = narrow, tell
         self.tally[f"scene, {scene.model}"] += 1
         self.driven.start(f"one-{next(self.names)}")
@@ -159,6 +160,18 @@ class TwelveLaws(RuleBasedStateMachine):
         driven.known.calls = calls[1:]
         assert not driven.take(user("short")), "open calls come first (TOOL-01)"
         assert driven.take(rest)
+
+    @precondition(lambda self: self.driven.known.calls)
+    @rule(
+        kinds=st.lists(st.sampled_from(ORDINARY), min_size=1, max_size=3),
+        number=st.integers(1, 3),
+        crash=st.booleans(),
+    )
+    @seen
+    def some_results_come(self, kinds: list[str], number: int, crash: bool) -> None:
+        self.driven.answer_some(kinds, number)
+        if crash:
+            self.driven.crash(remembers=False)
 
     @rule(kind=st.sampled_from(["scoped", "standing", "tool", "effort"]))
     @seen
@@ -279,6 +292,24 @@ class TwelveLaws(RuleBasedStateMachine):
             case _:
                 driven.send({"content": [*thoughts, text("As far as I")], "stop_reason": "max_tokens"})
         return None
+
+    @rule(
+        shape=SHAPES,
+        share=st.sampled_from([0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.99, 1.0]),
+        every=st.integers(1, 12),
+        ends=st.tuples(st.booleans(), st.booleans()),
+    )
+    @seen
+    def reply_streams(self, shape: Shape, share: float, every: int, ends: tuple[bool, bool]) -> None:
+        """A reply streams, and may be cut at any event (MSG-16). `ends`: by a crash, and with what came in hand."""
+        driven, (crash, tells) = self.driven, ends
+        if driven.known.calls:
+            driven.take(driven.answers(driven.known.calls, ["text"]))
+        elif not isinstance(driven.known.due, Send):
+            driven.take(user("short"))
+        if driven.until_send():
+            driven.stream(driven.say(shape), share=share, every=every, crash=crash, tells=tells)
+        self.over()
 
     @precondition(lambda self: not self.driven.known.calls)
     @rule(kind=st.sampled_from(FAULTS))

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctxwindow import Conversation, Policy
+from ctxwindow.emulator.stream import events_of
 from ctxwindow.errors import HistoryError, MisuseError, StoreConflict, StoreUnavailable
 from ctxwindow.record import encode_event
 from ctxwindow.record.events import Received
@@ -27,6 +28,7 @@ from ctxwindow.window.tokens import Count, Tokenizer
 from tests.driver import FAMILIES, drive, plan, small
 
 MODEL = "claude-opus-4-6"
+USAGE = {"input_tokens": 20, "output_tokens": 9}
 needs_ctok = pytest.mark.skipif(not tokens.have_exact(), reason="ctok is not installed")
 
 
@@ -314,6 +316,42 @@ def test_a_kill_between_send_and_reply_leaves_the_request_to_be_sent_again(store
     again.receive(said("Done."))
     keep(store, "it", again)
     assert sum(isinstance(event, Received) for event in load(store, "it").events) == 1
+
+
+def test_what_stopped_halfway_is_kept(store: Store) -> None:
+    """A reply while it streams, the evidence of one that was cut, results one by one; what was cut is found once."""
+    conversation = Conversation.start(model=MODEL)
+    conversation.append({"role": "user", "content": "Fix it."})
+    plan(conversation)
+    reply = {"id": "msg_1", "content": [{"type": "text", "text": "It was the zebra in the config."}], "usage": USAGE}
+    events = [dict(event.data) for event in events_of(reply)]
+    for event in events[:4]:
+        conversation.arrived([event])
+        keep(store, "it", conversation)
+    assert store.search("it", "zebra") == []
+    dead, conversation = conversation, load(store, "it")
+    assert_same(conversation, dead)
+    assert conversation.awaiting
+    conversation.append(conversation.cut())
+    plan(conversation)
+    keep(store, "it", conversation)
+    assert [hit.path for hit in store.search("it", "zebra")] == ["messages.1.content.0"]
+    assert store.contains("it", "zebra")
+    calls = [{"type": "tool_use", "id": f"toolu_{number}", "name": "read", "input": {}} for number in (1, 2)]
+    conversation.receive({"content": calls, "stop_reason": "tool_use"})
+    answer = {"type": "tool_result", "tool_use_id": "toolu_2", "content": "a walrus"}
+    conversation.answered(answer)
+    keep(store, "it", conversation)
+    conversation = load(store, "it")
+    assert conversation.open_calls == tuple(calls)
+    assert dict(conversation.answers) == {"toolu_2": answer}
+    assert store.search("it", "walrus") == []
+    conversation.append({"role": "user", "content": [{**answer, "tool_use_id": "toolu_1"}, answer]})
+    keep(store, "it", conversation)
+    assert_same(load(store, "it"), conversation)
+    found = {hit.path for hit in store.search("it", "walrus")}
+    assert found == {"messages.4.content.0", "messages.4.content.1"}
+    assert [hit.path for hit in conversation.recall("zebra")] == ["messages.1.content.0"]
 
 
 def test_a_purged_conversation_is_gone_and_its_name_free(store: Store) -> None:

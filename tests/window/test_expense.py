@@ -59,6 +59,18 @@ def test_the_forecast_is_compared_with_the_prompt_alone() -> None:
     assert spent({"output_tokens": 5}).error is None, "the size of the prompt is not told"
 
 
+@pytest.mark.parametrize(("told", "arrived", "output"), [(1, 400, 400), (700, 400, 700), (1, 0, 1), (None, 400, 400)])
+def test_tok_06_a_reply_that_was_cut_costs_what_came_of_it_at_least(told: Any, arrived: int, output: int) -> None:
+    found = spent(usage(output=told, **CACHED), arrived=arrived)
+    assert found.tokens == Bill(uncached=1_000, read=50_000, written_5m=2_000, written_1h=1_000, output=output)
+    assert found.prompt_dollars == spent(usage(**CACHED)).prompt_dollars
+    assert found.dollars == pytest.approx(0.032 + output * 20e-6)
+    assert found.outcome == "cut"
+    assert found.unknown[-1] == "output that was cut off"
+    nothing = spent(None, arrived=arrived)
+    assert (nothing.outcome, nothing.dollars, nothing.unknown) == ("cut", None, ("usage",))
+
+
 @pytest.mark.parametrize(
     ("fields", "factor"),
     [
@@ -276,6 +288,9 @@ def test_no_usage_makes_it_fail(value: Any) -> None:
         found = spent(given_usage, message={"content": value}, stop_reason="refusal")
         assert found.outcome == "answered"
         assert found.dollars is None or found.dollars == pytest.approx(sum(found.by.values()))
+        cut = spent(given_usage, message={"content": value}, arrived=9)
+        assert cut.outcome == "cut"
+        assert cut.dollars is None or cut.dollars == pytest.approx(sum(cut.by.values()))
 
 
 samplings = st.fixed_dictionaries(
