@@ -150,6 +150,7 @@ def _texts(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         return
     yield from (block for block in content if block.get("type") == "text")
 
+
 class Between(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
     """A proxy between client and Claude.
 
@@ -178,7 +179,7 @@ class Between(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
 
     def client(self, kind: str) -> Any:
         """A client of the SDK behind it."""
-        options = {"api_key": "sk-emulated", "base_url": "http://emulator.invalid", "max_retries": 0}
+        options: dict[str, Any] = {"api_key": "sk-emulated", "base_url": "http://emulator.invalid", "max_retries": 0}
         if kind == "async":
             return anthropic.AsyncAnthropic(**options, http_client=httpx2.AsyncClient(transport=self))
         return anthropic.Anthropic(**options, http_client=httpx2.Client(transport=self))
