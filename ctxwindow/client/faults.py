@@ -44,13 +44,16 @@ def was_tried_again(error: Exception) -> bool:
     return any(kind.__module__.partition(".")[0] == "anthropic" for kind in type(error).__mro__)
 
 
-def went_wrong(talk: Talk, error: Exception, request: dict[str, Any]) -> Exception | None:
+def went_wrong(
+    talk: Talk, error: Exception, request: dict[str, Any], *, advice: str = "`resume()` asks again."
+) -> Exception | None:
     """Tell the engine of an error, and note it; what is to be raised, or None where another request is to be planned.
 
     Args:
         talk: whose request it was.
         error: what was raised. Where it is final, the engine's reason is added to its notes.
         request: what was sent.
+        advice: what to do about an error that is none of the request's, for its notes.
     """
     engine, now = talk.engine, talk.clock()
     raised: Exception | None = error
@@ -67,7 +70,7 @@ def went_wrong(talk: Talk, error: Exception, request: dict[str, Any]) -> Excepti
         if recovery.action == "plan_again":
             raised = None
         else:
-            error.add_note("ctxwindow: the turn is in the record, unanswered; `resume()` asks again.")
+            error.add_note(f"ctxwindow: the turn is in the record, unanswered; {advice}")
     failed = next(event for event in reversed(engine.events) if isinstance(event, Failed))
     cause = _cause(request, talk) if failed.rule in _PREFIX_RULES else None
     incident = Incident(

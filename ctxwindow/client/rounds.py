@@ -83,7 +83,7 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
             engine.append(message, now=talk.clock())
         elif engine.open_calls:
             waiting = [call for call in engine.open_calls if call["id"] not in engine.answers]
-            if any(not _is_ours(call, how) for call in waiting):
+            if any(not _is_ours(talk, call, how) for call in waiting):
                 return _handed_back(talk)
             unknown = {call["id"] for call in waiting} - talk.idle if interrupted == "tell" else set[str]()
             yield from _run_round(talk, how, unknown=unknown)
@@ -115,7 +115,7 @@ def _go_on(talk: Talk, how: How) -> Steps[Reply]:
         )
         if not calls or reply.stop_reason != "tool_use":
             return reply  # SDK-06: calls of a turn that stopped otherwise are not run
-        if not all(_is_ours(call, how) for call in calls):
+        if not all(_is_ours(talk, call, how) for call in calls):
             yield from _answer_recall(talk)
             return replace(reply, stopped="calls")
         if stopped is not None:
@@ -195,9 +195,9 @@ def _answer_recall(talk: Talk) -> Steps[None]:
     yield Blocking(talk.keep)
 
 
-def _is_ours(call: Mapping[str, Any], how: How) -> bool:
+def _is_ours(talk: Talk, call: Mapping[str, Any], how: How) -> bool:
     """Whether a call is answered here."""
-    if call["name"] == TOOL_NAME:
+    if call["name"] == TOOL_NAME and _recalls(talk):
         return True
     return how.toolbox is not None and not how.toolbox.is_callers(call)
 

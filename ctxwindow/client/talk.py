@@ -76,11 +76,6 @@ class Talk:
         """Take back what no store has: the operation failed before anything was sent."""
         self.engine.take_back()
 
-    def take(self) -> bool:
-        """Claim the right to go on with the conversation, without waiting; whether it was free. Blocks."""
-        self.hold = self.store.hold(self.name)  # here, so that an interrupt cannot lose it on its way
-        return self.hold is not None
-
     def release(self) -> None:
         """Let others go on with the conversation."""
         hold, self.hold = self.hold, None

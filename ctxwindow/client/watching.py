@@ -44,9 +44,12 @@ class Watch:
         if kind not in RAW_EVENTS:
             return False
         if kind in _BARE:
-            self.streamed.feed({"type": kind, "index": getattr(event, "index", None)})
-        else:
-            self.streamed.feed(intake(event, "event"))
+            return self.feed({"type": kind, "index": getattr(event, "index", None)})
+        return self.feed(intake(event, "event"))
+
+    def feed(self, event: dict[str, Any]) -> bool:
+        """Take one event as the API sends it; whether it is time for a `checkpoint`."""
+        self.streamed.feed(event)
         return self._store is not None and self._clock() - self._kept_at >= self._every
 
     def checkpoint(self) -> None:

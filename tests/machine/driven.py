@@ -63,7 +63,7 @@ class Driven(Held):
         assert _plain(found) == _plain(expected), f"law 8: {_difference(found, expected)}"
         assert twin.events == self.conversation.events
         self.laws.tally["law 8"] += 1
-        self.limit = self.budget - self.policy.reserve - asked
+        self.limit = min(self.budget, self.known.tightened or self.budget) - self.policy.reserve - asked
         self._within(new, window)
         self._decided(found, new)
         self.save()
@@ -333,6 +333,8 @@ class Driven(Held):
             recovery = self.conversation.fail(error, now=self.world.now)
         self.laws.tally[f"recovery, {recovery.action if recovery else 'give_up'}"] += 1
         failed = next(event for event in reversed(self.conversation.events) if isinstance(event, Failed))
+        if failed.limit is not None:
+            self.known.tightened = failed.limit
         if failed.tokens is not None:
             self.known.accepted = self.known.accepted_before
         if recovery is not None and recovery.settings is not None:

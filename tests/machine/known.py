@@ -74,6 +74,8 @@ class Known:
     settings: JSON = field(default_factory=dict)
     model: str = ""
     platform: str = ""
+    tightened: int | None = None
+    """The window, where an error of the API has told it."""
     pinned: set[int] = field(default_factory=set)
     """Messages that the caller pinned."""
     past: list[Known] = field(default_factory=list)
