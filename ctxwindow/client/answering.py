@@ -13,13 +13,14 @@ from typing import Any
 
 from ctxwindow.client.actions import Blocking, Create, Pause, Steps
 from ctxwindow.client.faults import is_api_error, was_tried_again, went_wrong
-from ctxwindow.client.incidents import Incident, tell
+from ctxwindow.client.incidents import ARRIVED, Incident, tell
 from ctxwindow.client.preparing import collect, prepare, start_aside
 from ctxwindow.client.reply import text_of
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.watching import Watch
 from ctxwindow.errors import StoreError
 from ctxwindow.record import intake
+from ctxwindow.record.events import Received
 from ctxwindow.record.streamed import is_whole
 from ctxwindow.tiers import Decision, Send
 from ctxwindow.tiers.state import usable
@@ -153,11 +154,11 @@ def _recover(talk: Talk, error: Exception, request: dict[str, Any], watch: Watch
         return
     now = talk.clock()
     message = engine.cut(watch.streamed.message, now=now)
-    done = (
-        "what arrived is kept as evidence" if watch.streamed.message is not None else "nothing of the reply had arrived"
-    )
-    go_on = "the model is asked to go on" if message is not None else "the request is sent again"
-    _note(talk, "cut", "MSG-16", done if cuts >= RESUMPTIONS else f"{done}; {go_on}", error, at=now)
+    cut = isinstance(engine.events[-1], Received)
+    done = ARRIVED if cut else "nothing of the reply had arrived"
+    if cuts < RESUMPTIONS:
+        done += f"; {'the model is asked to go on' if message is not None else 'the request is sent again'}"
+    _note(talk, "cut" if cut else "interrupted", "MSG-16", done, error, at=now)
     if cuts >= RESUMPTIONS:
         yield Blocking(talk.keep)
         error.add_note("ctxwindow: what arrived is in the record, as evidence; `resume()` asks the model to go on.")
