@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ctxwindow.catalog import resolve
+from ctxwindow.catalog.profile import Price
 from ctxwindow.record import from_json
 from ctxwindow.record.blocks import blocks_of, texts_of
 from ctxwindow.record.streamed import Streamed
@@ -89,13 +90,14 @@ def _paid_prompt(exchange: Exchange, usage: Mapping[str, Any]) -> float:
     price = _price(exchange)
     assert price.tier is None or _prompt(usage) <= price.tier.over_prompt_tokens, "a higher price than these sums know"
     written = usage["cache_creation"]
-    return (
+    dollars: float = (
         usage["input_tokens"] * price.rate("input")
         + usage["cache_read_input_tokens"] * price.rate("cache_read")
         + written["ephemeral_5m_input_tokens"] * price.rate("cache_write_5m")
         + written["ephemeral_1h_input_tokens"] * price.rate("cache_write_1h")
     ) / _MILLION
+    return dollars
 
 
-def _price(exchange: Exchange) -> Any:
+def _price(exchange: Exchange) -> Price:
     return resolve(exchange.json["model"]).price_at(datetime.datetime.now(tz=datetime.UTC).date())
