@@ -64,7 +64,7 @@ def asked(exchange: Exchange) -> int:
 def charged(exchanges: Iterable[Exchange]) -> float:
     """Dollars for all answers that were no errors."""
     return sum(
-        _paid_prompt(exchange, usage) + usage["output_tokens"] * _price(exchange).rate("output") / _MILLION
+        _paid_prompt(exchange, usage) + int(usage["output_tokens"]) * _price(exchange).rate("output") / _MILLION
         for exchange in exchanges
         if exchange.status == 200
         for usage in _samplings(exchange)
