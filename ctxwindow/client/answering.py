@@ -72,12 +72,14 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
     max_tokens, cuts, pauses = talk.max_tokens, 0, 0
     while True:
         if not talk.engine.unkept:  # what the caller has just given is still his, until it is planned and stored
-            yield from collect(talk)
+            yield from collect(talk, max_tokens=max_tokens)
         decision = yield Blocking(partial(_plan, talk, max_tokens))
         if not isinstance(decision, Send):
             yield from prepare(talk, decision)
             continue
         message = yield from _send(talk, decision, live=live, cuts=cuts)
+        if decision.aside is not None and (message is not None or talk.cut_off is not None):
+            yield from start_aside(talk, decision.aside)
         if message is None:
             arrived = talk.cut_off
             if arrived is not None:
@@ -86,8 +88,6 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
                 found.messages.append(arrived)
                 texts.append(text_of(arrived).rstrip())
             continue
-        if decision.aside is not None:
-            yield from start_aside(talk, decision.aside)
         found.message, cuts = message, 0
         found.messages.append(message)
         reason = stop_reason_of(message)

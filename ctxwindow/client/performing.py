@@ -74,8 +74,9 @@ class ClientPerformer:
         future = self.aside
         if future is None or not (wait or future.done()):
             return None
-        self.aside = None
-        return future.exception() or future.result()
+        found = future.exception() or future.result()
+        self.aside = None  # an interrupt of the waiting leaves it to the next who asks
+        return found
 
     def close(self) -> None:
         """Give up what still runs."""
@@ -134,11 +135,12 @@ class AsyncClientPerformer:
         task = self.aside
         if task is None or not (wait or task.done()):
             return None
+        if not task.done():
+            await asyncio.wait([task])  # a cancellation of the waiting does not end it: it is paid for
         self.aside = None
-        try:
-            return await task
-        except Exception as error:  # noqa: BLE001 - what came of it is the error
-            return error
+        if task.cancelled():  # its event loop has ended
+            return TimeoutError("cancelled")
+        return task.exception() or task.result()
 
     async def close(self) -> None:
         """Give up what still runs."""

@@ -136,7 +136,7 @@ class Line:
     def _shifted(self, start: int) -> dict[int, str | None]:
         return {place - start: found for place, found in self.replies.items() if place >= start}
 
-    def _same(self, place: int, message: Mapping[str, Any]) -> bool:
+    def _same(self, place: int, message: Any) -> bool:
         known = self.sent[place]
         if message == known:
             return True
