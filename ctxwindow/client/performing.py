@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ctxwindow.client import actions
 from ctxwindow.client.api import Surface, arguments, messages_of
 from ctxwindow.client.running import AsyncRunner, Runner
-from ctxwindow.client.watching import Watch, checked_message
+from ctxwindow.client.watching import Watch, checked_message, checked_tokens, decoding, reading, reading_async
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, AsyncAnthropic
@@ -37,7 +37,8 @@ class ClientPerformer:
                 return self.create(action)
             case actions.Count():
                 method = messages_of(self.client, self.surface).count_tokens
-                return method(**arguments(method, action.request)).input_tokens
+                with decoding():
+                    return checked_tokens(method(**arguments(method, action.request)))
             case actions.Blocking():
                 return action.function()
             case actions.Pause():
@@ -62,9 +63,10 @@ class ClientPerformer:
         """Send a request, and have its reply whole."""
         messages = messages_of(self.client, self.surface)
         if action.watch is None:
-            return checked_message(messages.create(**arguments(messages.create, action.request)))
+            with decoding():
+                return checked_message(messages.create(**arguments(messages.create, action.request)))
         with messages.stream(**arguments(messages.stream, action.request)) as stream:
-            for event in stream:
+            for event in reading(stream):
                 if action.watch.take(event):
                     action.watch.checkpoint()
             return streamed(action.watch, stream)
@@ -98,7 +100,8 @@ class AsyncClientPerformer:
                 return await self.create(action)
             case actions.Count():
                 method = messages_of(self.client, self.surface).count_tokens
-                return (await method(**arguments(method, action.request))).input_tokens
+                with decoding():
+                    return checked_tokens(await method(**arguments(method, action.request)))
             case actions.Blocking():
                 return await in_thread(action.function)
             case actions.Pause():
@@ -122,9 +125,10 @@ class AsyncClientPerformer:
         """Send a request, and have its reply whole."""
         messages = messages_of(self.client, self.surface)
         if action.watch is None:
-            return checked_message(await messages.create(**arguments(messages.create, action.request)))
+            with decoding():
+                return checked_message(await messages.create(**arguments(messages.create, action.request)))
         async with messages.stream(**arguments(messages.stream, action.request)) as stream:
-            async for event in stream:
+            async for event in reading_async(stream):
                 if action.watch.take(event):
                     await in_thread(action.watch.checkpoint)
             return streamed(action.watch, stream)
