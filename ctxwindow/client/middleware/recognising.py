@@ -231,7 +231,7 @@ class Recogniser:
 
 def _has_reply(asked: Asked) -> bool:
     """Whether something was said already."""
-    return any(isinstance(message, dict) and message.get("role") == "assistant" for message in asked.messages)
+    return any(message.get("role") == "assistant" for message in asked.messages)
 
 
 def _common(line: Line, asked: Asked) -> int | None:
