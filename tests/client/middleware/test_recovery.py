@@ -340,3 +340,24 @@ def test_what_arrived_of_a_cut_reply_may_be_gone_on_from() -> None:
     assert bench.wire[1]["content"].startswith("word")
     assert len(bench.names) == 1
     assert bench.record().is_evidence(1)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_behind_it_the_sdk_may_fall_back_to_another_model(streams: bool) -> None:
+    refusal = {"content": [], "stop_reason": "refusal", "stop_details": {"type": "refusal", "category": "cyber"}}
+    bench = Bench([refusal, "Yes.", "And yes."])
+    caller = Caller(bench)
+    fallback = anthropic.BetaRefusalFallbackMiddleware([{"model": "claude-opus-4-8"}])
+    caller.client = bench.fake.client(middleware=[bench.middleware, fallback], max_retries=0)
+    body = body_of(caller, "a")
+    if streams:
+        with caller.client.beta.messages.stream(**body) as stream:
+            reply: Any = stream.get_final_message()
+    else:
+        reply = caller.client.beta.messages.create(**body)
+    assert reply.content[-1].text == "Yes."
+    caller.messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": reply.content}]
+    caller.ask("b")
+    assert len(bench.names) == 1
+    assert [message["role"] for message in bench.record().messages] == ["user", "assistant", "user", "assistant"]
+    assert [message["role"] for message in bench.wire] == ["user", "assistant", "user"]
