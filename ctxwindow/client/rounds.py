@@ -84,6 +84,7 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
         elif engine.open_calls:
             waiting = [call for call in engine.open_calls if call["id"] not in engine.answers]
             if any(not _is_ours(talk, call, how) for call in waiting):
+                yield from _answer_recall(talk)
                 return _handed_back(talk)
             unknown = {call["id"] for call in waiting} - talk.idle if interrupted == "tell" else set[str]()
             yield from _run_round(talk, how, unknown=unknown)
@@ -117,7 +118,7 @@ def _go_on(talk: Talk, how: How) -> Steps[Reply]:
             return reply  # SDK-06: calls of a turn that stopped otherwise are not run
         if not all(_is_ours(talk, call, how) for call in calls):
             yield from _answer_recall(talk)
-            return replace(reply, stopped="calls")
+            return replace(reply, stopped="calls", answered=frozenset(engine.answers))
         if stopped is not None:
             talk.idle = frozenset(call["id"] for call in calls)
             return replace(reply, stopped=stopped)
@@ -232,7 +233,15 @@ def _handed_back(talk: Talk) -> Reply:
         for message in reversed(talk.engine.messages)
         if ids & {block.get("id") for block in blocks_of(message) if isinstance(block, Mapping)}
     )
-    return Reply(message=message, text=text_of(message), messages=(message,), stopped="calls", rounds=0, dollars=None)
+    return Reply(
+        message=message,
+        text=text_of(message),
+        messages=(message,),
+        stopped="calls",
+        rounds=0,
+        dollars=None,
+        answered=frozenset(talk.engine.answers),
+    )
 
 
 def _outgoing(talk: Talk, content: Any) -> Any:
