@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ctxwindow.record.blocks import blocks_of
 
-__all__ = ["Reply", "Stopped", "text_of"]
+__all__ = ["Reply", "Stopped", "stop_reason_of", "text_of"]
 
 Stopped = Literal["reply", "calls", "rounds", "seconds", "dollars"]
 
@@ -36,8 +36,7 @@ class Reply:
     @property
     def stop_reason(self) -> str | None:
         """Why the model stopped: `end_turn`, `tool_use`, `max_tokens`, `refusal`, ... (MSG-12)."""
-        found = self.message.get("stop_reason") if isinstance(self.message, dict) else self.message.stop_reason
-        return found if isinstance(found, str) else None
+        return stop_reason_of(self.message)
 
     @property
     def calls(self) -> tuple[Any, ...]:
@@ -45,6 +44,12 @@ class Reply:
         content = self.message.get("content") if isinstance(self.message, dict) else self.message.content
         calls = (block for block in content or () if _type(block) == "tool_use")
         return tuple(call for call in calls if _id(call) not in self.answered)
+
+
+def stop_reason_of(message: Any) -> str | None:
+    """Why the model stopped, of a message as the SDK gave it or as a dict."""
+    found = message.get("stop_reason") if isinstance(message, dict) else getattr(message, "stop_reason", None)
+    return found if isinstance(found, str) else None
 
 
 def text_of(message: Any) -> str:
