@@ -140,7 +140,7 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
             engine.answered(block, now=talk.clock())
             yield Blocking(talk.keep)
 
-    talk.idle = frozenset()
+    talk.idle = frozenset(call["id"] for call in calls)
     stopped = set[Any]()
     for call in calls:
         if call["id"] in results:
@@ -159,6 +159,7 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
             approved.append(call)
     if approved:
         assert how.toolbox is not None  # noqa: S101 - what is run is run by it
+        talk.idle -= {call["id"] for call in approved}
         yield StartTools(tuple(approved), how.toolbox, how.limits.tool_seconds)
         for _ in approved:
             yield from know((yield NextResult()))
