@@ -159,7 +159,7 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
             approved.append(call)
     if approved:
         assert how.toolbox is not None  # noqa: S101 - what is run is run by it
-        talk.idle = frozenset()
+        talk.idle -= {call["id"] for call in approved}
         yield StartTools(tuple(approved), how.toolbox, how.limits.tool_seconds)
         for _ in approved:
             yield from know((yield NextResult()))
