@@ -13,13 +13,14 @@ from typing import Any
 
 from ctxwindow.client.actions import Blocking, Create, Pause, Steps
 from ctxwindow.client.faults import is_api_error, was_tried_again, went_wrong
-from ctxwindow.client.incidents import Incident, tell
+from ctxwindow.client.incidents import ARRIVED, Incident, tell
 from ctxwindow.client.preparing import collect, prepare, start_aside
 from ctxwindow.client.reply import stop_reason_of, text_of
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.watching import Watch
 from ctxwindow.errors import StoreError
 from ctxwindow.record import intake
+from ctxwindow.record.events import Received
 from ctxwindow.record.streamed import is_whole
 from ctxwindow.tiers import Decision, Send
 from ctxwindow.tiers.state import usable
@@ -71,12 +72,14 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
     max_tokens, cuts, pauses = talk.max_tokens, 0, 0
     while True:
         if not talk.engine.unkept:  # what the caller has just given is still his, until it is planned and stored
-            yield from collect(talk)
+            yield from collect(talk, max_tokens=max_tokens)
         decision = yield Blocking(partial(_plan, talk, max_tokens))
         if not isinstance(decision, Send):
             yield from prepare(talk, decision)
             continue
         message = yield from _send(talk, decision, live=live, cuts=cuts)
+        if decision.aside is not None and (message is not None or talk.cut_off is not None):
+            yield from start_aside(talk, decision.aside)
         if message is None:
             arrived = talk.cut_off
             if arrived is not None:
@@ -85,8 +88,6 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
                 found.messages.append(arrived)
                 texts.append(text_of(arrived).rstrip())
             continue
-        if decision.aside is not None:
-            yield from start_aside(talk, decision.aside)
         found.message, cuts = message, 0
         found.messages.append(message)
         reason = stop_reason_of(message)
@@ -152,11 +153,11 @@ def _recover(talk: Talk, error: Exception, request: dict[str, Any], watch: Watch
         return
     now = talk.clock()
     message = engine.cut(watch.streamed.message, now=now)
-    done = (
-        "what arrived is kept as evidence" if watch.streamed.message is not None else "nothing of the reply had arrived"
-    )
-    go_on = "the model is asked to go on" if message is not None else "the request is sent again"
-    _note(talk, "cut", "MSG-16", done if cuts >= RESUMPTIONS else f"{done}; {go_on}", error, at=now)
+    cut = isinstance(engine.events[-1], Received)
+    done = ARRIVED if cut else "nothing of the reply had arrived"
+    if cuts < RESUMPTIONS:
+        done += f"; {'the model is asked to go on' if message is not None else 'the request is sent again'}"
+    _note(talk, "cut" if cut else "interrupted", "MSG-16", done, error, at=now)
     if cuts >= RESUMPTIONS:
         yield Blocking(talk.keep)
         error.add_note("ctxwindow: what arrived is in the record, as evidence; `resume()` asks the model to go on.")

@@ -64,7 +64,8 @@ def went_wrong(
         final.__cause__ = error
     except CtxwindowError as final:
         done = "nothing can be done about it here"
-        error.add_note(f"ctxwindow: {final}")
+        if not isinstance(error, CtxwindowError):  # which says by itself what to do
+            error.add_note(f"ctxwindow: {final}")
     else:
         done = recovery.why
         if recovery.action == "plan_again":

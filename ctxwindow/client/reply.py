@@ -30,6 +30,8 @@ class Reply:
     """Tool rounds that were run."""
     dollars: float | None
     """What the operation cost, summaries included, as far as bills and prices are known; None where none is."""
+    answered: frozenset[str] = frozenset()
+    """Ids of calls in the message whose results are known already: of recall, and of a round that was interrupted."""
 
     @property
     def stop_reason(self) -> str | None:
@@ -38,9 +40,10 @@ class Reply:
 
     @property
     def calls(self) -> tuple[Any, ...]:
-        """The calls of client tools in the message, as they came."""
+        """The calls of client tools in the message that have no result yet, as they came."""
         content = self.message.get("content") if isinstance(self.message, dict) else self.message.content
-        return tuple(block for block in content or () if _type(block) == "tool_use")
+        calls = (block for block in content or () if _type(block) == "tool_use")
+        return tuple(call for call in calls if _id(call) not in self.answered)
 
 
 def stop_reason_of(message: Any) -> str | None:
@@ -57,6 +60,10 @@ def text_of(message: Any) -> str:
 
 def _type(block: Any) -> Any:
     return block.get("type") if isinstance(block, dict) else getattr(block, "type", None)
+
+
+def _id(block: Any) -> Any:
+    return block.get("id") if isinstance(block, dict) else getattr(block, "id", None)
 
 
 def _text(block: Any) -> str:

@@ -84,6 +84,7 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
         elif engine.open_calls:
             waiting = [call for call in engine.open_calls if call["id"] not in engine.answers]
             if any(not _is_ours(talk, call, how) for call in waiting):
+                yield from _answer_recall(talk)
                 return _handed_back(talk)
             unknown = {call["id"] for call in waiting} - talk.idle if interrupted == "tell" else set[str]()
             yield from _run_round(talk, how, unknown=unknown)
@@ -117,7 +118,7 @@ def _go_on(talk: Talk, how: How) -> Steps[Reply]:
             return reply  # SDK-06: calls of a turn that stopped otherwise are not run
         if not all(_is_ours(talk, call, how) for call in calls):
             yield from _answer_recall(talk)
-            return replace(reply, stopped="calls")
+            return replace(reply, stopped="calls", answered=frozenset(engine.answers))
         if stopped is not None:
             talk.idle = frozenset(call["id"] for call in calls)
             return replace(reply, stopped=stopped)
@@ -139,7 +140,7 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
             engine.answered(block, now=talk.clock())
             yield Blocking(talk.keep)
 
-    talk.idle = frozenset()
+    talk.idle = frozenset(call["id"] for call in calls)
     stopped = set[Any]()
     for call in calls:
         if call["id"] in results:
@@ -158,6 +159,7 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
             approved.append(call)
     if approved:
         assert how.toolbox is not None  # noqa: S101 - what is run is run by it
+        talk.idle -= {call["id"] for call in approved}
         yield StartTools(tuple(approved), how.toolbox, how.limits.tool_seconds)
         for _ in approved:
             yield from know((yield NextResult()))
@@ -214,7 +216,15 @@ def _handed_back(talk: Talk) -> Reply:
         for message in reversed(talk.engine.messages)
         if ids & {block.get("id") for block in blocks_of(message) if isinstance(block, Mapping)}
     )
-    return Reply(message=message, text=text_of(message), messages=(message,), stopped="calls", rounds=0, dollars=None)
+    return Reply(
+        message=message,
+        text=text_of(message),
+        messages=(message,),
+        stopped="calls",
+        rounds=0,
+        dollars=None,
+        answered=frozenset(talk.engine.answers),
+    )
 
 
 def _outgoing(talk: Talk, content: Any) -> Any:

@@ -15,7 +15,7 @@ from ctxwindow.client.actions import Action, Create, Steps
 from ctxwindow.client.api import arguments, messages_of
 from ctxwindow.client.performing import AsyncClientPerformer, ClientPerformer, in_thread
 from ctxwindow.client.reply import Reply
-from ctxwindow.client.watching import checked_stream
+from ctxwindow.client.watching import checked_stream, reading, reading_async
 from ctxwindow.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class SessionStream(_Stream):
             assert self._creating is not None and self._creating.watch is not None  # noqa: S101, PT018
             watch = self._creating.watch
             try:
-                for event in self._stream:
+                for event in reading(self._stream):
                     if watch.take(event):
                         watch.checkpoint()
                     yield event
@@ -168,7 +168,7 @@ class AsyncSessionStream(_Stream):
             assert self._creating is not None and self._creating.watch is not None  # noqa: S101, PT018
             watch = self._creating.watch
             try:
-                async for event in self._stream:
+                async for event in reading_async(self._stream):
                     if watch.take(event):
                         await in_thread(watch.checkpoint)
                     yield event

@@ -1,0 +1,202 @@
+"""Agents go through faults and kills, and nothing is lost or doubled (`tests.client.torture`, `tests.client.audit`)."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from ctxwindow import Conversation
+from ctxwindow.record import decode_event
+from ctxwindow.record.events import Appended, Event, Received
+from ctxwindow.stores import SqliteStore, keep
+from tests.client.agents import Agent
+from tests.client.audit import Told, audit
+from tests.client.child import Forks
+from tests.client.torture import Kill, Plan, draw, run
+
+SEED = 1
+
+
+@pytest.mark.parametrize("number", range(1, 41))
+def test_a_run_through_faults_and_kills(number: int, forks: Forks, tmp_path: Path) -> None:
+    plan = draw(SEED, number, largest=4)
+    assert run(plan, tmp_path, forks).violations == [], plan
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hundred", range(10))
+def test_a_thousand_runs(hundred: int, forks: Forks, tmp_path: Path) -> None:
+    broken = {}
+    for number in range(100 * hundred + 1, 100 * hundred + 101):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found = run(draw(SEED, number), folder, forks)
+        if found.violations:
+            broken[number] = found.violations
+    assert broken == {}
+
+
+# -- every moment -----------------------------------------------------------------------------------------
+
+SUMMARIES: dict[str, Any] = {
+    "model": "claude-opus-5",
+    "policy": {
+        "budget": 6_000,
+        "methods": ["spill", "summarize_keep_tail", "summarize_all"],
+        "warm": {"writer": "claude"},
+    },
+    "asynchronous": False,
+    "way": "run",
+    "streaming": True,
+    "interrupted": "run",
+}
+COMPACTIONS: dict[str, Any] = {
+    **SUMMARIES,
+    "model": "claude-opus-5-5",
+    "policy": {"budget": 6_000, "methods": ["compact", "summarize_all"]},
+    "asynchronous": True,
+    "streaming": None,
+    "interrupted": "tell",
+}
+AGENT: dict[str, Any] = {"parts": 5, "parallel": 2, "result_tokens": 500, "thinking": True, "per_turn": 3}
+
+
+def moments(given: dict[str, Any], forks: Forks, folder: Path) -> dict[str, int]:
+    """How often each point is passed in a run without faults."""
+    found = run(Plan(0, AGENT, {**given, "count": True}, 0.0, ()), folder, forks, in_child=True)
+    assert found.violations == []
+    return {point: calls for point, calls in found.calls.items() if calls}
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        (SUMMARIES, {"request", "event of a stream", "checkpoint", "summary comes", "summarized", "answered"}),
+        (COMPACTIONS, {"request, async", "compacted", "answered"}),
+    ],
+    ids=["summaries", "compactions"],
+)
+@pytest.mark.parametrize(
+    "every", [pytest.param(False, id="some"), pytest.param(True, id="all", marks=pytest.mark.slow)]
+)
+def test_a_process_that_dies_at_any_moment_goes_on(
+    given: dict[str, Any], passed: set[str], every: bool, forks: Forks, tmp_path: Path
+) -> None:
+    (tmp_path / "whole").mkdir()
+    calls = moments(given, forks, tmp_path / "whole")
+    always = {"hold", "append to the store", "plan", "append", "receive", "tool"}
+    assert set(calls) == always | passed, "the scenario comes by every point it is meant to"
+    broken, kills = {}, 0
+    for point, number in calls.items():
+        chosen = range(1, number + 1) if every else sorted({1, number // 2 + 1})
+        for call in chosen:
+            for when in ("before", "after"):
+                folder = tmp_path / f"{point} {call} {when}"
+                folder.mkdir()
+                kill = Kill(kind="point", point=point, number=call, when=when)
+                found = run(Plan(0, AGENT, given, 0.0, (), (kill,)), folder, forks)
+                kills += found.kills
+                if found.violations:
+                    broken[point, call, when] = found.violations
+    assert broken == {}
+    assert kills > len(calls), "a kill that never comes tests nothing"
+
+
+# -- nothing is left behind -------------------------------------------------------------------------------
+
+
+def left() -> tuple[int, int]:
+    """Threads and descriptors of this process."""
+    gc.collect()
+    return threading.active_count(), len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted where Linux lists them")
+@pytest.mark.parametrize("runs", [8, pytest.param(100, marks=pytest.mark.slow)])
+def test_no_thread_and_no_descriptor_is_left(runs: int, tmp_path: Path) -> None:
+    before = None
+    for number in range(1, runs + 1):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        plan = draw(SEED + 1, number, killed=False, largest=4)
+        assert run(plan, folder).violations == []
+        before = before or left()  # the first run loads what stays
+    assert left() == before
+
+
+# -- the audit --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Told:
+    """Of a run in which nothing went wrong."""
+    given = {**SUMMARIES, "policy": {"budget": 40_000}}
+    found = run(Plan(0, {**AGENT, "parallel": 1}, given, 0.0, ()), tmp_path)
+    assert found.violations == []
+    assert found.told is not None
+    return found.told
+
+
+def test_the_audit_finds_what_does_not_fit_the_record(told: Told) -> None:
+    other = Agent(5, result_tokens=700, parallel=1)
+    wrong: list[tuple[Told, str]] = [
+        (replace(told, ran=[*told.ran, told.ran[0]]), "calls run more than 1 times"),
+        (replace(told, ran=told.ran[1:]), "which was not run"),
+        (replace(told, ran=[*told.ran, (9, 9)]), "calls run that are not in the record"),
+        (replace(told, turns=["Something else."]), "user turns"),
+        (replace(told, budget=1_000), "of 1,000 tokens"),
+        (replace(told, agent=other), "is not what the tool returned"),
+        (replace(told, agent=Agent(6)), "calls asked: too many {}, too few {(6, 0): 1}"),
+    ]
+    for changed, what in wrong:
+        assert any(what in violation for violation in audit(changed).violations), what
+
+
+def test_the_audit_finds_what_is_wrong_with_a_record(told: Told, tmp_path: Path) -> None:
+    with SqliteStore(told.database) as store:
+        events = [decode_event(row.payload) for row in store.read("main")]
+    last = max(number for number, event in enumerate(events) if isinstance(event, Received))
+    results = next(n for n, e in enumerate(events) if isinstance(e, Appended) and "tool_result" in str(e.message))
+
+    def changed(number: int, **fields: Any) -> list[Any]:
+        return [*events[:number], msgspec.structs.replace(events[number], **fields), *events[number + 1 :]]
+
+    said = {
+        "role": "assistant",
+        "content": [{"type": "text", "text": "Agent a is done: but this is not what it said."}],
+    }
+    answer = events[results].message["content"][0]  # type: ignore[union-attr]
+    told_else = {"role": "user", "content": [{**answer, "content": "Nothing."}]}
+    wrong: list[tuple[list[Any], str]] = [
+        (events[:last], "replies that came are not in the record"),
+        (events[:last], "a reply is still awaited"),
+        (changed(last, message=said), "not as it came"),
+        (changed(last, reply_id="msg_of_nobody"), "a reply that nobody gave"),
+        (changed(last, reply_id=first_reply(events)), "recorded twice"),
+        (changed(results, message=told_else), "is not what the tool returned"),
+    ]
+    for number, (altered, what) in enumerate(wrong):
+        path = tmp_path / f"{number}.db"
+        with SqliteStore(path) as store:
+            keep(store, "main", fresh(altered))
+        assert any(what in violation for violation in audit(replace(told, database=path)).violations), what
+
+
+def first_reply(events: Sequence[Event]) -> str | None:
+    """The id of the first reply."""
+    return next(event.reply_id for event in events if isinstance(event, Received))
+
+
+def fresh(events: Sequence[Event]) -> Conversation:
+    """A conversation of these events that no store has."""
+    conversation = Conversation.fold(events)
+    conversation.mark_kept(0)
+    return conversation
