@@ -402,6 +402,27 @@ def test_what_resumes_a_reply_is_not_summarised_as_the_users(kind: Kind) -> None
     assert len(talk.conversation.messages[2]["content"]) == 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_whoever_opens_it_again_sees_what_is_to_be_done(kind: Kind) -> None:
+    talk = Talk(kind)
+    talk.arrive(talk.asked(TEXT)[:-3])
+    resumed = talk.conversation.cut()
+    assert resumed is not None
+    talk.reopen()
+    assert (talk.conversation.resumption, talk.conversation.unanswered) == (resumed, True)
+    talk.conversation.append(resumed)
+    talk.reopen()
+    assert (talk.conversation.resumption, talk.conversation.unanswered) == (None, True)
+    talk.arrive(until(talk.asked(call(1)), "message_start"))
+    talk.cut()
+    talk.reopen()
+    assert (talk.conversation.resumption, talk.conversation.unanswered) == (None, True)
+    talk.answer(TEXT)
+    assert not talk.conversation.unanswered
+    kept = [event.resumes for event in talk.conversation.events if isinstance(event, Appended)]
+    assert kept == [False, True]
+
+
 def test_another_message_may_come_in_its_place() -> None:
     """What the caller says himself is his own, also if it comes between."""
     talk = Talk(KEEP_ALL)

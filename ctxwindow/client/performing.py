@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from ctxwindow.client import actions
 from ctxwindow.client.api import Surface, arguments, messages_of
 from ctxwindow.client.running import AsyncRunner, Runner
-from ctxwindow.client.watching import Watch, checked_message
+from ctxwindow.client.watching import checked_message, checked_stream
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, AsyncAnthropic
 
-__all__ = ["AsyncClientPerformer", "ClientPerformer", "in_thread", "streamed"]
+__all__ = ["AsyncClientPerformer", "ClientPerformer", "in_thread"]
 
 
 @dataclass
@@ -67,7 +67,7 @@ class ClientPerformer:
             for event in stream:
                 if action.watch.take(event):
                     action.watch.checkpoint()
-            return streamed(action.watch, stream)
+            return checked_stream(action.watch, stream)
 
     def _collect(self, *, wait: bool) -> Any:
         future = self.aside
@@ -128,7 +128,7 @@ class AsyncClientPerformer:
             async for event in stream:
                 if action.watch.take(event):
                     await in_thread(action.watch.checkpoint)
-            return streamed(action.watch, stream)
+            return checked_stream(action.watch, stream)
 
     async def _collect(self, *, wait: bool) -> Any:
         task = self.aside
@@ -159,9 +159,3 @@ async def in_thread(function: Callable[[], Any]) -> Any:
         if not running.cancelled():
             running.exception()  # it is looked at, so that nobody warns of it
         raise
-
-
-def streamed(watch: Watch, stream: Any) -> Any:
-    """The SDK's message of a stream that has ended."""
-    watch.end()
-    return stream.current_message_snapshot

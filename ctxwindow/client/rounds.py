@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ctxwindow.client.actions import Approval, Approve, Blocking, NextResult, StartTools, Steps
 from ctxwindow.client.answering import answer
 from ctxwindow.client.limits import Limits
+from ctxwindow.client.preparing import collect
 from ctxwindow.client.reopening import claim
 from ctxwindow.client.reply import Reply, text_of
 from ctxwindow.client.results import failed
@@ -56,8 +57,9 @@ def converse(talk: Talk, content: Any, how: How) -> Steps[Reply]:
     """
     yield from claim(talk)
     try:
-        talk.engine.append(_outgoing(talk, content), now=talk.clock())
-        return (yield from _go_on(talk, how))
+        before = _spent(talk)
+        yield from _append(talk, content)
+        return (yield from _go_on(talk, how, before))
     finally:
         talk.release()
 
@@ -73,6 +75,8 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
     """
     yield from claim(talk)
     try:
+        before = _spent(talk)
+        yield from collect(talk, max_tokens=talk.max_tokens)
         engine = talk.engine
         if not engine.unanswered:
             return None
@@ -80,19 +84,34 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
             engine.append(message, now=talk.clock())
         elif engine.open_calls:
             waiting = [call for call in engine.open_calls if call["id"] not in engine.answers]
-            if any(not _is_ours(call, how) for call in waiting):
+            if any(not _is_ours(talk, call, how) for call in waiting):
                 return _handed_back(talk)
             unknown = {call["id"] for call in waiting} - talk.idle if interrupted == "tell" else set[str]()
             yield from _run_round(talk, how, unknown=unknown)
-        return (yield from _go_on(talk, how))
+        return (yield from _go_on(talk, how, before))
     finally:
         talk.release()
 
 
-def _go_on(talk: Talk, how: How) -> Steps[Reply]:
+def _append(talk: Talk, content: Any) -> Steps[None]:
+    """Append what the caller says. What is prepared beside the conversation is waited for where there is no room otherwise."""
+    yield from collect(talk, max_tokens=talk.max_tokens)
+    talk.engine.append(_outgoing(talk, content), now=talk.clock())
+    if talk.aside is not None and talk.engine.is_pressed(max_tokens=talk.max_tokens):
+        talk.forget()  # it is the caller's until it is planned and stored, and what was prepared is stored at once
+        yield from collect(talk)
+        talk.engine.append(_outgoing(talk, content), now=talk.clock())
+
+
+def _spent(talk: Talk) -> tuple[int, float]:
+    """Where an operation begins in the book: requests so far, and dollars of summaries."""
+    return talk.engine.sends, talk.engine.summaries_paid
+
+
+def _go_on(talk: Talk, how: How, before: tuple[int, float]) -> Steps[Reply]:
     """Replies and rounds, from what was appended last."""
     engine, messages, rounds = talk.engine, list[Any](), 0
-    start, sends, summaries = talk.clock(), engine.sends, engine.summaries_paid
+    start, (sends, summaries) = talk.clock(), before
     while True:
         found = yield from answer(talk, live=how.live)
         messages += found.messages
@@ -112,7 +131,7 @@ def _go_on(talk: Talk, how: How) -> Steps[Reply]:
         )
         if not calls or reply.stop_reason != "tool_use":
             return reply  # SDK-06: calls of a turn that stopped otherwise are not run
-        if not all(_is_ours(call, how) for call in calls):
+        if not all(_is_ours(talk, call, how) for call in calls):
             yield from _answer_recall(talk)
             return replace(reply, stopped="calls")
         if stopped is not None:
@@ -192,9 +211,9 @@ def _answer_recall(talk: Talk) -> Steps[None]:
     yield Blocking(talk.keep)
 
 
-def _is_ours(call: Mapping[str, Any], how: How) -> bool:
+def _is_ours(talk: Talk, call: Mapping[str, Any], how: How) -> bool:
     """Whether a call is answered here."""
-    if call["name"] == TOOL_NAME:
+    if call["name"] == TOOL_NAME and _recalls(talk):
         return True
     return how.toolbox is not None and not how.toolbox.is_callers(call)
 

@@ -31,7 +31,8 @@ class Interrupted(Core):
         """Whether something waits for the model, or for results: a turn, a round, a paused turn, a reply that was cut off."""
         state = self._state
         wire = state.wire.messages
-        ended = not wire or wire[-1].get("role") == "assistant"
+        prefilled = next(reversed(state.forms), None) in state.resumes  # a reply goes on from that (MSG-16)
+        ended = not wire or (wire[-1].get("role") == "assistant" and not prefilled)
         return bool(not ended or state.paused or state.outline.open_calls or self.resumption is not None)
 
     @property

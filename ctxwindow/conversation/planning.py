@@ -89,7 +89,7 @@ class Planning(Core):
         """The decision that an offer needs somebody else for."""
         assert isinstance(offer.plan, Compacted)  # noqa: S101 - server-side edits need nobody
         if aside:
-            self._aside = offer.plan
+            self._aside, self._aside_since = offer.plan, len(self._log)
         else:
             self._overtake()  # what is due now takes the place of what was being prepared
             self._due = offer.plan
@@ -129,7 +129,7 @@ class Planning(Core):
         if all(message.get("role") == "system" for message in state.wire.messages):
             raise ProtocolError("the conversation is empty.", remedy="Append a user message first.")
         for violation in check_end(self._view(state.wire.messages, state.wire.outline, max_tokens=max_tokens)):
-            if violation.severity != "error" or (violation.rule == "MSG-04" and state.paused):
+            if violation.severity != "error" or (violation.rule in ("MSG-04", "MSG-05") and state.paused):
                 continue
             reason = violation.message.removeprefix(f"{violation.path}: ")
             raise ProtocolError(reason, rule=violation.rule, path=violation.path, remedy=violation.remedy)
