@@ -57,9 +57,9 @@ def converse(talk: Talk, content: Any, how: How) -> Steps[Reply]:
     """
     yield from claim(talk)
     try:
-        yield from collect(talk)
-        talk.engine.append(_outgoing(talk, content), now=talk.clock())
-        return (yield from _go_on(talk, how))
+        before = _spent(talk)
+        yield from _append(talk, content)
+        return (yield from _go_on(talk, how, before))
     finally:
         talk.release()
 
@@ -75,7 +75,8 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
     """
     yield from claim(talk)
     try:
-        yield from collect(talk)
+        before = _spent(talk)
+        yield from collect(talk, max_tokens=talk.max_tokens)
         engine = talk.engine
         if not engine.unanswered:
             return None
@@ -88,15 +89,30 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
                 return _handed_back(talk)
             unknown = {call["id"] for call in waiting} - talk.idle if interrupted == "tell" else set[str]()
             yield from _run_round(talk, how, unknown=unknown)
-        return (yield from _go_on(talk, how))
+        return (yield from _go_on(talk, how, before))
     finally:
         talk.release()
 
 
-def _go_on(talk: Talk, how: How) -> Steps[Reply]:
+def _append(talk: Talk, content: Any) -> Steps[None]:
+    """Append what the caller says. What is prepared beside the conversation is waited for where there is no room otherwise."""
+    yield from collect(talk, max_tokens=talk.max_tokens)
+    talk.engine.append(_outgoing(talk, content), now=talk.clock())
+    if talk.aside is not None and talk.engine.is_pressed(max_tokens=talk.max_tokens):
+        talk.forget()  # it is the caller's until it is planned and stored, and what was prepared is stored at once
+        yield from collect(talk)
+        talk.engine.append(_outgoing(talk, content), now=talk.clock())
+
+
+def _spent(talk: Talk) -> tuple[int, float]:
+    """Where an operation begins in the book: requests so far, and dollars of summaries."""
+    return talk.engine.sends, talk.engine.summaries_paid
+
+
+def _go_on(talk: Talk, how: How, before: tuple[int, float]) -> Steps[Reply]:
     """Replies and rounds, from what was appended last."""
     engine, messages, rounds = talk.engine, list[Any](), 0
-    start, sends, summaries = talk.clock(), engine.sends, engine.summaries_paid
+    start, (sends, summaries) = talk.clock(), before
     while True:
         found = yield from answer(talk, live=how.live)
         messages += found.messages

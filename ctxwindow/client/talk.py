@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ctxwindow.catalog import ModelProfile
 from ctxwindow.client.incidents import Incident, log
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import StoreError
@@ -20,6 +21,8 @@ class Aside:
     """A summary or compaction that is prepared while the conversation goes on (CMP-34)."""
 
     decision: Summarize | Compact
+    profile: ModelProfile
+    """Of the model that was asked: another one may have the word by the time it is there."""
 
 
 @dataclass
