@@ -402,6 +402,21 @@ def test_what_resumes_a_reply_is_not_summarised_as_the_users(kind: Kind) -> None
     assert len(talk.conversation.messages[2]["content"]) == 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_resumes_a_reply_waits_for_the_model_until_it_is_answered(kind: Kind) -> None:
+    """Up to Claude 4.5 it is an assistant message, as the reply is that ends a turn."""
+    talk = Talk(kind)
+    talk.arrive(talk.asked(TEXT)[:-3])
+    assert talk.cut() is not None
+    for _ in range(2):
+        talk.reopen()
+        assert talk.conversation.unanswered
+        talk.asked(TEXT)
+        assert talk.cut() is None  # nothing arrived, and what was asked is asked again
+    talk.answer(TEXT)
+    assert not talk.conversation.unanswered
+
+
 def test_another_message_may_come_in_its_place() -> None:
     """What the caller says himself is his own, also if it comes between."""
     talk = Talk(KEEP_ALL)
