@@ -28,7 +28,19 @@ from tests.client.loopback import HANG_UP, read_body, replayed
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["BROKEN", "FAULTS", "SILENT", "Break", "Breaking", "Fault", "Injected", "Silence", "TooLong", "quick_retries", "spots"]
+__all__ = [
+    "BROKEN",
+    "FAULTS",
+    "SILENT",
+    "Break",
+    "Breaking",
+    "Fault",
+    "Injected",
+    "Silence",
+    "TooLong",
+    "quick_retries",
+    "spots",
+]
 
 Way: TypeAlias = Literal["closed", "reset", "ended", "stalled", "error event"]
 """How an answer breaks off: the connection is closed, or reset; it ends as if this had been all of it; nothing more comes,
