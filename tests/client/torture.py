@@ -23,19 +23,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ctxwindow.emulator import Emulator
 from ctxwindow.summarize.sections import GOAL
 from tests.client import user
 from tests.client.agents import Agent
 from tests.client.audit import Told, audit, is_summary
-from tests.client.breaking import Break, Breaking, Fault, Silence, TooLong
+from tests.client.breaking import Break, Breaking, Fault, Silence, Spot, TooLong
 from tests.client.child import Child, Forks
 from tests.client.failures import FINAL, PASSING, REFUSED, STRANGE
 from tests.client.loopback import Log, Switch, serving
 
-__all__ = ["Kill", "Outcome", "Place", "Plan", "draw", "place", "run"]
+__all__ = ["UNTRUE", "Kill", "Outcome", "Place", "Plan", "draw", "place", "run"]
 
 MODELS = (
     "claude-haiku-4-5-20251001",  # prefill, thinking of the last turn only
@@ -52,6 +52,12 @@ METHODS: tuple[tuple[str, ...] | None, ...] = (
     ("spill", "clear_tool_uses", "compact", "summarize_all"),
     ("drop", "summarize_all"),
 )
+
+
+UNTRUE = (REFUSED["prompt too long"], REFUSED["over the limit with max_tokens"])
+"""They tell of a size that cannot be true of these conversations. It is believed, for it is the API's, and all is over."""
+
+_REFUSED = [one for one in REFUSED.values() if one not in UNTRUE]
 
 
 @dataclass(frozen=True)
@@ -191,25 +197,12 @@ def _policy(chance: random.Random) -> dict[str, Any]:
 
 def _faults(chance: random.Random, budget: int, *, slow: bool) -> tuple[Fault, ...]:
     """A dozen of them; those that break an answer off most often."""
-    # A size that cannot be true of a conversation is believed, for it is the API's: the conversation would be over.
-    answers: list[Fault] = [
-        *(one for name, one in REFUSED.items() if "long" not in name and "limit" not in name),
-        TooLong(budget),
-    ]
     ways: Any = ("closed", "reset", "ended", "error event")
-    at: Any = (
-        "any",
-        "any",
-        "any",
-        "first byte",
-        "inside a character",
-        "inside a line",
-        "between events",
-        "after message_stop",
-    )
+    at: Any = ("any", "any", *get_args(Spot))
     faults: list[Fault] = [Break(chance.choice(ways), chance.choice(at)) for _ in range(5)]
     faults += chance.choices(list(PASSING.values()), k=4)
-    faults += chance.choices(answers, k=2)
+    faults += chance.choices(_REFUSED, k=2)
+    faults += [TooLong(budget)] * chance.choice((0, 0, 3))
     faults += [chance.choice(list(FINAL.values())), chance.choice(list(STRANGE.values()))]
     faults += [Silence(carried_out=chance.random() < 0.5)]
     if slow:
