@@ -225,15 +225,17 @@ def measure(messages: int, sends: int, kind: Kind, *, folder: Path | None, profi
             found = one_send(conversation, store, api)
             for name, seconds in {**found, SYNC: sync_to_disk(plain)}.items():
                 times.setdefault(name, []).append(seconds)
-        if kind == "turn":
-            _sessions(store, api, sends, times)
         times[ENGINE] = [sum(row) for row in zip(*(times[step] for step in STEPS), strict=True)]
         if profiled:
             _profile(conversation, store, api, sends)
+        if kind == "turn":  # last: afterwards the store is ahead of this conversation
+            _sessions(store, api, sends, times, profiled=profiled)
     return times
 
 
-def _sessions(store: SqliteStore, api: anthropic.Anthropic, sends: int, times: dict[str, list[float]]) -> None:
+def _sessions(
+    store: SqliteStore, api: anthropic.Anthropic, sends: int, times: dict[str, list[float]], *, profiled: bool
+) -> None:
     """Go on with the same conversation in a session."""
     watched = Watched(api)
     with Session.open(store, client=api, name=NAME, max_tokens=MAX_TOKENS) as session:
@@ -243,6 +245,11 @@ def _sessions(store: SqliteStore, api: anthropic.Anthropic, sends: int, times: d
                 continue
             for name, seconds in found.items():
                 times.setdefault(name, []).append(seconds)
+        if profiled:
+            profile = cProfile.Profile()
+            for number in range(sends):
+                profile.runcall(session.send, f"And test {number}?")
+            _print(profile)
 
 
 def _profile(conversation: Conversation, store: SqliteStore, api: anthropic.Anthropic, sends: int) -> None:
@@ -250,6 +257,10 @@ def _profile(conversation: Conversation, store: SqliteStore, api: anthropic.Anth
     profile = cProfile.Profile()
     for _ in range(sends):
         one_send(conversation, store, api, profile)
+    _print(profile)
+
+
+def _print(profile: cProfile.Profile) -> None:
     pstats.Stats(profile).strip_dirs().sort_stats("tottime").print_stats(20).sort_stats("cumulative").print_stats(40)
 
 

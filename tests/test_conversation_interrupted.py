@@ -403,18 +403,24 @@ def test_what_resumes_a_reply_is_not_summarised_as_the_users(kind: Kind) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_resumes_a_reply_waits_for_the_model_until_it_is_answered(kind: Kind) -> None:
-    """Up to Claude 4.5 it is an assistant message, as the reply is that ends a turn."""
+def test_whoever_opens_it_again_sees_what_is_to_be_done(kind: Kind) -> None:
     talk = Talk(kind)
     talk.arrive(talk.asked(TEXT)[:-3])
-    assert talk.cut() is not None
-    for _ in range(2):
-        talk.reopen()
-        assert talk.conversation.unanswered
-        talk.asked(TEXT)
-        assert talk.cut() is None  # nothing arrived, and what was asked is asked again
+    resumed = talk.conversation.cut()
+    assert resumed is not None
+    talk.reopen()
+    assert (talk.conversation.resumption, talk.conversation.unanswered) == (resumed, True)
+    talk.conversation.append(resumed)
+    talk.reopen()
+    assert (talk.conversation.resumption, talk.conversation.unanswered) == (None, True)
+    talk.arrive(until(talk.asked(call(1)), "message_start"))
+    talk.cut()
+    talk.reopen()
+    assert (talk.conversation.resumption, talk.conversation.unanswered) == (None, True)
     talk.answer(TEXT)
     assert not talk.conversation.unanswered
+    kept = [event.resumes for event in talk.conversation.events if isinstance(event, Appended)]
+    assert kept == [False, True]
 
 
 def test_another_message_may_come_in_its_place() -> None:

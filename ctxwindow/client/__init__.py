@@ -12,6 +12,7 @@ from ctxwindow.client.naming import conversation
 if TYPE_CHECKING:
     from ctxwindow.client.async_session import AsyncSession
     from ctxwindow.client.limits import Limits
+    from ctxwindow.client.middleware import Middleware
     from ctxwindow.client.reply import Reply
     from ctxwindow.client.report import SessionReport
     from ctxwindow.client.session import Session
@@ -21,6 +22,7 @@ __all__ = [
     "AsyncSession",
     "AsyncSessionStream",
     "Limits",
+    "Middleware",
     "Reply",
     "Session",
     "SessionReport",
@@ -32,6 +34,7 @@ _MODULES = {
     "AsyncSession": "async_session",
     "AsyncSessionStream": "streams",
     "Limits": "limits",
+    "Middleware": "middleware",
     "Reply": "reply",
     "Session": "session",
     "SessionReport": "report",

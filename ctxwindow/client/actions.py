@@ -145,6 +145,8 @@ def drive(steps: Steps[T], performer: Performer) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+    finally:
+        steps.close()  # an interrupt may come between two steps
 
 
 async def drive_async(steps: Steps[T], performer: AsyncPerformer) -> T:
@@ -161,3 +163,5 @@ async def drive_async(steps: Steps[T], performer: AsyncPerformer) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+    finally:
+        steps.close()

@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ctxwindow.client.actions import Blocking, Create, Steps
+from ctxwindow.client.actions import Blocking, Create, Pause, Steps
 from ctxwindow.client.faults import is_api_error, was_tried_again, went_wrong
-from ctxwindow.client.incidents import Incident, tell
+from ctxwindow.client.incidents import ARRIVED, Incident, tell
 from ctxwindow.client.preparing import collect, prepare, start_aside
-from ctxwindow.client.reply import text_of
+from ctxwindow.client.reply import stop_reason_of, text_of
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.watching import Watch
+from ctxwindow.errors import StoreError
 from ctxwindow.record import intake
+from ctxwindow.record.events import Received
 from ctxwindow.record.streamed import is_whole
 from ctxwindow.tiers import Decision, Send
 from ctxwindow.tiers.state import usable
@@ -27,6 +29,9 @@ __all__ = ["Answer", "answer"]
 
 RESUMPTIONS = 3
 """Times in a row that a reply is gone on with after its stream broke off, before the fault is the caller's."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+"""Seconds before a stream is asked for again that failed before anything had arrived: the SDK's own waits (SDK-01)."""
 
 PAUSES = 50
 """Times in a row that a paused turn is sent back (MSG-13): each is up to ten steps of the server's tools."""
@@ -66,29 +71,30 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
     found, texts = Answer(), list[str]()
     max_tokens, cuts, pauses = talk.max_tokens, 0, 0
     while True:
-        yield from collect(talk)
+        if not talk.engine.unkept:  # what the caller has just given is still his, until it is planned and stored
+            yield from collect(talk, max_tokens=max_tokens)
         decision = yield Blocking(partial(_plan, talk, max_tokens))
         if not isinstance(decision, Send):
             yield from prepare(talk, decision)
             continue
         message = yield from _send(talk, decision, live=live, cuts=cuts)
+        if decision.aside is not None and (message is not None or talk.cut_off is not None):
+            yield from start_aside(talk, decision.aside)
         if message is None:
             arrived = talk.cut_off
             if arrived is not None:
                 cuts, talk.cut_off = cuts + 1, None
+            if arrived:
                 found.messages.append(arrived)
                 texts.append(text_of(arrived).rstrip())
             continue
-        if decision.aside is not None:
-            yield from start_aside(talk, decision.aside)
         found.message, cuts = message, 0
         found.messages.append(message)
-        plain = intake(message, "reply")
-        reason = plain.get("stop_reason")
+        reason = stop_reason_of(message)
         if reason == "pause_turn" and pauses < PAUSES:
             pauses += 1
             continue
-        if _cut_short(plain, reason) and (larger := _larger(talk, max_tokens)):
+        if _cut_short(message, reason) and (larger := _larger(talk, max_tokens)):
             _note(talk, str(reason), "MSG-14", f"cut inside a call or thinking; asked again with max_tokens {larger:,}")
             max_tokens = larger
             continue
@@ -119,7 +125,8 @@ def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
         came = watch.streamed.message if watch is not None else None
         if not isinstance(error, Exception) or not is_api_error(error):
             # An interrupt, somebody's mistake, or the store's: the request is not out any more.
-            engine.cut(came, now=talk.clock())
+            if engine.awaiting:
+                engine.cut(came, now=talk.clock())
             raise
         if came is None or not is_whole(came):
             yield from _recover(talk, error, request, watch, cuts)
@@ -127,7 +134,11 @@ def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
         engine.cut(came, now=talk.clock())  # only its last event did not come: it is received as it is
         message = came
     talk.previous = request
-    yield Blocking(talk.keep)
+    try:
+        yield Blocking(talk.keep)
+    except StoreError as error:
+        error.add_note("ctxwindow: the reply has come, and is the last of `session.conversation.messages`.")
+        raise
     return message
 
 
@@ -135,14 +146,18 @@ def _recover(talk: Talk, error: Exception, request: dict[str, Any], watch: Watch
     """Make another request possible, or raise."""
     engine = talk.engine
     if watch is None or (watch.streamed.message is None and was_tried_again(error)):
-        again = went_wrong(talk, error, request)
+        final = went_wrong(talk, error, request)
         yield Blocking(talk.keep)
-        if not again:
-            raise error
+        if final is not None:
+            raise final
         return
-    message = engine.cut(watch.streamed.message, now=talk.clock())
-    done = "what arrived is kept as evidence"
-    _note(talk, "cut", "MSG-16", done + ("" if cuts >= RESUMPTIONS else "; the model is asked to go on"), error)
+    now = talk.clock()
+    message = engine.cut(watch.streamed.message, now=now)
+    cut = isinstance(engine.events[-1], Received)
+    done = ARRIVED if cut else "nothing of the reply had arrived"
+    if cuts < RESUMPTIONS:
+        done += f"; {'the model is asked to go on' if message is not None else 'the request is sent again'}"
+    _note(talk, "cut" if cut else "interrupted", "MSG-16", done, error, at=now)
     if cuts >= RESUMPTIONS:
         yield Blocking(talk.keep)
         error.add_note("ctxwindow: what arrived is in the record, as evidence; `resume()` asks the model to go on.")
@@ -150,14 +165,17 @@ def _recover(talk: Talk, error: Exception, request: dict[str, Any], watch: Watch
     if message is not None:
         engine.append(message, now=talk.clock())
     yield Blocking(talk.keep)
-    talk.cut_off = watch.streamed.message or {"role": "assistant", "content": []}
+    talk.cut_off = watch.streamed.message or {}
+    if not talk.cut_off:
+        yield Pause(min(FIRST_PAUSE * 2**cuts, LONGEST_PAUSE))
 
 
-def _cut_short(message: dict[str, Any], reason: Any) -> bool:
+def _cut_short(message: Any, reason: str | None) -> bool:
     """Whether a limit on the output cut a reply where it cannot be sent back (MSG-09, MSG-14)."""
     if reason not in ("max_tokens", "model_context_window_exceeded"):
         return False
-    return bool(message.get("content")) and not usable({"role": "assistant", "content": message["content"]}, reason)
+    content = intake(message, "reply").get("content")
+    return bool(content) and not usable({"role": "assistant", "content": content}, reason)
 
 
 def _larger(talk: Talk, max_tokens: int) -> int | None:
@@ -173,9 +191,17 @@ def _must_stream(request: dict[str, Any]) -> bool:
     return bool(request["max_tokens"] > (_OLD_NONSTREAMING if old else NONSTREAMING))
 
 
-def _note(talk: Talk, kind: str, rule: str, done: str, error: Exception | None = None) -> None:
+def _note(
+    talk: Talk, kind: str, rule: str, done: str, error: Exception | None = None, *, at: float | None = None
+) -> None:
     cause = type(error).__name__ if error is not None else None
     incident = Incident(
-        at=talk.clock(), send=talk.engine.sends, kind=kind, status=None, rule=rule, done=done, cause=cause
+        at=talk.clock() if at is None else at,
+        send=talk.engine.sends,
+        kind=kind,
+        status=None,
+        rule=rule,
+        done=done,
+        cause=cause,
     )
     tell(talk.incidents, incident)

@@ -33,6 +33,6 @@ def finish(talk: Talk) -> Steps[None]:
         return
     yield from claim(talk)
     try:
-        yield from collect(talk, wait=True)
+        yield from collect(talk)
     finally:
         talk.release()

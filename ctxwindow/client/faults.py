@@ -6,13 +6,15 @@ from typing import Any
 
 from ctxwindow.client.incidents import Incident, tell
 from ctxwindow.client.talk import Talk
-from ctxwindow.errors import CtxwindowError, EndpointError, StreamCut
+from ctxwindow.errors import CtxwindowError, EndpointError, StreamCut, WindowOverflow
+from ctxwindow.record.events import Failed
 from ctxwindow.rules import check
 from ctxwindow.tiers.recovery import recover
 
-__all__ = ["is_api_error", "went_wrong"]
+__all__ = ["is_api_error", "is_shut", "was_tried_again", "went_wrong"]
 
 HTTP_OK = 200
+_SHUT = frozenset({401, 402, 403})
 
 _PACKAGES = frozenset({"anthropic", "httpx2", "httpcore2"})
 
@@ -23,44 +25,60 @@ def is_api_error(error: BaseException) -> bool:
     return isinstance(error, (OSError, EndpointError, StreamCut)) or bool(packages & _PACKAGES)
 
 
+def is_shut(error: Exception) -> bool:
+    """Whether an error says that no request gets through: the key, the account, or the base URL is wrong."""
+    return isinstance(error, EndpointError) or getattr(error, "status_code", None) in _SHUT
+
+
 def was_tried_again(error: Exception) -> bool:
     """Whether an error is final by itself, or the SDK has tried again already: not so with what befalls a stream (ERR-03).
 
     An error event inside a stream comes with the status of the stream, 200; raw errors of `httpx2` come from reading it. An
     empty stream may be one that broke off at its first byte.
     """
+    if isinstance(error, EndpointError):
+        return True
     status = getattr(error, "status_code", None)
     if status is not None:
         return bool(status != HTTP_OK) or recover(error).action != "send_again"
     return any(kind.__module__.partition(".")[0] == "anthropic" for kind in type(error).__mro__)
 
 
-def went_wrong(talk: Talk, error: Exception, request: dict[str, Any]) -> bool:
-    """Tell the engine of an error, and note it; whether another request is to be planned.
+def went_wrong(
+    talk: Talk, error: Exception, request: dict[str, Any], *, advice: str = "`resume()` asks again."
+) -> Exception | None:
+    """Tell the engine of an error, and note it; what is to be raised, or None where another request is to be planned.
 
     Args:
         talk: whose request it was.
         error: what was raised. Where it is final, the engine's reason is added to its notes.
         request: what was sent.
+        advice: what to do about an error that is none of the request's, for its notes.
     """
     engine, now = talk.engine, talk.clock()
-    send = engine.sends
-    status = getattr(error, "status_code", None)
+    raised: Exception | None = error
     try:
         recovery = engine.fail(error, now=now)
+    except WindowOverflow as final:
+        done, raised = "it was shrunk already, and is too long all the same", final
+        final.__cause__ = error
     except CtxwindowError as final:
-        error.add_note(f"ctxwindow: {final}")
-        done, rule, again, kind = "the error was raised", final.rule, False, type(error).__name__
+        done = "nothing can be done about it here"
+        if not isinstance(error, CtxwindowError):  # which says by itself what to do
+            error.add_note(f"ctxwindow: {final}")
     else:
-        done, rule, again, kind = recovery.why, recovery.rule, recovery.action == "plan_again", recovery.kind
-        if not again:
-            error.add_note("ctxwindow: the turn is in the record, unanswered; `resume()` asks again.")
-    cause = _cause(request, talk) if rule in _PREFIX_RULES else None
-    tell(
-        talk.incidents,
-        Incident(at=now, send=send, kind=kind, status=status, rule=rule, done=done, cause=cause),
+        done = recovery.why
+        if recovery.action == "plan_again":
+            raised = None
+        else:
+            error.add_note(f"ctxwindow: the turn is in the record, unanswered; {advice}")
+    failed = next(event for event in reversed(engine.events) if isinstance(event, Failed))
+    cause = _cause(request, talk) if failed.rule in _PREFIX_RULES else None
+    incident = Incident(
+        at=now, send=failed.send, kind=failed.kind, status=failed.status, rule=failed.rule, done=done, cause=cause
     )
-    return again
+    tell(talk.incidents, incident)
+    return raised
 
 
 _PREFIX_RULES = frozenset({"BIND-26", "REPLAY-01", "REPLAY-02"})

@@ -20,7 +20,7 @@ from ctxwindow.record.events import Started
 from ctxwindow.stores import SqliteStore, Store, load
 from ctxwindow.tiers import Policy
 
-__all__ = ["Opening", "open_talk"]
+__all__ = ["Opening", "known_tools", "open_talk"]
 
 
 @dataclass(frozen=True)
@@ -116,16 +116,27 @@ def _check_same(engine: Conversation, given: Opening) -> None:
     assert isinstance(first, Started)  # noqa: S101 - by the engine
     if given.system is not None and intake(given.system, "system") != first.system:
         raise _changed("system")
-    tools = [tool for tool in first.tools or () if not (engine.policy.recall and tool.get("name") == TOOL_NAME)]
-    if given.toolbox.definitions and given.toolbox.definitions != tools:
+    if given.toolbox.definitions and given.toolbox.definitions != _recorded_tools(engine):
         raise _changed("tools")
     if given.policy is not None and given.policy.model_dump(mode="json") != engine.policy.model_dump(mode="json"):
         raise _changed("policy")
 
 
+def _recorded_tools(engine: Conversation) -> list[dict[str, Any]]:
+    """The tools that the conversation began with, but for that of recall."""
+    first = engine.events[0]
+    assert isinstance(first, Started)  # noqa: S101 - by the engine
+    return [tool for tool in first.tools or () if not (engine.policy.recall and tool.get("name") == TOOL_NAME)]
+
+
+def known_tools(talk: Talk, given: Toolbox) -> Toolbox:
+    """The tools of a session: those given, or else those that are recorded, which do not run here."""
+    return given if given.definitions else Toolbox(_recorded_tools(talk.engine))
+
+
 def _changed(what: str) -> MisuseError:
     return MisuseError(
-        f"the {what} differs from that with which this conversation began.",
+        "this is not what the conversation began with.",
         rule="BIND-12",
         path=what,
         remedy=f"Leave {what} out to go on with what is recorded, or begin another conversation under another name.",

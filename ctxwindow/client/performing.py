@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING, Any
 from ctxwindow.client import actions
 from ctxwindow.client.api import Surface, arguments, messages_of
 from ctxwindow.client.running import AsyncRunner, Runner
-from ctxwindow.client.watching import Watch, checked_message, checked_tokens, decoding, reading, reading_async
+from ctxwindow.client.watching import (
+    checked_message,
+    checked_stream,
+    checked_tokens,
+    decoding,
+    reading,
+    reading_async,
+)
+from ctxwindow.errors import MisuseError
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, AsyncAnthropic
 
-__all__ = ["AsyncClientPerformer", "ClientPerformer", "in_thread", "streamed"]
+__all__ = ["AsyncClientPerformer", "ClientPerformer", "in_thread"]
 
 
 @dataclass
@@ -50,7 +58,7 @@ class ClientPerformer:
                 assert self.runner is not None  # noqa: S101 - calls run
                 return self.runner.next()[1]
             case actions.Approve():
-                return action.hook(action.call)
+                return _asked(action.hook, action.call)
             case actions.StartAside():
                 pool = ThreadPoolExecutor(1, thread_name_prefix="ctxwindow-aside")
                 self.aside = pool.submit(self.create, action.action)
@@ -69,14 +77,15 @@ class ClientPerformer:
             for event in reading(stream):
                 if action.watch.take(event):
                     action.watch.checkpoint()
-            return streamed(action.watch, stream)
+            return checked_stream(action.watch, stream)
 
     def _collect(self, *, wait: bool) -> Any:
         future = self.aside
         if future is None or not (wait or future.done()):
             return None
-        self.aside = None
-        return future.exception() or future.result()
+        found = future.exception() or future.result()
+        self.aside = None  # an interrupt of the waiting leaves it to the next who asks
+        return found
 
     def close(self) -> None:
         """Give up what still runs."""
@@ -131,17 +140,18 @@ class AsyncClientPerformer:
             async for event in reading_async(stream):
                 if action.watch.take(event):
                     await in_thread(action.watch.checkpoint)
-            return streamed(action.watch, stream)
+            return checked_stream(action.watch, stream)
 
     async def _collect(self, *, wait: bool) -> Any:
         task = self.aside
         if task is None or not (wait or task.done()):
             return None
+        if not task.done():
+            await asyncio.wait([task])  # a cancellation of the waiting does not end it: it is paid for
         self.aside = None
-        try:
-            return await task
-        except Exception as error:  # noqa: BLE001 - what came of it is the error
-            return error
+        if task.cancelled():  # its event loop has ended
+            return TimeoutError("cancelled")
+        return task.exception() or task.result()
 
     async def close(self) -> None:
         """Give up what still runs."""
@@ -163,7 +173,11 @@ async def in_thread(function: Callable[[], Any]) -> Any:
         raise
 
 
-def streamed(watch: Watch, stream: Any) -> Any:
-    """The SDK's message of a stream that has ended."""
-    watch.end()
-    return stream.current_message_snapshot
+def _asked(hook: actions.Approval, call: Mapping[str, Any]) -> bool | str:
+    """What an approval hook says, where nothing can be awaited."""
+    verdict = hook(call)
+    if not isinstance(verdict, Awaitable):
+        return verdict
+    if isinstance(verdict, Coroutine):
+        verdict.close()
+    raise MisuseError("it is async, and this session does not await.", path="approve", remedy="Use AsyncSession.")

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ctxwindow.client.actions import Blocking, Collect, Count, Create, StartAside, Steps
-from ctxwindow.client.faults import is_api_error
+from ctxwindow.client.faults import is_api_error, is_shut
+from ctxwindow.client.incidents import declined, tell
 from ctxwindow.client.talk import Aside, Talk
 from ctxwindow.errors import ProtocolError
+from ctxwindow.record import intake
+from ctxwindow.record.events import Declined
 from ctxwindow.summarize import Ask, Chain, Written
 from ctxwindow.tiers import Compact, Summarize
 from ctxwindow.tiers import Count as CountDecision
+from ctxwindow.tiers.compaction import read_compaction
 
 __all__ = ["collect", "prepare", "start_aside"]
 
@@ -53,33 +57,58 @@ def start_aside(talk: Talk, decision: Summarize | Compact) -> Steps[None]:
     yield StartAside(action)
 
 
-def collect(talk: Talk, *, wait: bool = False) -> Steps[None]:
-    """Take in what was prepared beside the conversation, if it has ended."""
+def collect(talk: Talk, *, max_tokens: int | None = None) -> Steps[None]:
+    """Take in what was prepared beside the conversation, if it has ended.
+
+    Args:
+        talk: held by the caller.
+        max_tokens: of the request that comes next. It is waited for where that has no room as things stand: another summary
+            would be paid for, and take no less time. None: it is waited for.
+    """
     if talk.aside is None:
         return
+    wait = max_tokens is None or talk.engine.is_pressed(max_tokens=max_tokens)
     found = yield Collect(wait=wait)
     if found is None:
         return
     decision, talk.aside = talk.aside.decision, None
-    try:
-        if isinstance(decision, Compact):
-            _compacted(talk, decision, found)
-        else:
-            chain = _chain(talk, decision)
-            chain.next_step()
-            step = chain.failed(found) if isinstance(found, Exception) else chain.answered(found)
-            _summarized(talk, decision, step if isinstance(step, Written) else chain.failed(TimeoutError()))
-    except ProtocolError:
-        return  # overtaken: that range is not sent any more as it was then
+    if isinstance(decision, Compact):
+        _compacted_aside(talk, decision, found)
+    else:
+        _summarized_aside(talk, decision, found)
     yield Blocking(talk.keep)
 
 
+def _compacted_aside(talk: Talk, decision: Compact, found: Any) -> None:
+    try:
+        _compacted(talk, decision, found)
+    except ProtocolError:  # overtaken: that range is not sent any more as it was then
+        if not isinstance(found, Exception):
+            engine, now = talk.engine, talk.clock()
+            engine.wasted(read_compaction(intake(found, "reply"), engine.profile, now).cost, now=now)
+
+
+def _summarized_aside(talk: Talk, decision: Summarize, found: Any) -> None:
+    chain = _chain(talk, decision)
+    chain.next_step()
+    step = chain.failed(found) if isinstance(found, Exception) else chain.answered(found)
+    written = step if isinstance(step, Written) else chain.failed(TimeoutError())
+    try:
+        _summarized(talk, decision, written)
+    except ProtocolError:
+        assert isinstance(written, Written)  # noqa: S101 - the chain has ended
+        talk.engine.wasted(written.cost, now=talk.clock())
+
+
 def _asked(action: Create | Count) -> Steps[Any]:
-    """What a request brought, or the API's error: there is another way without it."""
+    """What a request brought, or the API's error: there is another way without it.
+
+    Where no request gets through, neither would the one that it is for: nothing is given away for it.
+    """
     try:
         return (yield action)
     except Exception as error:
-        if is_api_error(error):
+        if is_api_error(error) and not is_shut(error):
             return error
         raise
 
@@ -99,7 +128,11 @@ def _summarized(talk: Talk, decision: Summarize, step: Ask | Written) -> None:
 
 
 def _compacted(talk: Talk, decision: Compact, found: Any) -> None:
+    engine, now = talk.engine, talk.clock()
     if isinstance(found, Exception):
-        talk.engine.compaction_failed(found, of=decision, now=talk.clock())
-    else:
-        talk.engine.compacted(found, of=decision, now=talk.clock())
+        engine.compaction_failed(found, of=decision, now=now)
+    elif engine.compacted(found, of=decision, now=now):
+        return
+    event = engine.events[-1]
+    assert isinstance(event, Declined)  # noqa: S101 - no summary came of it
+    tell(talk.incidents, declined(event.method, event.why, at=now, send=engine.sends))

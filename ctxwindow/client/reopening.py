@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ctxwindow.client.actions import Blocking, Pause, Steps
 from ctxwindow.client.incidents import log
 from ctxwindow.client.talk import Talk
 from ctxwindow.errors import StoreConflict
+from ctxwindow.stores import Hold
 
-__all__ = ["claim"]
+__all__ = ["catch_up", "claim"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.1
 """Seconds between looks whether another driver has ended: short at first, because most operations are."""
@@ -22,17 +25,31 @@ def claim(talk: Talk) -> Steps[None]:
     """
     yield from _hold(talk)
     try:
-        yield from _catch_up(talk)
+        yield from catch_up(talk)
     except BaseException:
         talk.release()
         raise
 
 
+def _take(talk: Talk, taken: list[Hold]) -> None:
+    """Claim the right to go on with the conversation, without waiting. Blocks."""
+    hold = talk.store.hold(talk.name)
+    if hold is not None:
+        talk.hold = hold
+        taken.append(hold)
+
+
 def _hold(talk: Talk) -> Steps[None]:
     pause, until = _FIRST_PAUSE, talk.clock() + talk.patience
     while True:
-        talk.hold = yield Blocking(lambda: talk.store.hold(talk.name))
-        if talk.hold is not None:
+        taken: list[Hold] = []
+        try:
+            yield Blocking(partial(_take, talk, taken))
+        except BaseException:
+            if taken:  # an interrupt came after it; another operation of this very session may have the hold otherwise
+                talk.release()
+            raise
+        if taken:
             return
         if talk.busy == "raise" or talk.clock() >= until:
             waited = "" if talk.busy == "raise" else f" for more than {talk.patience:g} seconds"
@@ -45,7 +62,7 @@ def _hold(talk: Talk) -> Steps[None]:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _catch_up(talk: Talk) -> Steps[None]:
+def catch_up(talk: Talk) -> Steps[None]:
     """Be where the store is, and close what a fault has left open."""
     version = yield Blocking(lambda: talk.store.version(talk.name))
     if version != talk.engine.kept:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ctxwindow.client.actions import Approval, Approve, Blocking, NextResult, StartTools, Steps
 from ctxwindow.client.answering import answer
 from ctxwindow.client.limits import Limits
+from ctxwindow.client.preparing import collect
 from ctxwindow.client.reopening import claim
 from ctxwindow.client.reply import Reply, text_of
 from ctxwindow.client.results import failed
@@ -56,6 +57,7 @@ def converse(talk: Talk, content: Any, how: How) -> Steps[Reply]:
     """
     yield from claim(talk)
     try:
+        yield from collect(talk)
         talk.engine.append(_outgoing(talk, content), now=talk.clock())
         return (yield from _go_on(talk, how))
     finally:
@@ -73,6 +75,7 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
     """
     yield from claim(talk)
     try:
+        yield from collect(talk)
         engine = talk.engine
         if not engine.unanswered:
             return None
@@ -80,7 +83,8 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
             engine.append(message, now=talk.clock())
         elif engine.open_calls:
             waiting = [call for call in engine.open_calls if call["id"] not in engine.answers]
-            if any(not _is_ours(call, how) for call in waiting):
+            if any(not _is_ours(talk, call, how) for call in waiting):
+                yield from _answer_recall(talk)
                 return _handed_back(talk)
             unknown = {call["id"] for call in waiting} - talk.idle if interrupted == "tell" else set[str]()
             yield from _run_round(talk, how, unknown=unknown)
@@ -112,9 +116,9 @@ def _go_on(talk: Talk, how: How) -> Steps[Reply]:
         )
         if not calls or reply.stop_reason != "tool_use":
             return reply  # SDK-06: calls of a turn that stopped otherwise are not run
-        if not all(_is_ours(call, how) for call in calls):
+        if not all(_is_ours(talk, call, how) for call in calls):
             yield from _answer_recall(talk)
-            return replace(reply, stopped="calls")
+            return replace(reply, stopped="calls", answered=frozenset(engine.answers))
         if stopped is not None:
             talk.idle = frozenset(call["id"] for call in calls)
             return replace(reply, stopped=stopped)
@@ -136,7 +140,7 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
             engine.answered(block, now=talk.clock())
             yield Blocking(talk.keep)
 
-    talk.idle = frozenset()
+    talk.idle = frozenset(call["id"] for call in calls)
     stopped = set[Any]()
     for call in calls:
         if call["id"] in results:
@@ -155,6 +159,7 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
             approved.append(call)
     if approved:
         assert how.toolbox is not None  # noqa: S101 - what is run is run by it
+        talk.idle -= {call["id"] for call in approved}
         yield StartTools(tuple(approved), how.toolbox, how.limits.tool_seconds)
         for _ in approved:
             yield from know((yield NextResult()))
@@ -192,9 +197,9 @@ def _answer_recall(talk: Talk) -> Steps[None]:
     yield Blocking(talk.keep)
 
 
-def _is_ours(call: Mapping[str, Any], how: How) -> bool:
+def _is_ours(talk: Talk, call: Mapping[str, Any], how: How) -> bool:
     """Whether a call is answered here."""
-    if call["name"] == TOOL_NAME:
+    if call["name"] == TOOL_NAME and _recalls(talk):
         return True
     return how.toolbox is not None and not how.toolbox.is_callers(call)
 
@@ -211,7 +216,15 @@ def _handed_back(talk: Talk) -> Reply:
         for message in reversed(talk.engine.messages)
         if ids & {block.get("id") for block in blocks_of(message) if isinstance(block, Mapping)}
     )
-    return Reply(message=message, text=text_of(message), messages=(message,), stopped="calls", rounds=0, dollars=None)
+    return Reply(
+        message=message,
+        text=text_of(message),
+        messages=(message,),
+        stopped="calls",
+        rounds=0,
+        dollars=None,
+        answered=frozenset(talk.engine.answers),
+    )
 
 
 def _outgoing(talk: Talk, content: Any) -> Any:

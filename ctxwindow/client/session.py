@@ -18,8 +18,9 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.client.actions import Approval, drive
 from ctxwindow.client.api import Surface
 from ctxwindow.client.changing import changed, finish
+from ctxwindow.client.checking import check_opening
 from ctxwindow.client.limits import Limits
-from ctxwindow.client.opening import Opening, open_talk
+from ctxwindow.client.opening import Opening, known_tools, open_talk
 from ctxwindow.client.performing import ClientPerformer
 from ctxwindow.client.reply import Reply
 from ctxwindow.client.rounds import Interruption, converse, resume
@@ -77,6 +78,7 @@ class Session(Seen):
             name: of the conversation in the store.
             system: as the API takes it. It, `tools` and `policy` stay for the life of a conversation (BIND-12).
             tools: plain functions, the SDK's `beta_tool`s, and definitions as dicts. `run` runs the first two kinds.
+                Left out: those it began with, whose calls all come back to the caller.
             policy: how to keep it inside its window.
             settings: other request fields that every send carries (`thinking`, `metadata`, ...).
             max_tokens: output to ask for, in tokens.
@@ -92,9 +94,19 @@ class Session(Seen):
 
         Raises:
             StoreUnavailable: the store cannot be opened.
-            MisuseError: a new conversation without a model; system, tools or policy that are not those it began with.
+            MisuseError: a new conversation without a model; system, tools or policy that are not those it began with; a client
+                of the other kind; an option that is none.
             UnknownModel, PolicyError, InvalidRequest: as for `Conversation.start`.
         """
+        check_opening(
+            client,
+            is_async=False,
+            surface=surface,
+            busy=busy,
+            patience=patience,
+            checkpoint=checkpoint,
+            limits=limits,
+        )
         toolbox = Toolbox(tools)
         Runner(toolbox)  # none of them is async
         performer = ClientPerformer(client, surface)
@@ -114,7 +126,7 @@ class Session(Seen):
             clock=clock,
         )
         talk = drive(open_talk(given), performer)
-        session = cls(talk, toolbox, limits, approve, owns_store=is_path(store))
+        session = cls(talk, known_tools(talk, toolbox), limits, approve, owns_store=is_path(store))
         session._performer = performer
         return session
 

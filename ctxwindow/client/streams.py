@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ctxwindow.client.actions import Action, Create, Steps
 from ctxwindow.client.api import arguments, messages_of
-from ctxwindow.client.performing import AsyncClientPerformer, ClientPerformer, in_thread, streamed
+from ctxwindow.client.performing import AsyncClientPerformer, ClientPerformer, in_thread
 from ctxwindow.client.reply import Reply
-from ctxwindow.client.watching import reading, reading_async
+from ctxwindow.client.watching import checked_stream, reading, reading_async
 from ctxwindow.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class SessionStream(_Stream):
                     if watch.take(event):
                         watch.checkpoint()
                     yield event
-                found = streamed(watch, self._stream)
+                found = checked_stream(watch, self._stream)
             except GeneratorExit:
                 raise  # the reader has stopped; `close` ends it
             except BaseException as error:  # noqa: BLE001 - the steps decide
@@ -120,9 +120,11 @@ class SessionStream(_Stream):
     def close(self) -> None:
         """Stop reading. What has arrived of a reply that is not complete is kept as evidence, and `resume` goes on from it."""
         stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
-        self._steps.close()
+        try:
+            if stream is not None:
+                stream.close()
+        finally:
+            self._steps.close()
 
     def _advance(self, found: Any = None, error: BaseException | None = None) -> None:
         """Carry out steps until a reply streams, or all is done."""
@@ -170,7 +172,7 @@ class AsyncSessionStream(_Stream):
                     if watch.take(event):
                         await in_thread(watch.checkpoint)
                     yield event
-                found = streamed(watch, self._stream)
+                found = checked_stream(watch, self._stream)
             except GeneratorExit:
                 raise  # the reader has stopped; `close` ends it
             except BaseException as error:  # noqa: BLE001 - the steps decide
@@ -202,9 +204,11 @@ class AsyncSessionStream(_Stream):
     async def close(self) -> None:
         """Stop reading. What has arrived of a reply that is not complete is kept as evidence, and `resume` goes on from it."""
         stream, self._stream = self._stream, None
-        if stream is not None:
-            await stream.close()
-        self._steps.close()
+        try:
+            if stream is not None:
+                await stream.close()
+        finally:
+            self._steps.close()
 
     async def _advance(self, found: Any = None, error: BaseException | None = None) -> None:
         """Carry out steps until a reply streams, or all is done."""

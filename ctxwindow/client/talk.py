@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ctxwindow.client.incidents import Incident
+from ctxwindow.client.incidents import Incident, log
 from ctxwindow.conversation import Conversation
+from ctxwindow.errors import StoreError
 from ctxwindow.stores import Hold, Store, keep, load
 from ctxwindow.tiers import Compact, Summarize
 
@@ -56,9 +57,16 @@ class Talk:
         keep(self.store, self.name, self.engine)
 
     def store_events(self, events: list[dict[str, Any]]) -> None:
-        """Store what has arrived of a reply that is still streaming. Blocks."""
+        """Store what has arrived of a reply that is still streaming. Blocks.
+
+        A store that fails does not end the stream, which is paid for: it is offered the same again, at the latest with the
+        whole reply.
+        """
         self.engine.arrived(events, now=self.clock())
-        self.keep()
+        try:
+            self.keep()
+        except StoreError as error:
+            log.warning("what has arrived could not be stored yet: %s", error)
 
     def load(self) -> Conversation:
         """The conversation as the store has it. Blocks."""

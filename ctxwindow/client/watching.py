@@ -11,7 +11,15 @@ from ctxwindow.errors import EndpointError, StreamCut
 from ctxwindow.record import intake
 from ctxwindow.record.streamed import RAW_EVENTS, Streamed
 
-__all__ = ["Watch", "checked_message", "checked_tokens", "decoding", "reading", "reading_async"]
+__all__ = [
+    "Watch",
+    "checked_message",
+    "checked_stream",
+    "checked_tokens",
+    "decoding",
+    "reading",
+    "reading_async",
+]
 
 _BARE = frozenset({"content_block_stop", "message_stop"})
 """Events to which the SDK adds a snapshot, which is none of theirs."""
@@ -46,9 +54,12 @@ class Watch:
         if kind not in RAW_EVENTS:
             return False
         if kind in _BARE:
-            self.streamed.feed({"type": kind, "index": getattr(event, "index", None)})
-        else:
-            self.streamed.feed(intake(event, "event"))
+            return self.feed({"type": kind, "index": getattr(event, "index", None)})
+        return self.feed(intake(event, "event"))
+
+    def feed(self, event: dict[str, Any]) -> bool:
+        """Take one event as the API sends it; whether it is time for a `checkpoint`."""
+        self.streamed.feed(event)
         return self._store is not None and self._clock() - self._kept_at >= self._every
 
     def checkpoint(self) -> None:
@@ -61,14 +72,27 @@ class Watch:
         """The reply, when the stream has ended.
 
         Raises:
-            EndpointError: no reply was in it.
             StreamCut: it ended before the reply did.
         """
         if self.streamed.message is None:
-            raise not_the_api("an empty stream")
+            raise StreamCut("the stream ended before anything had arrived.", rule="MSG-16")
         if not self.streamed.complete:
             raise StreamCut("the stream ended before the reply was complete.", rule="MSG-16")
         return self.streamed.message
+
+
+def checked_stream(watch: Watch, stream: Any) -> Any:
+    """The message of a stream of the SDK that has ended, as the SDK has put it together.
+
+    Raises:
+        EndpointError: it was none: the SDK finds no event in a page of HTML, and says nothing.
+        StreamCut: it ended before the reply did.
+    """
+    kind = stream.response.headers.get("content-type", "")
+    if watch.streamed.message is None and "event-stream" not in kind:
+        raise not_the_api("a page" if "html" in kind else "no stream")
+    watch.end()
+    return stream.current_message_snapshot
 
 
 @contextlib.contextmanager

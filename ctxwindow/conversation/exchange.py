@@ -11,7 +11,7 @@ from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.conversation.core import Core
 from ctxwindow.errors import InvalidRequest, MisuseError, ProtocolError
 from ctxwindow.record import intake
-from ctxwindow.record.events import Appended, Configured, Failed, Pinned
+from ctxwindow.record.events import Appended, Configured, Declined, Failed, Pinned
 from ctxwindow.rules import View
 from ctxwindow.tiers import Recovery
 from ctxwindow.tiers.intake import (
@@ -23,8 +23,9 @@ from ctxwindow.tiers.intake import (
     fewer_betas,
     raise_errors,
 )
+from ctxwindow.tiers.pressure import too_long
 from ctxwindow.tiers.recovery import recover
-from ctxwindow.tiers.restarts import check_kept, messages_after, restart
+from ctxwindow.tiers.restarts import check_kept, messages_after, restart, taken_out
 from ctxwindow.tiers.resuming import resumption
 
 __all__ = ["Exchange"]
@@ -112,15 +113,25 @@ class Exchange(Core):
         Raises:
             ProtocolError: no request is out.
             MisuseError: nothing that can be done here would help; the error says what would.
+            WindowOverflow: the request was shrunk already, and is too long all the same; it names its parts.
         """
         state = self._state
         if state.awaiting is None:
             raise ProtocolError("no request is out that could have failed.", remedy="Call `plan` first.")
-        recovery = recover(error, dropping=state.dropping or state.stripped, thinking=state.settings.get("thinking"))
+        at, awaiting = checked_time(now), state.awaiting
+        edit = taken_out(state, at)
+        recovery = recover(
+            error,
+            dropping=state.dropping,
+            stripped=not state.strippable,
+            shrunk=state.shrunk,
+            blocked=edit is not None,
+            thinking=state.settings.get("thinking"),
+        )
         self._record(
             Failed(
-                at=checked_time(now),
-                send=state.awaiting.send,
+                at=at,
+                send=awaiting.send,
                 status=recovery.status,
                 kind=recovery.kind,
                 rule=recovery.rule,
@@ -132,6 +143,12 @@ class Exchange(Core):
         )
         if recovery.settings is not None:
             self.configure(settings=recovery.merged(state.settings), now=now)
+        if recovery.unblock and edit is not None:
+            method = state.edits[-1].method
+            self._record(edit)
+            self._record(Declined(at=at, method=method, why=f"{recovery.status}, the API does not take its block"))
+        if recovery.action == "give_up" and recovery.tokens is not None:
+            raise too_long(state, awaiting.max_tokens, limit=self._limit(awaiting.max_tokens))
         recovery.raise_if_final()
         return recovery
 

@@ -8,6 +8,7 @@ from typing import Any
 from ctxwindow.conversation.core import Core
 from ctxwindow.errors import MisuseError
 from ctxwindow.record import Event
+from ctxwindow.record.events import Appended, Received
 from ctxwindow.record.log import Branch, Place
 from ctxwindow.tiers.intake import checked_time
 from ctxwindow.tiers.travel import Moment, moment, rewound
@@ -23,6 +24,20 @@ class History(Core):
     def branches(self) -> tuple[Branch, ...]:
         """Every branch: the current one, and those that `rewind` has left."""
         return self._log.branches
+
+    @property
+    def replies(self) -> dict[int, Received]:
+        """The replies of the current branch as they came, by record index. Costs the length of the history."""
+        found, index = dict[int, Received](), 0
+        for event in self._log.path(len(self._log)):
+            if isinstance(event, Received):
+                found[index] = event
+            index += isinstance(event, Appended | Received)
+        return found
+
+    def is_evidence(self, message: int) -> bool:
+        """Whether a message of the record is never sent: a reply that was refused, cut off, or came empty."""
+        return message not in self._state.forms
 
     def everything(self) -> Iterator[dict[str, Any]]:
         """Every message that ever came, on all branches, in the order in which they came. Do not mutate."""

@@ -31,8 +31,8 @@ class Interrupted(Core):
         """Whether something waits for the model, or for results: a turn, a round, a paused turn, a reply that was cut off."""
         state = self._state
         wire = state.wire.messages
-        # A final assistant message ends the turn, unless it is the text of a reply that was cut, for the model to go on from.
-        ended = not wire or (wire[-1].get("role") == "assistant" and state.wire.sources[-1] not in state.resumes)
+        prefilled = next(reversed(state.forms), None) in state.resumes  # a reply goes on from that (MSG-16)
+        ended = not wire or (wire[-1].get("role") == "assistant" and not prefilled)
         return bool(not ended or state.paused or state.outline.open_calls or self.resumption is not None)
 
     @property

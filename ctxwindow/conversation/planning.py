@@ -106,6 +106,15 @@ class Planning(Core):
         verdict = Verdict(action="shrink", why="in the background, while the reply is awaited")
         return self._ask(situation, verdict, offer, aside=True)
 
+    def is_pressed(self, *, max_tokens: int) -> bool:
+        """Whether the window has to come down before the next request, unless spilling what was never sent is enough.
+
+        What is prepared in the background is worth waiting for then: `plan` would ask for another summary in its place.
+        """
+        limit = self._limit(max_tokens)
+        situation, total = self._situation(limit, None), self._state.wire.ledger.total
+        return total.high > limit or total.tokens > situation.mark(self._state.policy.high)
+
     def _check_ready(self, max_tokens: int) -> None:
         """Whether there is something to answer and nothing is open, by the rules about the end of a request."""
         state = self._state
@@ -120,7 +129,7 @@ class Planning(Core):
         if all(message.get("role") == "system" for message in state.wire.messages):
             raise ProtocolError("the conversation is empty.", remedy="Append a user message first.")
         for violation in check_end(self._view(state.wire.messages, state.wire.outline, max_tokens=max_tokens)):
-            if violation.severity != "error" or (violation.rule == "MSG-04" and state.paused):
+            if violation.severity != "error" or (violation.rule in ("MSG-04", "MSG-05") and state.paused):
                 continue
             reason = violation.message.removeprefix(f"{violation.path}: ")
             raise ProtocolError(reason, rule=violation.rule, path=violation.path, remedy=violation.remedy)

@@ -117,6 +117,20 @@ class Shrinking(Core):
         self._decline(edit, f"{recovery.status or 'no status'}, {recovery.kind}", 0.0, now)
         return recovery
 
+    def wasted(self, cost: float, *, now: float | None = None) -> None:
+        """Say what was paid for a summary or a compaction that `summarized` or `compacted` did not want any more.
+
+        Args:
+            cost: in dollars.
+            now: the caller's clock.
+
+        Raises:
+            ProtocolError: it is no amount of money; nothing was changed.
+        """
+        why = "it came too late"
+        checked_failure(why, cost)
+        self._record(Declined(at=checked_time(now), method="overtaken", why=why, cost=float(cost)))
+
     def _asked_for(self, what: str, of: Summarize | Compact | None, *, server: bool) -> Compacted:
         """The edit that is due, or is prepared in the background."""
         asked = (self._due, self._aside, *self._overtaken)

@@ -232,7 +232,7 @@ class Failed(_Base, tag="failed", frozen=True, kw_only=True):
     limit: int | None = None
     """The window, where the error tells it."""
     strip_thinking: bool = False
-    """Whether all thinking of the record leaves the wire from here on (BIND-26)."""
+    """Whether the thinking of earlier turns leaves the wire from here on (BIND-26)."""
 
 
 class Rewound(_Base, tag="rewound", frozen=True, kw_only=True):

@@ -49,7 +49,7 @@ class Epochs(Known):
         by = f"summary by {event.by}" if event.by else "no summary"
         why = f"{by}; the window had to come down to {event.target:,}"
         if event.method == "restart":
-            why = f"{by}, whose block cannot go to {self.profile.id} on {self.policy.platform} (CMP-01, CMP-16)"
+            why = f"{by}, whose block {self.profile.id} on {self.policy.platform} does not take (CMP-01, CMP-16)"
         self.fresh_edits.append(Edit(method=event.method, first=event.first, end=event.end, freed=freed, why=why))
         self._note_pins(event)
 

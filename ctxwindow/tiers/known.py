@@ -110,6 +110,7 @@ class Known:
         self.counts: dict[str, int | None] = {}
         self.tightened: int | None = None
         self.stripped = False
+        self.shrunk = False
         self.loose = 0
         self.own_markers = has_markers(self.base)
         self.billed: dict[int, Billed] = {}

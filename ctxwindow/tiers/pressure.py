@@ -18,7 +18,7 @@ from ctxwindow.tiers.summarize_all import floor as smallest_request
 from ctxwindow.tiers.summarize_all import standing
 from ctxwindow.window import size_message
 
-__all__ = ["longest_result", "overflow", "oversized", "relief"]
+__all__ = ["longest_result", "overflow", "oversized", "relief", "too_long"]
 
 _LEAST = 200
 """Tokens below which spilling a result cannot help: the note that replaces it costs about as much."""
@@ -130,6 +130,14 @@ def overflow(state: State, now: Situation, max_tokens: int) -> WindowOverflow:
     smallest = smallest_request(now) if "summarize_all" in state.policy.methods else None
     whole = smallest is None or smallest >= now.total
     need = now.total if smallest is None else min(now.total, smallest)
+    messages = _on_wire(state) if whole else _repeated(now)
+    return _overflow(state, messages, need, max_tokens, now.limit, whole=whole)
+
+
+def _overflow(
+    state: State, messages: Mapping[str, int], need: int, max_tokens: int, limit: int, *, whole: bool
+) -> WindowOverflow:
+    """The error, of the tokens of messages by their names. `whole`: they are all there are."""
     fixed = state.wire.ledger.fixed
     apart = max_tokens + state.policy.reserve
     parts = {
@@ -139,16 +147,27 @@ def overflow(state: State, now: Situation, max_tokens: int) -> WindowOverflow:
         # A new head names no deferred tool, so there only the others stand (TOOL-20).
         "tools": state.wire.ledger.window().by["tools"] if whole else sum(count.tokens for count in fixed.tools),
         **{name: count.tokens for name, count in fixed.overheads},
-        **(_on_wire(state) if whole else _repeated(now)),
+        **messages,
     }
     rest = need + apart - sum(parts.values())
     # What stands around the repeated messages; or what exact sizes have shown beyond the parts, or below them.
     parts["unexplained" if whole else "summary"] = rest
     return WindowOverflow(
         need=need + apart,
-        limit=now.limit + apart,
+        limit=limit + apart,
         floor={name: tokens for name, tokens in parts.items() if tokens},
     )
+
+
+def too_long(state: State, max_tokens: int, limit: int) -> WindowOverflow:
+    """The error for a request that was shrunk, and that the API finds too long all the same.
+
+    Args:
+        state: whose size is the one that the API told.
+        max_tokens: output that it asked for.
+        limit: tokens that the prompt may take.
+    """
+    return _overflow(state, _on_wire(state), state.wire.ledger.total.tokens, max_tokens, limit, whole=True)
 
 
 def _on_wire(state: State) -> dict[str, int]:

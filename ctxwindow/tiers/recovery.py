@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from ctxwindow.errors import InvalidRequest, MisuseError
+from ctxwindow.tiers.faults import Fault, fault_of
 
 __all__ = ["Recovery", "recover"]
 
 Action = Literal["plan_again", "send_again", "give_up"]
 
-_TOO_LONG = re.compile(r"prompt is too long: (\d+) tokens > (\d+) maximum")
-_OVER = re.compile(r"exceed context limit: (\d+) \+ (\d+) > (\d+)")
-_BOUND = "bound to a different conversation"
 _BINDING_BETA = "thinking-binding-controls-2026-08-01"
 _BINDABLE = ("adaptive", "enabled")
 """Values of `thinking.type` that take `block_binding` (THINK-01, THINK-12)."""
-_LIMITED, _SPENT = 429, "enforced_spend_limit_reached"
 _PASSING, _SERVERS = frozenset({408, 409, 429}), 500
 """Statuses that the SDK sends again after: these, and all from that one on, a proxy's too (SDK-01)."""
-_FIRST_ERROR = 400
-
-_CODES = {
-    "file_expired": ("MEDIA-09", "a file of the request has expired.", "Upload it again, and name its new id."),
-    "thread_not_found": (
-        "THR-03",
-        "the server does not keep this thread any more.",
-        "Send the whole conversation as a new thread.",
-    ),
-    "thread_already_continued": (
-        "THR-04",
-        "the thread went on from this response already.",
-        "Go on from the newest response, or send the whole conversation as a new thread.",
-    ),
-}
-"""What to do about errors that only their code tells from others (ERR-01, SDK-03)."""
 
 
 class Recovery(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +37,9 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any] | None = None
     """Request fields that the rest of the conversation must carry."""
     strip_thinking: bool = False
-    """All thinking so far leaves the wire, once and for good (BIND-26)."""
+    """The thinking of earlier turns leaves the wire, once and for good (BIND-26)."""
+    unblock: bool = False
+    """The server's compaction block leaves the wire, and its text stands for it."""
     remedy: str = ""
 
     def merged(self, current: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,6 +47,8 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
         merged = {**current, **(self.settings or {})}
         if self.settings and "thinking" in self.settings:
             merged["thinking"] = {**(current.get("thinking") or {"type": "adaptive"}), **self.settings["thinking"]}
+            if merged["thinking"].get("block_binding") is None:
+                merged["thinking"].pop("block_binding", None)
         if self.settings and "betas" in self.settings:
             merged["betas"] = sorted({*(current.get("betas") or ()), *self.settings["betas"]})
         return merged
@@ -81,70 +65,176 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
         raise error(self.why, rule=self.rule, remedy=self.remedy or "See the API's own message.")
 
 
-def recover(error: Any, *, dropping: bool = False, thinking: Any = None) -> Recovery:
+def recover(
+    error: Any,
+    *,
+    dropping: bool = False,
+    stripped: bool = False,
+    shrunk: bool = False,
+    blocked: bool = False,
+    thinking: Any = None,
+) -> Recovery:
     """The documented recovery from an error.
 
     Args:
         error: an SDK exception (`status_code`, `body`), or an error body as a dict.
-        dropping: whether the API was asked already to drop thinking that is bound elsewhere, or all was stripped.
+        dropping: whether the API was asked already to drop thinking that is bound elsewhere.
+        stripped: whether there is no thinking that could leave the wire: it has once, or all is of the open turn.
+        shrunk: whether the request was shrunk already, after the API had found it too long.
+        blocked: whether a compaction block of the server stands on the wire, and can be replaced by its text.
         thinking: the request's `thinking` setting.
     """
-    status, kind, message = _read(error)
-    common = {"status": status, "kind": kind}
-    if match := _TOO_LONG.search(message):
-        return _too_long(common, int(match[1]), int(match[2]))
-    if match := _OVER.search(message):
-        # CTX-10: models before 4.5 count max_tokens in.
-        return _too_long(common, int(match[1]), int(match[3]))
-    if _BOUND in message and dropping:
+    fault = fault_of(error)
+    return (
+        _too_long(fault, shrunk=shrunk)
+        or _bound(fault, thinking, dropping=dropping, stripped=stripped)
+        or _thinking(fault, dropping=dropping, stripped=stripped)
+        or _block(fault, blocked=blocked)
+        or _final(fault)
+        or _passing(fault, error)
+        or _recovery(
+            fault,
+            action="give_up",
+            rule="ERR-02",
+            why=f"the request failed with {fault.status or 'no status'}, {fault.kind}.",
+            remedy="Check the request with `ctxwindow check`; the API's message is in the SDK's exception.",
+        )
+    )
+
+
+def _too_long(fault: Fault, *, shrunk: bool) -> Recovery | None:
+    """CTX-08, and CTX-10 of models before Claude 4.5, which count max_tokens in. Shrunk once, from the exact size."""
+    if fault.size is None:
+        return None
+    tokens, limit = fault.size
+    if shrunk:
         return _recovery(
-            common,
+            fault,
+            action="give_up",
+            rule="CTX-08",
+            why=f"the prompt has {tokens:,} tokens and the window {limit:,}, after it was shrunk.",
+            tokens=tokens,
+            limit=limit,
+            remedy="Raise the budget's reserve, or shorten what must be sent.",
+        )
+    return _recovery(
+        fault,
+        action="plan_again",
+        rule="CTX-08",
+        why=f"the prompt has {tokens:,} tokens and the window {limit:,}: it is shrunk before the next send",
+        tokens=tokens,
+        limit=limit,
+    )
+
+
+def _bound(fault: Fault, thinking: Any, *, dropping: bool, stripped: bool) -> Recovery | None:
+    """BIND-26: once more with drop_block, for good; or without all old thinking, for good. Never the same body again."""
+    if not fault.bound:
+        return None
+    bindable = not isinstance(thinking, Mapping) or thinking.get("type") in _BINDABLE
+    if dropping or (stripped and not bindable):
+        return _recovery(
+            fault,
             action="give_up",
             rule="BIND-26",
             why="the API refuses bound thinking although it was asked to drop it, or all old thinking is gone; the same "
             "body is never sent twice.",
             remedy="Check that the beta header reaches the API, and the history with `ctxwindow check --previous`.",
         )
-    if _BOUND in message and isinstance(thinking, Mapping) and thinking.get("type") not in _BINDABLE:
+    if not bindable:
         return _recovery(
-            common,
+            fault,
             action="plan_again",
             rule="BIND-26",
-            why="the API found thinking bound to another prefix; from here on all thinking so far is left out",
+            why="the API found thinking bound to another prefix; from here on that of all turns so far is left out",
             strip_thinking=True,
         )
-    if _BOUND in message:
+    return _recovery(
+        fault,
+        action="plan_again",
+        rule="BIND-26",
+        why="the API found thinking bound to another prefix; from here on it drops such blocks instead",
+        settings={
+            "thinking": {"block_binding": {"prefix_mismatch_behavior": "drop_block"}},
+            "betas": [_BINDING_BETA],
+        },
+    )
+
+
+def _thinking(fault: Fault, *, dropping: bool, stripped: bool) -> Recovery | None:
+    """Thinking that the API does not take as it went: that of earlier turns leaves the wire, once and for good (REPLAY-03).
+
+    That of an open turn stays (REPLAY-01, REPLAY-02): where it is the one that is refused, only going back helps.
+
+    Where `block_binding` is refused that we have set, the header that it needs does not reach the API (BIND-08).
+    """
+    rule = fault.thinking
+    if rule is None or (rule == "BIND-08" and not dropping):
+        return None
+    if stripped:
         return _recovery(
-            common,
-            action="plan_again",
-            rule="BIND-26",
-            why="the API found thinking bound to another prefix; from here on it drops such blocks instead",
-            settings={
-                "thinking": {"block_binding": {"prefix_mismatch_behavior": "drop_block"}},
-                "betas": [_BINDING_BETA],
-            },
-        )
-    if status == _LIMITED and _code(error) == _SPENT:
-        return _recovery(
-            common,
+            fault,
             action="give_up",
-            rule="RATE-06",
-            why="the spend limit of the account is reached, and no waiting helps.",
-            remedy="Raise the limit, or wait until it starts anew.",
-        )
-    if (coded := _CODES.get(str(_code(error)))) is not None:
-        rule, why, remedy = coded
-        return _recovery(common, action="give_up", rule=rule, why=why, remedy=remedy)
-    if (status in _PASSING or status >= _SERVERS) if status is not None else _is_transport(error):
-        return _recovery(
-            common, action="send_again", rule="SDK-01", why="a passing fault: the same request may be sent again"
+            rule=rule,
+            why="the API refuses the thinking of the history, although all of it that could be left out is.",
+            remedy="Something between may change it: check the client's middleware and proxy, or go back with `rewind`.",
         )
     return _recovery(
-        common,
-        action="give_up",
-        rule="ERR-02",
-        why=f"the request failed with {status or 'no status'}, {kind}.",
-        remedy="Check the request with `ctxwindow check`; the API's message is in the SDK's exception.",
+        fault,
+        action="plan_again",
+        rule=rule,
+        why=f"the API refuses thinking of the history ({_REFUSED[rule]}); from here on that of all turns so far is left out",
+        strip_thinking=True,
+        settings={"thinking": {"block_binding": None}} if rule == "BIND-08" else None,
+    )
+
+
+_REFUSED = {
+    "BIND-08": "the header that lets it drop some does not reach it",
+    "REPLAY-02": "it is not as it was written",
+    "REPLAY-04": "its signature does not verify",
+    "MSG-09": "it ends a message",
+    "MSG-10": "it does not begin its message",
+    "THINK-08": "thinking is off",
+}
+
+
+def _block(fault: Fault, *, blocked: bool) -> Recovery | None:
+    """CMP-20 to CMP-25: a compaction block that the API does not take back. Its text takes its place."""
+    if fault.block is None:
+        return None
+    if not blocked:
+        return _recovery(
+            fault,
+            action="give_up",
+            rule=fault.block,
+            why=f"the API refuses a compaction block of the history ({fault.code}).",
+            remedy="Something between may change it: check the client's middleware and proxy, or go back with `rewind`.",
+        )
+    return _recovery(
+        fault,
+        action="plan_again",
+        rule=fault.block,
+        why=f"the API refuses the compaction block of the history ({fault.code}); its text takes its place",
+        unblock=True,
+    )
+
+
+def _final(fault: Fault) -> Recovery | None:
+    """What nobody but the caller can do something about."""
+    if fault.way is None:
+        return None
+    return _recovery(fault, action="give_up", rule=fault.way.rule, why=fault.way.why, remedy=fault.way.remedy)
+
+
+def _passing(fault: Fault, error: Any) -> Recovery | None:
+    """What may be gone when the same is sent again. The SDK does that, with the waits that the API asks for (SDK-01)."""
+    status = fault.status
+    passes = (status in _PASSING or status >= _SERVERS) if status is not None else _is_transport(error)
+    if not passes:
+        return None
+    return _recovery(
+        fault, action="send_again", rule="SDK-01", why="a passing fault: the same request may be sent again"
     )
 
 
@@ -154,52 +244,5 @@ def _is_transport(error: Any) -> bool:
     return isinstance(error, OSError) or bool(roots & {"anthropic", "httpx2", "httpcore2"})
 
 
-def _recovery(common: Mapping[str, Any], **fields: Any) -> Recovery:
-    return msgspec.convert({**common, **fields}, Recovery)
-
-
-def _too_long(common: Mapping[str, Any], tokens: int, limit: int) -> Recovery:
-    return _recovery(
-        common,
-        action="plan_again",
-        rule="CTX-08",
-        why=f"the prompt has {tokens:,} tokens and the window {limit:,}: it is shrunk before the next send",
-        tokens=tokens,
-        limit=limit,
-    )
-
-
-def _code(error: Any) -> object:
-    """The machine-readable code of an error, on which to branch rather than on its text (ERR-01)."""
-    body = error if isinstance(error, Mapping) else getattr(error, "body", None)
-    inner = body.get("error", body) if isinstance(body, Mapping) else None
-    details = inner.get("details") if isinstance(inner, Mapping) else None
-    return details.get("error_code") if isinstance(details, Mapping) else None
-
-
-def _read(error: Any) -> tuple[int | None, str, str]:
-    """Status, type and message of an error, whatever form it came in. No content is kept but the API's text."""
-    status = getattr(error, "status_code", None)
-    body = error if isinstance(error, Mapping) else getattr(error, "body", None)
-    inner = body.get("error", body) if isinstance(body, Mapping) else None
-    kind = str(inner.get("type")) if isinstance(inner, Mapping) else type(error).__name__
-    message = str(inner.get("message", "")) if isinstance(inner, Mapping) else str(error)
-    status = status if isinstance(status, int) else None
-    if status is None or status < _FIRST_ERROR:  # ERR-03: the SDK raises an error event with the status of its stream
-        status = _STATUS.get(kind, status) if isinstance(inner, Mapping) else status
-    return status, kind, message
-
-
-_STATUS = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-"""ERR-02."""
+def _recovery(fault: Fault, **fields: Any) -> Recovery:
+    return msgspec.convert({"status": fault.status, "kind": fault.kind, **fields}, Recovery)

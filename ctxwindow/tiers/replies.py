@@ -48,6 +48,7 @@ class Replies(Known):
         self.arrived = []
         if not event.cut:  # what was asked is still to be answered then, a paused turn too (MSG-13)
             self.paused = event.stop_reason == "pause_turn"
+            self.shrunk = False
         index = len(self.messages)
         on_wire = not event.cut and usable(event.message, event.stop_reason)
         if event.cut:
@@ -127,6 +128,7 @@ class Replies(Known):
             self._strip_thinking()
         if event.tokens is None:
             return
+        self.shrunk = True
         # The request was rejected: what was new in it is unsent again, and its exact size corrects every later one.
         ledger = self.wire.ledger
         ledger.anchor(event.tokens)
@@ -137,9 +139,20 @@ class Replies(Known):
         self._wire = self._new_wire()
         self._stale = False
 
+    @property
+    def strippable(self) -> bool:
+        """Whether thinking can leave the wire: once, and not that of an open turn."""
+        old = (self.forms[index] for index in range(self._open_turn) if index in self.forms)
+        return not self.stripped and any(is_thinking(block) for form in old for block in blocks_of(form))
+
+    @property
+    def _open_turn(self) -> int:
+        """Where the current turn starts: while its tool loop is open, its thinking must go back (REPLAY-01, REPLAY-02)."""
+        return self.outline.turn_start or 0
+
     def _strip_thinking(self) -> None:
-        """All thinking so far leaves the wire, the same way at every later send. The prefix is no other (BIND-14)."""
-        self._strip(0, len(self.messages))
+        """All thinking of earlier turns leaves the wire, the same way at every later send. The prefix is no other (BIND-14)."""
+        self._strip(0, self._open_turn)
         self.stripped = True
         self.cached, self.trail = None, []
         self._wire = self._new_wire()

@@ -25,6 +25,9 @@ from ctxwindow.window import count_text
 
 __all__ = ["check_kept", "messages_after", "restart"]
 
+_SERVERS = frozenset({"compact", "compact_threshold"})
+"""Methods whose summary is a block of the server."""
+
 
 def check_kept(state: State, profile: ModelProfile) -> None:
     """Whether thinking that was kept over an edit can leave the wire, as it must for a model that checks it (BIND-22).
@@ -56,7 +59,7 @@ def restart(state: State, profile: ModelProfile, platform: Platform, at: float |
         InvalidRequest: an open tool loop holds thinking that is bound to the block and must go back with it.
     """
     edit = state.edits[-1] if state.edits else None
-    if edit is None or edit.method not in {"compact", "compact_threshold"}:
+    if edit is None or edit.method not in _SERVERS:
         return None
     why = lacking("compact" if edit.method == "compact" else "compact_threshold", profile, platform)
     if why is None:
@@ -69,6 +72,25 @@ def restart(state: State, profile: ModelProfile, platform: Platform, at: float |
             path="model" if profile.id != state.profile.id else "platform",
             remedy="Switch when the turn is over, or go back to before it with `rewind`.",
         )
+    return _restarted(state, edit, profile, at, strips=strips)
+
+
+def taken_out(state: State, at: float | None) -> Compacted | None:
+    """The compaction that takes the place of the server's, where the API does not take its block back (CMP-20 to CMP-25); None
+    where there is none on the wire, or thinking of an open tool loop is bound to it.
+
+    Args:
+        state: whose request was refused.
+        at: the caller's clock.
+    """
+    edit = state.edits[-1] if state.edits else None
+    if edit is None or edit.method not in _SERVERS:
+        return None
+    strips = _binds(state, state.profile)
+    return None if strips and _open_loop_thinks(state) else _restarted(state, edit, state.profile, at, strips=strips)
+
+
+def _restarted(state: State, edit: Compacted, profile: ModelProfile, at: float | None, *, strips: bool) -> Compacted:
     return msgspec.structs.replace(
         edit,
         at=at,

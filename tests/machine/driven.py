@@ -14,7 +14,7 @@ from ctxwindow.emulator.faults import Fault
 from ctxwindow.emulator.replies import thinks
 from ctxwindow.errors import CtxwindowError, MisuseError, ProtocolError, WindowOverflow
 from ctxwindow.record.blocks import blocks_of
-from ctxwindow.record.events import Compacted, Declined, Edited, Sent, Spilled
+from ctxwindow.record.events import Compacted, Declined, Edited, Failed, Sent, Spilled
 from ctxwindow.rules.frame import Frame
 from ctxwindow.testing.content import server_result
 from ctxwindow.window import Window
@@ -63,7 +63,7 @@ class Driven(Held):
         assert _plain(found) == _plain(expected), f"law 8: {_difference(found, expected)}"
         assert twin.events == self.conversation.events
         self.laws.tally["law 8"] += 1
-        self.limit = self.budget - self.policy.reserve - asked
+        self.limit = min(self.budget, self.known.tightened or self.budget) - self.policy.reserve - asked
         self._within(new, window)
         self._decided(found, new)
         self.save()
@@ -329,16 +329,19 @@ class Driven(Held):
         assert isinstance(self.known.due, Send)
         self.known.due = self.known.aside = None
         recovery = None
-        with contextlib.suppress(MisuseError):  # final: the record says so, the conversation goes on
+        with contextlib.suppress(MisuseError, WindowOverflow):  # final: the record says so, the conversation goes on
             recovery = self.conversation.fail(error, now=self.world.now)
         self.laws.tally[f"recovery, {recovery.action if recovery else 'give_up'}"] += 1
-        if recovery is not None and recovery.tokens is not None:
+        failed = next(event for event in reversed(self.conversation.events) if isinstance(event, Failed))
+        if failed.limit is not None:
+            self.known.tightened = failed.limit
+        if failed.tokens is not None:
             self.known.accepted = self.known.accepted_before
         if recovery is not None and recovery.settings is not None:
             self.known.settings = recovery.merged(self.known.settings)
             self.laws.tally["recovery, thinking dropped"] += 1
         if recovery is not None and recovery.strip_thinking:
-            self.known.forgets_thinking()
+            self.known.forgets_thinking(before=self.known.turn_start)  # that of an open turn must go back (REPLAY-01)
             self.laws.tally["recovery, thinking stripped"] += 1
         self.save()
 

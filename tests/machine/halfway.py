@@ -52,8 +52,10 @@ class Halfway(Driven):
             return
         resumed = self.conversation.cut(said, now=self.world.now)
         self._was_cut(came, told)
+        assert self.conversation.unanswered
         if resumed is not None:
             assert self.take(resumed), "what resumes a reply can be appended"
+            assert self.conversation.unanswered
             self.laws.tally[f"cut, resumed by the {resumed['role']}"] += 1
 
     def _was_cut(self, came: JSON | None, told: JSON) -> None:

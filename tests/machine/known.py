@@ -10,6 +10,7 @@ from typing import Any
 from ctxwindow import Compact, Count, Send, Summarize
 from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.record.events import Compacted
+from ctxwindow.record.turns import is_turn_start
 from ctxwindow.testing import Step
 from tests.driver import is_dead
 
@@ -73,6 +74,8 @@ class Known:
     settings: JSON = field(default_factory=dict)
     model: str = ""
     platform: str = ""
+    tightened: int | None = None
+    """The window, where an error of the API has told it."""
     pinned: set[int] = field(default_factory=set)
     """Messages that the caller pinned."""
     past: list[Known] = field(default_factory=list)
@@ -124,9 +127,14 @@ class Known:
         self.record.append(message)
         self.fresh += 1
 
-    def forgets_thinking(self) -> None:
-        """All thinking so far cannot be sent any more."""
-        self.gone |= set(self.made)
+    def forgets_thinking(self, before: int | None = None) -> None:
+        """The thinking of messages before an index cannot be sent any more; None: all so far."""
+        self.gone |= {index for index in self.made if before is None or index < before}
+
+    @property
+    def turn_start(self) -> int:
+        """Where the current turn starts."""
+        return max((index for index, message in enumerate(self.record) if is_turn_start(message)), default=0)
 
     def edited(self, edit: Compacted, *, preserved: bool) -> None:
         """An epoch began. `preserved`: thinking that is kept stays valid on models that check it (CMP-30)."""

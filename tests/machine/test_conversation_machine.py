@@ -252,7 +252,8 @@ class ConversationMachine(RuleBasedStateMachine):
         assert isinstance(self.due, Send)
         size = self.due.window.tokens
         message = f"prompt is too long: {size + over} tokens > {size} maximum"
-        self.attempt(lambda: self.conversation.fail({"type": "invalid_request_error", "message": message}))
+        with contextlib.suppress(WindowOverflow):  # it was shrunk already
+            self.attempt(lambda: self.conversation.fail({"type": "invalid_request_error", "message": message}))
         self.due = self.last = None
 
     @precondition(lambda self: not isinstance(self.due, Send))

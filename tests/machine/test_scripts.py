@@ -222,7 +222,9 @@ def test_thinking_that_the_api_finds_bound_elsewhere(scene: Scene, recovery: str
     )
     error = Refused(400, {"type": "error", "error": {"type": "invalid_request_error", "message": said}})
     driven = begun(scene, methods=("summarize_all",))
-    exchange(driven)
+    assert driven.take(user("short"))
+    assert driven.until_send()
+    driven.send([{"type": "thinking", "thinking": "Progress."}, {"type": "text", "text": "Done."}])
     for tried in ("plan_again", "give_up"):
         driven.take(user("short"))
         assert driven.until_send()

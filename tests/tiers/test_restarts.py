@@ -91,7 +91,7 @@ def test_a_block_that_cannot_go_to_bedrock_is_replaced_by_its_text() -> None:
         send.edits[0].why
         == "claude_api to bedrock; thinking goes with it (THINK-15); the cache starts empty (CACHE-15)"
     )
-    assert send.edits[1].why.endswith("whose block cannot go to claude-opus-5-5 on bedrock (CMP-01, CMP-16)")
+    assert send.edits[1].why.endswith("whose block claude-opus-5-5 on bedrock does not take (CMP-01, CMP-16)")
     assert thinking(send) == 0
     assert thinking(talk.say()) == 1, "what is thought from here on stays"
     again = Conversation.fold(decode_event(encode_event(event)) for event in chat.events)

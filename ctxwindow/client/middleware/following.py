@@ -1,0 +1,137 @@
+"""A streamed reply on its way through: it is taken in while the caller reads it, and kept at its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ctxwindow.client.incidents import Incident, log, tell
+from ctxwindow.client.middleware.managed import Managed
+from ctxwindow.client.watching import Watch
+from ctxwindow.errors import StoreError
+from ctxwindow.record import from_json
+
+__all__ = ["Events", "Following", "keep", "record"]
+
+
+class Events:
+    """Server-sent events, decoded as their bytes come."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> list[dict[str, Any]]:
+        """The events that these bytes complete: their data, read as JSON; others are left out."""
+        *lines, self._rest = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n")
+        found = []
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._data.append(line[5:].removeprefix(b" "))
+            elif not line.strip(b"\r") and self._data:
+                data, self._data = b"\n".join(self._data), []
+                try:
+                    event = from_json(data)
+                except ValueError:
+                    continue
+                if isinstance(event, dict):
+                    found.append(event)
+        return found
+
+
+class Following:
+    """Takes in a reply while its bytes go to the caller.
+
+    The conversation is held until the reply is complete, or has ended otherwise. A response that is dropped without being
+    closed lets it go too: the next request takes in what was stored of it.
+    """
+
+    def __init__(self, managed: Managed, request: dict[str, Any]) -> None:
+        """A reply that has not begun. Takes over the hold."""
+        talk = managed.talk
+        self._managed = managed
+        self._request = request
+        self._hold, talk.hold = talk.hold, None
+        self._events = Events()
+        self._watch = Watch(talk.store_events, talk.clock, talk.checkpoint)
+        self._ended = False
+
+    def take(self, chunk: bytes) -> bool:
+        """Take bytes as they come; whether `settle` is to be called before they are handed on."""
+        if self._ended:
+            return False
+        due = False
+        try:
+            for event in self._events.feed(chunk):
+                due = self._watch.feed(event) or due
+        except Exception as error:  # noqa: BLE001 - the caller gets his bytes whatever they are
+            log.error("a streamed reply cannot be followed: %s", type(error).__name__)
+            return True
+        return due or self._watch.streamed.complete
+
+    def settle(self) -> None:
+        """Store what has arrived; at the end of the reply, all of it, and let the conversation go. Blocks."""
+        if self._watch.streamed.complete:
+            self._end(complete=True)
+            return
+        try:
+            self._watch.checkpoint()
+        except StoreError as error:
+            log.warning("what has arrived of a reply is not stored yet: %s", error)
+
+    def end(self) -> None:
+        """The stream has ended, whether its reply is complete or not. Blocks."""
+        if not self._ended:
+            self._end(complete=False)
+
+    def _end(self, *, complete: bool) -> None:
+        self._ended = True
+        try:
+            if complete:
+                record(self._managed, self._watch.streamed.message, self._request)
+            else:
+                self._cut()
+            keep(self._managed)
+        except Exception as error:  # noqa: BLE001 - the caller gets his bytes whatever is wrong here
+            log.error("a streamed reply is not in the record: %s", type(error).__name__)
+        finally:
+            if self._hold is not None:
+                self._hold.release()
+                self._hold = None
+
+    def _cut(self) -> None:
+        """What arrived stays in the record as evidence (MSG-16); whether to go on from it is the caller's to say."""
+        talk = self._managed.talk
+        engine, now = talk.engine, talk.clock()
+        recorded = engine.recorded
+        engine.cut(self._watch.streamed.message, now=now)
+        line = self._managed.line
+        if engine.recorded > recorded:
+            line.evidence = recorded
+        self._managed.line = line
+        done = "the stream ended before the reply did; what arrived is kept as evidence"
+        tell(talk.incidents, Incident(at=now, send=engine.sends, kind="cut", status=None, rule="MSG-16", done=done))
+
+
+def record(managed: Managed, message: Any, request: dict[str, Any]) -> None:
+    """Take in a reply, or what came in the place of one."""
+    talk, line = managed.talk, managed.line
+    engine, now = talk.engine, talk.clock()
+    if isinstance(message, dict) and isinstance(message.get("content"), list):
+        place, reply_id = engine.receive(message, now=now), message.get("id")
+        if engine.is_evidence(place):
+            line.evidence = place
+        else:
+            line.reply(engine.messages[place], place, reply_id if isinstance(reply_id, str) else None)
+        talk.previous = request
+    else:
+        engine.cut(now=now)
+        log.warning("send %d: what came is no message, and is not in the record", engine.sends)
+    managed.line = line
+
+
+def keep(managed: Managed) -> None:
+    """Store what has come. What cannot be stored now is stored with what comes next, for the reply is the caller's. Blocks."""
+    try:
+        managed.talk.keep()
+    except StoreError as error:
+        log.warning("what has come is not stored yet: %s", error)
