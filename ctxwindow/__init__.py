@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxwindow.catalog import ModelProfile
-from ctxwindow.client.naming import conversation  # next to the package of that name, which `from` imports still find
+from ctxwindow.client import naming as _naming
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import (
     CtxwindowError,
@@ -63,6 +63,9 @@ if TYPE_CHECKING:
     )
 
 __version__ = "0.1.0"
+
+conversation = _naming.conversation
+"""After all imports: that of the package of the same name, which `from` imports still find, sets this attribute too."""
 
 __all__ = [
     "AsyncSession",
