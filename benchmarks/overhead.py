@@ -4,8 +4,9 @@
 
 Measured, in wall time, for it is a user who waits: the bare `client.beta.messages.create` with the request of the plan,
 and the same call with all that the engine and the store do around it, one after the other, so that both see the same
-machine; then the same for `session.send` as a whole, less the call inside it and less a bare call after it. The API is a transport that returns one fixed reply and looks at nothing. Compare the difference, not the
-digits.
+machine; then the same for `session.send` as a whole, and for a call through the middleware by a caller who keeps the whole
+list, each less the call inside it and less a bare call after it. The API is a transport that returns one fixed reply and looks
+at nothing. Compare the difference, not the digits.
 
 `--check` fails where the median of what is added is over its limit; `--profile` tells where the time goes.
 """
@@ -32,16 +33,19 @@ import anthropic
 import httpx2
 
 from benchmarks.planning import WIDE, send
-from ctxwindow import Conversation, Policy, Send, Session
+from ctxwindow import Conversation, Middleware, Policy, Send, Session
 from ctxwindow.record import to_json
 from ctxwindow.stores import SqliteStore, keep
 
 MAX_TOKENS = 1_000
 NAME = "overhead"
+CALLERS_MODEL = "claude-opus-4-6"
+"""What a caller names: the middleware takes no profile."""
 ENGINE = "engine and store"
 SESSION, PAIRED = "session.send less its call", "session.send less a bare call"
 SYNC = "an fsync of 8 kB"
-LIMITS = {SESSION: 0.003}
+MIDDLEWARE, BEHIND = "middleware less its call", "middleware less a bare call"
+LIMITS = {SESSION: 0.003, MIDDLEWARE: 0.005}
 """Seconds of the median of what is added."""
 
 STEPS = ("append", "plan", "keep what is sent", "receive", "keep the reply")
@@ -225,15 +229,18 @@ def measure(messages: int, sends: int, kind: Kind, *, folder: Path | None, profi
             found = one_send(conversation, store, api)
             for name, seconds in {**found, SYNC: sync_to_disk(plain)}.items():
                 times.setdefault(name, []).append(seconds)
-        if kind == "turn":
-            _sessions(store, api, sends, times)
         times[ENGINE] = [sum(row) for row in zip(*(times[step] for step in STEPS), strict=True)]
         if profiled:
             _profile(conversation, store, api, sends)
+        if kind == "turn":  # last: afterwards the store is ahead of this conversation
+            _sessions(store, api, sends, times, profiled=profiled)
+            _callers(messages, store, api, sends, times)
     return times
 
 
-def _sessions(store: SqliteStore, api: anthropic.Anthropic, sends: int, times: dict[str, list[float]]) -> None:
+def _sessions(
+    store: SqliteStore, api: anthropic.Anthropic, sends: int, times: dict[str, list[float]], *, profiled: bool
+) -> None:
     """Go on with the same conversation in a session."""
     watched = Watched(api)
     with Session.open(store, client=api, name=NAME, max_tokens=MAX_TOKENS) as session:
@@ -243,6 +250,55 @@ def _sessions(store: SqliteStore, api: anthropic.Anthropic, sends: int, times: d
                 continue
             for name, seconds in found.items():
                 times.setdefault(name, []).append(seconds)
+        if profiled:
+            profile = cProfile.Profile()
+            for number in range(sends):
+                profile.runcall(session.send, f"And test {number}?")
+            _print(profile)
+
+
+class Innermost(anthropic.Middleware):
+    """Takes the time of what is behind all other middleware."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def handle(self, request: anthropic.APIRequest, call_next: anthropic.CallNext) -> anthropic.APIResponse[Any]:
+        """Pass it on."""
+        start = time.perf_counter()
+        response = call_next(request)
+        self.seconds = time.perf_counter() - start
+        return response
+
+
+class Outermost(Innermost):
+    """The same, before all other middleware."""
+
+
+def _callers(
+    messages: int, store: SqliteStore, api: anthropic.Anthropic, sends: int, times: dict[str, list[float]]
+) -> None:
+    """A caller who keeps his list goes on with a conversation of that length, by the middleware and without it."""
+    said: list[Any] = [{"role": "user", "content": "Fix every failing test."}]
+    while len(said) < messages:
+        said.append({"role": "assistant", "content": _reply(len(said), "round")["content"]})
+        said.append(_said(said[-1], len(said)))
+    outer, inner = Outermost(), Innermost()
+    managed = api.with_options(middleware=[outer, Middleware(store, policy=Policy()), inner])
+    given: dict[str, Any] = {"model": CALLERS_MODEL, "max_tokens": MAX_TOKENS, "system": "You are a coding agent."}
+    for number in range(sends + 5):
+        start = time.perf_counter()
+        reply = managed.beta.messages.create(messages=said, **given)
+        whole = time.perf_counter() - start
+        start = time.perf_counter()
+        api.beta.messages.create(messages=said, **given)
+        bare = time.perf_counter() - start
+        said.append({"role": "assistant", "content": reply.content})
+        said.append({"role": "user", "content": f"And why does test {number} fail? Have a look at what it imports."})
+        if number < 5:
+            continue
+        for name, seconds in {MIDDLEWARE: outer.seconds - inner.seconds, BEHIND: whole - bare}.items():
+            times.setdefault(name, []).append(seconds)
 
 
 def _profile(conversation: Conversation, store: SqliteStore, api: anthropic.Anthropic, sends: int) -> None:
@@ -250,6 +306,10 @@ def _profile(conversation: Conversation, store: SqliteStore, api: anthropic.Anth
     profile = cProfile.Profile()
     for _ in range(sends):
         one_send(conversation, store, api, profile)
+    _print(profile)
+
+
+def _print(profile: cProfile.Profile) -> None:
     pstats.Stats(profile).strip_dirs().sort_stats("tottime").print_stats(20).sort_stats("cumulative").print_stats(40)
 
 

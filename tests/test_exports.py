@@ -8,7 +8,7 @@ import pytest
 import ctxwindow
 
 PACKAGES = [
-    "record", "catalog", "rules", "window", "repairs", "recall", "tiers", "conversation", "summarize", "stores", "transcripts", "emulator", "cli", "testing",
+    "record", "catalog", "rules", "window", "repairs", "recall", "tiers", "conversation", "summarize", "stores", "client", "transcripts", "emulator", "cli", "testing",
 ]  # fmt: skip
 
 

@@ -13,13 +13,14 @@ from typing import Any
 
 from ctxwindow.client.actions import Blocking, Create, Pause, Steps
 from ctxwindow.client.faults import is_api_error, was_tried_again, went_wrong
-from ctxwindow.client.incidents import Incident, tell
+from ctxwindow.client.incidents import ARRIVED, Incident, tell
 from ctxwindow.client.preparing import collect, prepare, start_aside
-from ctxwindow.client.reply import text_of
+from ctxwindow.client.reply import stop_reason_of, text_of
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.watching import Watch
 from ctxwindow.errors import StoreError
 from ctxwindow.record import intake
+from ctxwindow.record.events import Received
 from ctxwindow.record.streamed import is_whole
 from ctxwindow.tiers import Decision, Send
 from ctxwindow.tiers.state import usable
@@ -89,12 +90,11 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
             continue
         found.message, cuts = message, 0
         found.messages.append(message)
-        plain = intake(message, "reply")
-        reason = plain.get("stop_reason")
+        reason = stop_reason_of(message)
         if reason == "pause_turn" and pauses < PAUSES:
             pauses += 1
             continue
-        if _cut_short(plain, reason) and (larger := _larger(talk, max_tokens)):
+        if _cut_short(message, reason) and (larger := _larger(talk, max_tokens)):
             _note(talk, str(reason), "MSG-14", f"cut inside a call or thinking; asked again with max_tokens {larger:,}")
             max_tokens = larger
             continue
@@ -123,9 +123,8 @@ def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
         engine.receive(watch.end() if watch is not None else message, now=talk.clock())
     except BaseException as error:
         came = watch.streamed.message if watch is not None else None
-        if not isinstance(error, Exception) or not is_api_error(error):
-            # An interrupt, somebody's mistake, or the store's: the request is not out any more.
-            if engine.awaiting:
+        if not isinstance(error, Exception):
+            if engine.awaiting:  # an interrupt: what came is stored with what comes next
                 engine.cut(came, now=talk.clock())
             raise
         if came is None or not is_whole(came):
@@ -145,7 +144,8 @@ def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
 def _recover(talk: Talk, error: Exception, request: dict[str, Any], watch: Watch | None, cuts: int) -> Steps[None]:
     """Make another request possible, or raise."""
     engine = talk.engine
-    if watch is None or (watch.streamed.message is None and was_tried_again(error)):
+    is_final = not is_api_error(error)  # somebody's mistake: a client without a key, say
+    if watch is None or (watch.streamed.message is None and (is_final or was_tried_again(error))):
         final = went_wrong(talk, error, request)
         yield Blocking(talk.keep)
         if final is not None:
@@ -153,12 +153,12 @@ def _recover(talk: Talk, error: Exception, request: dict[str, Any], watch: Watch
         return
     now = talk.clock()
     message = engine.cut(watch.streamed.message, now=now)
-    done = (
-        "what arrived is kept as evidence" if watch.streamed.message is not None else "nothing of the reply had arrived"
-    )
-    go_on = "the model is asked to go on" if message is not None else "the request is sent again"
-    _note(talk, "cut", "MSG-16", done if cuts >= RESUMPTIONS else f"{done}; {go_on}", error, at=now)
-    if cuts >= RESUMPTIONS:
+    cut = isinstance(engine.events[-1], Received)
+    done = ARRIVED if cut else "nothing of the reply had arrived"
+    if cuts < RESUMPTIONS and not is_final:
+        done += f"; {'the model is asked to go on' if message is not None else 'the request is sent again'}"
+    _note(talk, "cut" if cut else "interrupted", "MSG-16", done, error, at=now)
+    if cuts >= RESUMPTIONS or is_final:
         yield Blocking(talk.keep)
         error.add_note("ctxwindow: what arrived is in the record, as evidence; `resume()` asks the model to go on.")
         raise error
@@ -170,11 +170,12 @@ def _recover(talk: Talk, error: Exception, request: dict[str, Any], watch: Watch
         yield Pause(min(FIRST_PAUSE * 2**cuts, LONGEST_PAUSE))
 
 
-def _cut_short(message: dict[str, Any], reason: Any) -> bool:
+def _cut_short(message: Any, reason: str | None) -> bool:
     """Whether a limit on the output cut a reply where it cannot be sent back (MSG-09, MSG-14)."""
     if reason not in ("max_tokens", "model_context_window_exceeded"):
         return False
-    return bool(message.get("content")) and not usable({"role": "assistant", "content": message["content"]}, reason)
+    content = intake(message, "reply").get("content")
+    return bool(content) and not usable({"role": "assistant", "content": content}, reason)
 
 
 def _larger(talk: Talk, max_tokens: int) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-__all__ = ["Incident", "log", "tell"]
+__all__ = ["ARRIVED", "LEFT", "Incident", "declined", "log", "tell"]
 
 log = logging.getLogger("ctxwindow.client")
 
@@ -28,9 +28,23 @@ class Incident:
     """What is known of the cause."""
 
 
+ARRIVED = "what arrived is kept as evidence"
+"""What is done about a reply that is cut."""
+
+
+LEFT = "it may pass; the turn was left to be asked again"
+"""What is done about a fault after which the same may be sent again, once the SDK has tried that (SDK-01)."""
+
+
+def declined(method: str, why: str, *, at: float, send: int) -> Incident:
+    """A summary or compaction that did not come."""
+    done = f"no summary came of it ({why}); another method is taken for a while"
+    return Incident(at=at, send=send, kind=method, status=None, rule=None, done=done)
+
+
 def tell(incidents: list[Incident], incident: Incident) -> None:
     """Note an incident, and log it."""
     incidents.append(incident)
     status = f" {incident.status}" if incident.status is not None else ""
     cause = f" Cause: {incident.cause}" if incident.cause else ""
-    log.warning("send %d: %s%s; %s.%s", incident.send, incident.kind, status, incident.done, cause)
+    log.warning("send %d: %s%s: %s.%s", incident.send, incident.kind, status, incident.done, cause)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 from ctxwindow.client import actions
 from ctxwindow.client.api import Surface, arguments, messages_of
 from ctxwindow.client.running import AsyncRunner, Runner
-from ctxwindow.client.watching import checked_message, checked_stream
+from ctxwindow.client.watching import (
+    checked_message,
+    checked_stream,
+    checked_tokens,
+    decoding,
+    reading,
+    reading_async,
+)
+from ctxwindow.errors import MisuseError
 
 if TYPE_CHECKING:
     from anthropic import Anthropic, AsyncAnthropic
@@ -37,7 +45,8 @@ class ClientPerformer:
                 return self.create(action)
             case actions.Count():
                 method = messages_of(self.client, self.surface).count_tokens
-                return method(**arguments(method, action.request)).input_tokens
+                with decoding():
+                    return checked_tokens(method(**arguments(method, action.request)))
             case actions.Blocking():
                 return action.function()
             case actions.Pause():
@@ -49,7 +58,7 @@ class ClientPerformer:
                 assert self.runner is not None  # noqa: S101 - calls run
                 return self.runner.next()[1]
             case actions.Approve():
-                return action.hook(action.call)
+                return _asked(action.hook, action.call)
             case actions.StartAside():
                 pool = ThreadPoolExecutor(1, thread_name_prefix="ctxwindow-aside")
                 self.aside = pool.submit(self.create, action.action)
@@ -62,9 +71,10 @@ class ClientPerformer:
         """Send a request, and have its reply whole."""
         messages = messages_of(self.client, self.surface)
         if action.watch is None:
-            return checked_message(messages.create(**arguments(messages.create, action.request)))
+            with decoding():
+                return checked_message(messages.create(**arguments(messages.create, action.request)))
         with messages.stream(**arguments(messages.stream, action.request)) as stream:
-            for event in stream:
+            for event in reading(stream):
                 if action.watch.take(event):
                     action.watch.checkpoint()
             return checked_stream(action.watch, stream)
@@ -99,7 +109,8 @@ class AsyncClientPerformer:
                 return await self.create(action)
             case actions.Count():
                 method = messages_of(self.client, self.surface).count_tokens
-                return (await method(**arguments(method, action.request))).input_tokens
+                with decoding():
+                    return checked_tokens(await method(**arguments(method, action.request)))
             case actions.Blocking():
                 return await in_thread(action.function)
             case actions.Pause():
@@ -123,9 +134,10 @@ class AsyncClientPerformer:
         """Send a request, and have its reply whole."""
         messages = messages_of(self.client, self.surface)
         if action.watch is None:
-            return checked_message(await messages.create(**arguments(messages.create, action.request)))
+            with decoding():
+                return checked_message(await messages.create(**arguments(messages.create, action.request)))
         async with messages.stream(**arguments(messages.stream, action.request)) as stream:
-            async for event in stream:
+            async for event in reading_async(stream):
                 if action.watch.take(event):
                     await in_thread(action.watch.checkpoint)
             return checked_stream(action.watch, stream)
@@ -159,3 +171,13 @@ async def in_thread(function: Callable[[], Any]) -> Any:
         if not running.cancelled():
             running.exception()  # it is looked at, so that nobody warns of it
         raise
+
+
+def _asked(hook: actions.Approval, call: Mapping[str, Any]) -> bool | str:
+    """What an approval hook says, where nothing can be awaited."""
+    verdict = hook(call)
+    if not isinstance(verdict, Awaitable):
+        return verdict
+    if isinstance(verdict, Coroutine):
+        verdict.close()
+    raise MisuseError("it is async, and this session does not await.", path="approve", remedy="Use AsyncSession.")

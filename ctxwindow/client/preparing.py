@@ -7,9 +7,11 @@ from typing import Any
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.client.actions import Blocking, Collect, Count, Create, StartAside, Steps
 from ctxwindow.client.faults import is_api_error, is_shut
+from ctxwindow.client.incidents import declined, tell
 from ctxwindow.client.talk import Aside, Talk
 from ctxwindow.errors import ProtocolError
 from ctxwindow.record import intake
+from ctxwindow.record.events import Declined
 from ctxwindow.summarize import Ask, Chain, Written
 from ctxwindow.tiers import Compact, Summarize
 from ctxwindow.tiers import Count as CountDecision
@@ -126,7 +128,11 @@ def _summarized(talk: Talk, decision: Summarize, step: Ask | Written) -> None:
 
 
 def _compacted(talk: Talk, decision: Compact, found: Any) -> None:
+    engine, now = talk.engine, talk.clock()
     if isinstance(found, Exception):
-        talk.engine.compaction_failed(found, of=decision, now=talk.clock())
-    else:
-        talk.engine.compacted(found, of=decision, now=talk.clock())
+        engine.compaction_failed(found, of=decision, now=now)
+    elif engine.compacted(found, of=decision, now=now):
+        return
+    event = engine.events[-1]
+    assert isinstance(event, Declined)  # noqa: S101 - no summary came of it
+    tell(talk.incidents, declined(event.method, event.why, at=now, send=engine.sends))

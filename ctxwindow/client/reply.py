@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ctxwindow.record.blocks import blocks_of
 
-__all__ = ["Reply", "Stopped", "text_of"]
+__all__ = ["Reply", "Stopped", "stop_reason_of", "text_of"]
 
 Stopped = Literal["reply", "calls", "rounds", "seconds", "dollars"]
 
@@ -30,18 +30,26 @@ class Reply:
     """Tool rounds that were run."""
     dollars: float | None
     """What the operation cost, summaries included, as far as bills and prices are known; None where none is."""
+    answered: frozenset[str] = frozenset()
+    """Ids of calls in the message whose results are known already: of recall, and of a round that was interrupted."""
 
     @property
     def stop_reason(self) -> str | None:
         """Why the model stopped: `end_turn`, `tool_use`, `max_tokens`, `refusal`, ... (MSG-12)."""
-        found = self.message.get("stop_reason") if isinstance(self.message, dict) else self.message.stop_reason
-        return found if isinstance(found, str) else None
+        return stop_reason_of(self.message)
 
     @property
     def calls(self) -> tuple[Any, ...]:
-        """The calls of client tools in the message, as they came."""
+        """The calls of client tools in the message that have no result yet, as they came."""
         content = self.message.get("content") if isinstance(self.message, dict) else self.message.content
-        return tuple(block for block in content or () if _type(block) == "tool_use")
+        calls = (block for block in content or () if _type(block) == "tool_use")
+        return tuple(call for call in calls if _id(call) not in self.answered)
+
+
+def stop_reason_of(message: Any) -> str | None:
+    """Why the model stopped, of a message as the SDK gave it or as a dict."""
+    found = message.get("stop_reason") if isinstance(message, dict) else getattr(message, "stop_reason", None)
+    return found if isinstance(found, str) else None
 
 
 def text_of(message: Any) -> str:
@@ -52,6 +60,10 @@ def text_of(message: Any) -> str:
 
 def _type(block: Any) -> Any:
     return block.get("type") if isinstance(block, dict) else getattr(block, "type", None)
+
+
+def _id(block: Any) -> Any:
+    return block.get("id") if isinstance(block, dict) else getattr(block, "id", None)
 
 
 def _text(block: Any) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from ctxwindow.client.incidents import Incident
+from ctxwindow.client.incidents import ARRIVED, LEFT, Incident, declined
 from ctxwindow.client.talk import Talk
 from ctxwindow.conversation import Conversation
-from ctxwindow.record.events import Failed, Received
+from ctxwindow.record.events import Declined, Event, Failed, Received, Sent
 
 __all__ = ["SessionReport", "report"]
+
+_SHOWN = 20
+"""Compactions, and faults, that a report writes out: the newest."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,12 @@ class SessionReport:
             f"  window: {self.tokens:,} tokens{share}; outside it: {self.spilled:,} tokens",
             f"  cost: {_money(self.dollars)}{_error(self.forecast_error)}",
         ]
-        lines += [
-            f"  {method} of messages {first} to {end - 1}, by {by}" for method, first, end, by in self.compactions
-        ]
+        lines += _newest(
+            [f"  {method} of messages {first} to {end - 1}{_by(by)}" for method, first, end, by in self.compactions]
+        )
         if self.open is not None:
             lines.append(f"  open: {_OPEN[self.open]}")
-        lines += [_told(incident) for incident in self.incidents]
+        lines += _newest([_told(incident) for incident in self.incidents])
         return "\n".join(lines)
 
 
@@ -96,32 +100,53 @@ def _open(engine: Conversation) -> str | None:
 
 def _incidents(talk: Talk) -> tuple[Incident, ...]:
     """Every fault in the record; of those that this process met, with what it knows of the cause."""
-    met = {(incident.at, incident.send): incident for incident in talk.incidents}
-    found = []
+    met = {(incident.at, incident.send, incident.kind): incident for incident in talk.incidents}
+    found, sends = [], 0
     for event in talk.engine.events:
-        if isinstance(event, Failed):
-            known = Incident(
-                at=event.at or 0.0,
-                send=event.send,
-                kind=event.kind,
-                status=event.status,
-                rule=event.rule,
-                done=event.recovery.replace("_", " "),
-            )
-        elif isinstance(event, Received) and event.cut:
-            done = "what arrived is kept as evidence"
-            known = Incident(at=event.at or 0.0, send=event.send, kind="cut", status=None, rule="MSG-16", done=done)
-        else:
-            continue
-        found.append(met.pop((known.at, known.send), known))
+        if isinstance(event, Sent):
+            sends = event.send
+        known = _incident(event, sends)
+        if known is not None:
+            found.append(met.pop((known.at, known.send, known.kind), known))
     return tuple(sorted([*found, *met.values()], key=lambda incident: incident.at))
+
+
+def _incident(event: Event, sends: int) -> Incident | None:
+    """What the record says of a fault; None of what is none."""
+    at = event.at or 0.0
+    match event:
+        case Failed():
+            done = _DONE.get(event.recovery, event.recovery)
+            return Incident(at=at, send=event.send, kind=event.kind, status=event.status, rule=event.rule, done=done)
+        case Received(cut=True):
+            return Incident(at=at, send=event.send, kind="cut", status=None, rule="MSG-16", done=ARRIVED)
+        case Declined():
+            return declined(event.method, event.why, at=at, send=sends)
+    return None
+
+
+_DONE = {
+    "plan_again": "another request was planned",
+    "send_again": LEFT,
+    "give_up": "nothing could be done about it here",
+}
+
+
+def _newest(lines: list[str]) -> list[str]:
+    left = len(lines) - _SHOWN
+    return lines if left <= 0 else [f"  ({left:,} before)", *lines[left:]]
+
+
+def _by(by: str) -> str:
+    return f", by {by}" if by else ""
 
 
 def _told(incident: Incident) -> str:
     status = f" {incident.status}" if incident.status is not None else ""
     rule = f" [{incident.rule}]" if incident.rule else ""
     cause = f" Cause: {incident.cause}." if incident.cause else ""
-    return f"  send {incident.send}: {incident.kind}{status}: {incident.done}{rule}{cause}"
+    at = datetime.fromtimestamp(incident.at, UTC)
+    return f"  {at:%Y-%m-%d %H:%M:%S}Z send {incident.send}: {incident.kind}{status}: {incident.done}{rule}{cause}"
 
 
 def _money(dollars: float | None) -> str:

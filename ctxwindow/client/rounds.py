@@ -19,7 +19,7 @@ from ctxwindow.client.reply import Reply, text_of
 from ctxwindow.client.results import failed
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.tools import Toolbox
-from ctxwindow.errors import InvalidRequest
+from ctxwindow.errors import InvalidRequest, MisuseError
 from ctxwindow.recall.tool import TOOL_NAME
 from ctxwindow.record import intake
 from ctxwindow.record.blocks import blocks_of
@@ -85,6 +85,7 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
         elif engine.open_calls:
             waiting = [call for call in engine.open_calls if call["id"] not in engine.answers]
             if any(not _is_ours(talk, call, how) for call in waiting):
+                yield from _answer_recall(talk)
                 return _handed_back(talk)
             unknown = {call["id"] for call in waiting} - talk.idle if interrupted == "tell" else set[str]()
             yield from _run_round(talk, how, unknown=unknown)
@@ -133,7 +134,7 @@ def _go_on(talk: Talk, how: How, before: tuple[int, float]) -> Steps[Reply]:
             return reply  # SDK-06: calls of a turn that stopped otherwise are not run
         if not all(_is_ours(talk, call, how) for call in calls):
             yield from _answer_recall(talk)
-            return replace(reply, stopped="calls")
+            return replace(reply, stopped="calls", answered=frozenset(engine.answers))
         if stopped is not None:
             talk.idle = frozenset(call["id"] for call in calls)
             return replace(reply, stopped=stopped)
@@ -153,9 +154,9 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
         results[block["tool_use_id"]] = block
         if len(results) < len(calls):
             engine.answered(block, now=talk.clock())
-            yield Blocking(talk.keep)
+            yield Blocking(talk.try_to_keep)
 
-    talk.idle = frozenset()
+    talk.idle = frozenset(call["id"] for call in calls) - results.keys() - set(unknown)
     stopped = set[Any]()
     for call in calls:
         if call["id"] in results:
@@ -167,17 +168,35 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
             stopped.add(call.get("toolset_name"))
         elif call["name"] == TOOL_NAME and _recalls(talk):
             results[call["id"]] = engine.answer_recall(call)
-        elif how.approve is not None and (verdict := (yield Approve(call, how.approve))) is not True:
-            results[call["id"]] = failed(call, verdict if isinstance(verdict, str) and verdict.strip() else _DENIED)
+        elif how.approve is not None and (verdict := _checked((yield Approve(call, how.approve)))) is not True:
+            results[call["id"]] = failed(call, verdict or _DENIED)
             stopped.add(call.get("toolset_name"))
         else:
             approved.append(call)
     if approved:
         assert how.toolbox is not None  # noqa: S101 - what is run is run by it
+        talk.idle -= {call["id"] for call in approved}
         yield StartTools(tuple(approved), how.toolbox, how.limits.tool_seconds)
         for _ in approved:
             yield from know((yield NextResult()))
     yield Blocking(lambda: _append_results(talk, calls, results))
+
+
+def _checked(verdict: object) -> bool | str:
+    """What a hook said of a call.
+
+    Raises:
+        MisuseError: neither yes, nor no, nor a reason. The call is not run; `resume` asks again.
+    """
+    if isinstance(verdict, bool):
+        return verdict
+    if isinstance(verdict, str):
+        return verdict.strip()
+    raise MisuseError(
+        f"it returned {type(verdict).__name__}, for a call that was not run.",
+        path="approve",
+        remedy="Return True, False, or a string with the reason against it; `resume()` asks again.",
+    )
 
 
 def _append_results(talk: Talk, calls: Sequence[Mapping[str, Any]], results: Mapping[str, dict[str, Any]]) -> None:
@@ -230,7 +249,15 @@ def _handed_back(talk: Talk) -> Reply:
         for message in reversed(talk.engine.messages)
         if ids & {block.get("id") for block in blocks_of(message) if isinstance(block, Mapping)}
     )
-    return Reply(message=message, text=text_of(message), messages=(message,), stopped="calls", rounds=0, dollars=None)
+    return Reply(
+        message=message,
+        text=text_of(message),
+        messages=(message,),
+        stopped="calls",
+        rounds=0,
+        dollars=None,
+        answered=frozenset(talk.engine.answers),
+    )
 
 
 def _outgoing(talk: Talk, content: Any) -> Any:
@@ -241,12 +268,14 @@ def _outgoing(talk: Talk, content: Any) -> Any:
     """
     taken = intake(content, "content")
     message = taken if isinstance(taken, dict) and "role" in taken else {"role": "user", "content": taken}
-    if isinstance(message["content"], dict):
+    if isinstance(message.get("content"), dict):
         message = {**message, "content": [message["content"]]}
     calls, known = talk.engine.open_calls, talk.engine.answers
     if not calls or message["role"] != "user":
         return message
     blocks = blocks_of(message)
+    if not blocks or not all(isinstance(block, Mapping) for block in blocks):
+        return message  # which `append` refuses
     given = {block.get("tool_use_id"): block for block in blocks if block.get("type") == "tool_result"}
     if not given:
         known = {call["id"]: failed(call, _WENT_ON) for call in calls} | dict(known)

@@ -53,8 +53,9 @@ class Seen:
 
     @property
     def open_calls(self) -> tuple[dict[str, Any], ...]:
-        """The calls that wait for their results."""
-        return self._held.engine.open_calls
+        """The calls that wait for their results. What is known of their round already, they are sent with."""
+        engine = self._held.engine
+        return tuple(call for call in engine.open_calls if call["id"] not in engine.answers)
 
     def report(self) -> SessionReport:
         """Where the conversation stands, what it cost, what was done to it, and what went wrong."""

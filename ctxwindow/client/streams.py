@@ -15,7 +15,7 @@ from ctxwindow.client.actions import Action, Create, Steps
 from ctxwindow.client.api import arguments, messages_of
 from ctxwindow.client.performing import AsyncClientPerformer, ClientPerformer, in_thread
 from ctxwindow.client.reply import Reply
-from ctxwindow.client.watching import checked_stream
+from ctxwindow.client.watching import checked_stream, reading, reading_async
 from ctxwindow.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -60,6 +60,12 @@ class _Stream:
             raise MisuseError("a stream is entered once.", remedy="Call `stream` again.")
         self._entered = True
 
+    def _check_entered(self) -> None:
+        if not self._entered:
+            raise MisuseError(
+                "the stream has not been entered, so nothing was sent.", remedy="Read it inside its `with`."
+            )
+
 
 class SessionStream(_Stream):
     """A stream of one operation of a `Session`. Use it in `with`; iterate it for events, or `text_stream` for text."""
@@ -80,11 +86,12 @@ class SessionStream(_Stream):
         self.close()
 
     def __iter__(self) -> Iterator[ParsedBetaMessageStreamEvent[Any]]:
+        self._check_entered()
         while self._stream is not None:
             assert self._creating is not None and self._creating.watch is not None  # noqa: S101, PT018
             watch = self._creating.watch
             try:
-                for event in self._stream:
+                for event in reading(self._stream):
                     if watch.take(event):
                         watch.checkpoint()
                     yield event
@@ -164,11 +171,12 @@ class AsyncSessionStream(_Stream):
         await self.close()
 
     async def __aiter__(self) -> AsyncIterator[ParsedBetaMessageStreamEvent[Any]]:
+        self._check_entered()
         while self._stream is not None:
             assert self._creating is not None and self._creating.watch is not None  # noqa: S101, PT018
             watch = self._creating.watch
             try:
-                async for event in self._stream:
+                async for event in reading_async(self._stream):
                     if watch.take(event):
                         await in_thread(watch.checkpoint)
                     yield event

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import json
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 from ctxwindow.errors import EndpointError, StreamCut
 from ctxwindow.record import intake
 from ctxwindow.record.streamed import RAW_EVENTS, Streamed
 
-__all__ = ["Watch", "checked_message", "checked_stream"]
+__all__ = [
+    "Watch",
+    "checked_message",
+    "checked_stream",
+    "checked_tokens",
+    "decoding",
+    "reading",
+    "reading_async",
+]
 
 _BARE = frozenset({"content_block_stop", "message_stop"})
 """Events to which the SDK adds a snapshot, which is none of theirs."""
@@ -85,6 +95,40 @@ def checked_stream(watch: Watch, stream: Any) -> Any:
     return stream.current_message_snapshot
 
 
+@contextlib.contextmanager
+def decoding() -> Iterator[None]:
+    """Around a call of the SDK, which decodes what comes as if it could not be anything else.
+
+    Raises:
+        EndpointError: an answer that calls itself JSON is none, or none in UTF-8.
+    """
+    try:
+        yield
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise not_the_api("what is no JSON") from error
+
+
+def reading(stream: Iterable[Any]) -> Iterator[Any]:
+    """The events of the SDK's stream.
+
+    Raises:
+        EndpointError: what comes cannot be decoded: it is no text, or no JSON.
+    """
+    try:
+        yield from stream
+    except ValueError as error:
+        raise not_the_api("bytes that are no events") from error
+
+
+async def reading_async(stream: AsyncIterable[Any]) -> AsyncIterator[Any]:
+    """The same of a stream that is awaited."""
+    try:
+        async for event in stream:
+            yield event
+    except ValueError as error:
+        raise not_the_api("bytes that are no events") from error
+
+
 def checked_message(message: Any) -> Any:
     """The message that the SDK gave, if it is one: the SDK hands out a page of HTML as a string.
 
@@ -97,10 +141,22 @@ def checked_message(message: Any) -> Any:
     raise not_the_api("a page or a text" if isinstance(message, str) else "something else")
 
 
+def checked_tokens(counted: Any) -> int:
+    """The tokens of an answer of `count_tokens`, if it is one.
+
+    Raises:
+        EndpointError: it is none.
+    """
+    tokens = getattr(counted, "input_tokens", None)
+    if type(tokens) is int and tokens >= 0:
+        return tokens
+    raise not_the_api("a page or a text" if isinstance(counted, str) else "something else")
+
+
 def not_the_api(what: str) -> EndpointError:
     """The error for an answer that no Messages API gives."""
     return EndpointError(
-        f"the base URL answered with {what}, not with a message.",
+        f"the base URL answered with {what}, not as the Messages API does.",
         path="base_url",
         remedy="Check the client's base_url, and the proxy behind it.",
     )

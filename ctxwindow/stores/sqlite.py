@@ -20,7 +20,7 @@ from typing import NamedTuple, Self
 from ctxwindow.errors import HistoryError, MisuseError, StoreConflict, StoreUnavailable
 from ctxwindow.recall import ranking, terms
 from ctxwindow.stores import index
-from ctxwindow.stores.database import MEMORY, check_schema, open_database, shown, sqlite_errors, transaction
+from ctxwindow.stores.database import MEMORY, Database, check_schema, open_database, shown, sqlite_errors, transaction
 from ctxwindow.stores.holds import Hold, ProcessHolds, closed
 from ctxwindow.stores.locking import FileHolds
 from ctxwindow.stores.protocol import (
@@ -69,7 +69,7 @@ class SqliteStore:
         self._path = os.fspath(path)
         self._lock = threading.Lock()
         self._process = os.getpid()
-        self._db: sqlite3.Connection | None = open_database(self._path, timeout=timeout, create=create)
+        self._db: Database | None = open_database(self._path, timeout=timeout, create=create)
         self._holds = ProcessHolds() if self._path == MEMORY else FileHolds(os.path.realpath(self._path))
 
     def append(self, conversation: str, rows: Sequence[Row], *, expect: int, counts: Sequence[TextCount] = ()) -> int:
@@ -126,7 +126,7 @@ class SqliteStore:
     def conversations(self) -> list[ConversationInfo]:
         """See `Store.conversations`."""
         with self._use() as db:
-            listed = db.execute(
+            listed = db.patiently(
                 "SELECT id, version, created_at, updated_at FROM conversations ORDER BY updated_at DESC, id"
             ).fetchall()
         return [
@@ -156,7 +156,7 @@ class SqliteStore:
         """See `Store.contains`."""
         check_needle(conversation, needle)
         with self._use() as db:
-            found = db.execute(
+            found = db.patiently(
                 "SELECT 1 FROM texts WHERE conversation = (SELECT key FROM conversations WHERE id = ?)"
                 " AND instr(body, ?) LIMIT 1",
                 (conversation, index.encode(needle)),
@@ -227,7 +227,7 @@ class SqliteStore:
         self.close()
 
     @contextmanager
-    def _use(self) -> Iterator[sqlite3.Connection]:
+    def _use(self) -> Iterator[Database]:
         self._check_process()
         with self._lock, sqlite_errors(self._path):
             if self._db is None:
@@ -279,29 +279,29 @@ class SqliteStore:
         return batch
 
 
-def _head(db: sqlite3.Connection, conversation: str) -> _Head:
-    found = db.execute(
+def _head(db: Database, conversation: str) -> _Head:
+    found = db.patiently(
         "SELECT key, version, passages, terms FROM conversations WHERE id = ?", (conversation,)
     ).fetchone()
     return _Head._make(found) if found else _Head(None, 0, 0, 0)
 
 
-def _counts(db: sqlite3.Connection, conversation: str) -> list[TextCount]:
-    found = db.execute(
+def _counts(db: Database, conversation: str) -> list[TextCount]:
+    found = db.patiently(
         "SELECT vocabulary, text, tokens FROM counts WHERE conversation = (SELECT key FROM conversations WHERE id = ?)",
         (conversation,),
     ).fetchall()
     return [TextCount(*row) for row in found]
 
 
-def _add_counts(db: sqlite3.Connection, key: int, counts: Sequence[TextCount]) -> None:
+def _add_counts(db: Database, key: int, counts: Sequence[TextCount]) -> None:
     db.executemany(
         "INSERT INTO counts (conversation, vocabulary, text, tokens) VALUES (?, ?, ?, ?)",
         [(key, count.vocabulary, count.text, count.tokens) for count in counts],
     )
 
 
-def _start(db: sqlite3.Connection, conversation: str, at: float) -> int:
+def _start(db: Database, conversation: str, at: float) -> int:
     key = db.execute(
         "INSERT INTO conversations (id, version, created_at, updated_at, passages, terms) VALUES (?, 0, ?, ?, 0, 0)",
         (conversation, at, at),
@@ -310,7 +310,7 @@ def _start(db: sqlite3.Connection, conversation: str, at: float) -> int:
     return key
 
 
-def _wipe(db: sqlite3.Connection) -> bool:
+def _wipe(db: Database) -> bool:
     """Write the file anew and empty its log; false when locks or the disk did not allow it.
 
     `secure_delete` is not enough: when a page is split, SQLite can leave copies of moved rows in the
@@ -319,8 +319,9 @@ def _wipe(db: sqlite3.Connection) -> bool:
     try:
         # What survives the purge may be larger than memory. The temporary file has no name and mode 0600.
         db.execute("PRAGMA temp_store = FILE")
-        db.execute("VACUUM")
-        busy: int = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        with db.waiting():
+            db.execute("VACUUM")
+            busy: int = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if not busy:
             with transaction(db):
                 db.execute("DELETE FROM unwiped")

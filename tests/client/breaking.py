@@ -20,13 +20,27 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from unittest import mock
 
 from ctxwindow.emulator.http import ApiError, Event, error_body
-from tests.client.failures import FINAL, PASSING, REFUSED, STRANGE, Answer
+from ctxwindow.record import from_json
+from ctxwindow.window import count
+from tests.client.failures import FINAL, PASSING, REFUSED, STRANGE, Answer, too_long
 from tests.client.loopback import HANG_UP, read_body, replayed
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["BROKEN", "FAULTS", "SILENT", "Break", "Breaking", "Fault", "Injected", "Silence", "quick_retries", "spots"]
+__all__ = [
+    "BROKEN",
+    "FAULTS",
+    "SILENT",
+    "Break",
+    "Breaking",
+    "Fault",
+    "Injected",
+    "Silence",
+    "TooLong",
+    "quick_retries",
+    "spots",
+]
 
 Way: TypeAlias = Literal["closed", "reset", "ended", "stalled", "error event"]
 """How an answer breaks off: the connection is closed, or reset; it ends as if this had been all of it; nothing more comes,
@@ -75,7 +89,32 @@ class Silence:
         return f"silence of {self.seconds:g} s, {'carried out' if self.carried_out else 'not carried out'}"
 
 
-Fault: TypeAlias = Answer | Break | Silence
+@dataclass(frozen=True)
+class TooLong:
+    """A prompt that comes near to the budget is refused: the API counts more tokens than we do (CTX-08). Others pass.
+
+    Attributes:
+        budget: tokens.
+    """
+
+    budget: int
+
+    @property
+    def name(self) -> str:
+        """For the list of what was injected."""
+        return "prompt too long"
+
+    def answer(self, body: bytes) -> Answer | None:
+        """What is said to a request; None where it could not be true of it."""
+        request = from_json(body)
+        near = count(request, request["model"]).tokens > NEAR * self.budget
+        return too_long(self.budget + 300, self.budget) if near else None
+
+
+NEAR = 0.6
+"""The share of a budget that a prompt has to take to be `TooLong`."""
+
+Fault: TypeAlias = Answer | Break | Silence | TooLong
 
 _WAYS: tuple[Way, ...] = ("closed", "reset", "ended", "error event")
 _SPOTS: tuple[Spot, ...] = (
@@ -163,6 +202,8 @@ class Breaking:
         number, chance = self.requests, random.Random(f"{self._seed}/{self.requests}")  # noqa: S311 - a plan, no secret
         fault = self._next(chance)
         again = replayed(body, receive)
+        if isinstance(fault, TooLong):
+            fault = fault.answer(body)
         if fault is None:
             await inner(scope, again, send)
             return

@@ -13,7 +13,9 @@ keyword arguments that JSON can say, and returns what JSON can say, or nothing.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
+import inspect
 import json
 import os
 import select
@@ -24,6 +26,8 @@ import tempfile
 import threading
 import time
 import traceback
+from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Child", "Forks", "reach", "stop_at"]
+__all__ = ["Child", "Forks", "count_calls", "die_at", "reach", "stop_at"]
 
 _FOLDER = "CTXWINDOW_TEST_CHILD"
 """Where a child leaves word: the name of its folder, in its environment."""
@@ -214,27 +218,61 @@ def stop_at(owner: Any, method: str, point: str, *, call: int = 1, when: str = "
 
     Args:
         owner: a class, a module or an object whose attribute is replaced.
-        method: its name; no coroutine function.
+        method: its name.
         point: the name that the test waits for (`Child.reached`).
         call: which call of it, from 1 on.
-        when: `before` or `after` that call.
+        when: `before` or `after` that call; of a coroutine function, of what it does.
     """
+    _at(owner, method, functools.partial(reach, point), call=call, when=when)
+
+
+def die_at(owner: Any, method: str, *, call: int = 1, when: str = "before") -> None:
+    """Let this child end by SIGKILL at a call of a method; the arguments are those of `stop_at`."""
+    _at(owner, method, lambda: os.kill(os.getpid(), signal.SIGKILL), call=call, when=when)
+
+
+def count_calls(points: Mapping[str, tuple[Any, str]]) -> dict[str, int]:
+    """Count the calls of methods, each an owner and a name; the counts grow while they are called."""
+    counts = dict.fromkeys(points, 0)
+
+    def counting(point: str) -> None:
+        counts[point] += 1
+
+    for point, (owner, method) in points.items():
+        _at(owner, method, functools.partial(counting, point), call=None, when="before")
+    return counts
+
+
+def _at(owner: Any, method: str, do: Callable[[], object], *, call: int | None, when: str) -> None:
+    """Do something before or after a call of a method; None: of each call."""
     assert when in ("before", "after"), "a child stops before a call or after it"
     original = getattr(owner, method)
-    calls = 0
+    numbers, lock = count(1), threading.Lock()
+
+    def is_mine() -> bool:
+        with lock:  # tools run in threads
+            number = next(numbers)
+        return call is None or number == call
 
     def stopping(*given: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        mine = calls == call
+        mine = is_mine()
         if mine and when == "before":
-            reach(point)
+            do()
         result = original(*given, **named)
-        if mine:
-            reach(point)
+        if mine and when == "after":
+            do()
         return result
 
-    setattr(owner, method, stopping)
+    async def stopping_async(*given: Any, **named: Any) -> Any:
+        mine = is_mine()
+        if mine and when == "before":
+            do()
+        result = await original(*given, **named)
+        if mine and when == "after":
+            do()
+        return result
+
+    setattr(owner, method, stopping_async if inspect.iscoroutinefunction(original) else stopping)
 
 
 # -- in the warm process ----------------------------------------------------------------------------------
@@ -246,12 +284,12 @@ def _warm() -> None:
     import httpx2  # noqa: PLC0415
 
     from ctxwindow.testing import FakeClaude  # noqa: PLC0415
-    from ctxwindow.window import count  # noqa: PLC0415
-    from tests.client import scripts  # noqa: F401, PLC0415
+    from ctxwindow.window import count as count_tokens  # noqa: PLC0415
+    from tests.client import scripts, user  # noqa: F401, PLC0415
 
     for model in ("claude-haiku-4-5", "claude-opus-5-5"):
         request: Any = {"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "Hello."}]}
-        count(request, model)
+        count_tokens(request, model)
         with FakeClaude().client() as client:
             for messages in (client.messages, client.beta.messages):
                 messages.create(**request)

@@ -14,7 +14,7 @@ from ctxwindow.emulator.http import ApiError, error_body
 from ctxwindow.record import to_json
 from tests.conftest import SMALL
 
-__all__ = ["FINAL", "PASSING", "REFUSED", "STRANGE", "Answer", "recorded"]
+__all__ = ["FINAL", "PASSING", "REFUSED", "STRANGE", "Answer", "recorded", "too_long"]
 
 SOON = {"retry-after": "0.001"}
 """Seconds. The SDK takes no `retry-after: 0` for an answer: it then waits as if there were none (SDK-01)."""
@@ -189,6 +189,11 @@ STRANGE = _named(
     Answer("error of another shape", 400, b'{"message": "bad request"}'),
 )
 """Answers that are no replies: of a proxy, of a login page, of the wrong base URL."""
+
+
+def too_long(tokens: int, limit: int) -> Answer:
+    """The error for a prompt that does not fit (CTX-08), with numbers that can be true of a conversation."""
+    return _error("prompt too long", 400, f"prompt is too long: {tokens} tokens > {limit} maximum")
 
 
 def recorded() -> list[Answer]:

@@ -158,7 +158,7 @@ def test_a_stream_that_is_cut_is_gone_on_with(opened: Open, live: bool, after: i
     assert reply.text == arrived + "And so on."
     assert len(reply.messages) == 2
     assert str(driven.report()).count("the model is asked to go on [MSG-16]") == 1
-    assert str(driven.report()).count("\n  send 1: cut") == 1, "told once"
+    assert str(driven.report()).count(" send 1: cut:") == 1, "told once"
     driven.goes_on()
 
 

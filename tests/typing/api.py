@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never, assert_type
+from collections.abc import Mapping
+from typing import Any, Literal, assert_never, assert_type
 
-from anthropic import Anthropic, AsyncAnthropic
+from anthropic import Anthropic, AsyncAnthropic, beta_tool
 
 import ctxwindow
 from ctxwindow import (
+    AsyncSession,
+    AsyncSessionStream,
     BlockCost,
     Compact,
     Conversation,
@@ -15,10 +18,15 @@ from ctxwindow import (
     Decision,
     Effect,
     Expense,
+    Limits,
+    Middleware,
     Policy,
     Repair,
     Report,
     Send,
+    Session,
+    SessionReport,
+    SessionStream,
     Spending,
     Spill,
     Summarize,
@@ -27,6 +35,7 @@ from ctxwindow import (
     Window,
 )
 from ctxwindow.catalog import ModelProfile, models, resolve
+from ctxwindow.conversation import Conversation as Engine
 from ctxwindow.emulator import Emulator, Fault, Reply, Request, Response
 from ctxwindow.recall import Embedder, Excerpt, Recalled, Vectors
 from ctxwindow.stores import Hit, MemoryStore, SqliteStore, Store, keep, load
@@ -115,3 +124,95 @@ def emulate() -> None:
     assert_type(fake.emulator, Emulator)
     assert_type(fake.requests, list[Request])
     assert_type(fake.emulator.handle(Request(method="GET", path="/v1/models"), at=0.0), Response)
+
+
+@beta_tool
+def add(one: int, other: int) -> str:
+    """Add two numbers."""
+    return str(one + other)
+
+
+def read_file(path: str) -> str:
+    """Read a file."""
+    return path
+
+
+async def fetch(url: str) -> str:
+    """Fetch a page."""
+    return url
+
+
+def approve(call: Mapping[str, Any]) -> bool | str:
+    return call["name"] == "read_file" or "Not now."
+
+
+async def approve_later(call: Mapping[str, Any]) -> bool:
+    return approve(call) is True
+
+
+def session() -> None:
+    tools = [read_file, add, {"name": "ask", "input_schema": {"type": "object"}}]
+    limits = Limits(rounds=20, seconds=60, dollars=1.5, tool_seconds=10.0)
+    with Session.open(
+        "agent.db",
+        client=Anthropic(),
+        model="claude-opus-5-5",
+        system="Be brief.",
+        tools=tools,
+        policy=Policy(budget=200_000),
+        settings={"thinking": {"type": "adaptive"}},
+        surface="stable",
+        streaming=True,
+        limits=limits,
+        approve=approve,
+        busy="raise",
+    ) as talk:
+        assert_type(talk, Session)
+        reply = talk.send("Hello.")
+        assert_type(reply, ctxwindow.Reply)
+        assert_type(reply.text, str)
+        assert_type(reply.stopped, Literal["reply", "calls", "rounds", "seconds", "dollars"])
+        assert_type(reply.calls, tuple[Any, ...])
+        assert_type(reply.dollars, float | None)
+        assert_type(talk.run([{"type": "text", "text": "Go."}], limits=limits, approve=approve), ctxwindow.Reply)
+        assert_type(talk.resume(interrupted="run"), ctxwindow.Reply | None)
+        with talk.stream("Hello.", run=True) as stream:
+            assert_type(stream, SessionStream)
+            for text in stream.text_stream:
+                assert_type(text, str)
+            for event in stream:
+                if event.type == "text":
+                    assert_type(event.text, str)
+            assert_type(stream.reply, ctxwindow.Reply)
+        assert_type(talk.recall("parse_config", k=3), list[Recalled])
+        assert_type(talk.report(), SessionReport)
+        assert_type(talk.cost, Spending)
+        assert_type(talk.window, Window)
+        assert_type(talk.open_calls, tuple[dict[str, Any], ...])
+        assert_type(talk.conversation, Conversation)
+        talk.configure(model="claude-sonnet-5-5")
+        talk.pin(0)
+        talk.unpin(0)
+        talk.rewind(send=1)
+
+
+async def session_awaited(store: Store) -> None:
+    async with await AsyncSession.open(store, client=AsyncAnthropic(), tools=[read_file, fetch]) as talk:
+        assert_type(talk, AsyncSession)
+        assert_type(await talk.send("Hello."), ctxwindow.Reply)
+        assert_type(await talk.run("Go.", approve=approve_later), ctxwindow.Reply)
+        assert_type(await talk.resume(), ctxwindow.Reply | None)
+        async with talk.stream("Hello.") as stream:
+            assert_type(stream, AsyncSessionStream)
+            async for text in stream.text_stream:
+                assert_type(text, str)
+            assert_type(await stream.until_done(), ctxwindow.Reply)
+        assert_type(await talk.recall("parse_config"), list[Recalled])
+
+
+def middleware() -> None:
+    client = Anthropic(middleware=[Middleware("agent.db", policy=Policy(budget=200_000))])
+    with ctxwindow.conversation("ticket-17"):  # the function, next to the package of that name
+        client.messages.create(model="claude-opus-5-5", max_tokens=10, messages=[{"role": "user", "content": "Hello."}])
+    assert_type(Engine.start(model="claude-opus-5-5"), Conversation)
+    AsyncAnthropic(middleware=[Middleware(MemoryStore())])

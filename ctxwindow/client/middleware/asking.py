@@ -26,7 +26,7 @@ class Asked:
 
     request: APIRequest
     model: str
-    messages: list[dict[str, Any]]
+    messages: list[Any]
     """As the SDK made it of what the caller gave: a copy of its own. Do not mutate."""
     system: Any
     tools: Any
@@ -108,13 +108,15 @@ def asked_of(request: APIRequest, *, marks: bool) -> Asked | None:
     model, messages, max_tokens = body.get("model"), body.get("messages"), body.get("max_tokens")
     if not (isinstance(model, str) and isinstance(messages, list) and type(max_tokens) is int):
         return None
-    if body.get("compaction") is not None or not all(isinstance(message, dict) for message in messages):
+    if body.get("compaction") is not None:
         return None  # a compaction that the caller orders is his own (SDK-07)
     thread = body.get("thread")
     continues = isinstance(thread, Mapping) and thread.get("type") == "continue"
     previous = thread.get("previous_message_id") if isinstance(thread, Mapping) and continues else None
     if (continues and not isinstance(previous, str)) or (not continues and not messages):
         return None
+    if not all(isinstance(message, dict) for message in (*messages[:1], *messages[-1:])):
+        return None  # the others are looked at by the engine, where they are new
     left_out = {*_NAMED, *_OF_THE_REQUEST, "thread", *(("cache_control",) if marks else ())}
     settings = {key: value for key, value in body.items() if key not in left_out}
     if betas := _betas(request):

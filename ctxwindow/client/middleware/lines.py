@@ -15,7 +15,22 @@ from ctxwindow.conversation import Conversation
 from ctxwindow.record import block_type
 from ctxwindow.record.canonical import canonical_message
 
-__all__ = ["Line", "echoes"]
+__all__ = ["Line", "Match", "echoes"]
+
+
+_NEW = 4
+"""Messages at the end of what is known that a usual request brings back for the first time, or fewer."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A list, and what a line has in common with it."""
+
+    messages: Sequence[dict[str, Any]]
+    common: int
+    """Messages from the first on."""
+    reworded: tuple[int, ...]
+    """Which of them say the same in other words."""
 
 
 @dataclass
@@ -30,6 +45,8 @@ class Line:
     """Which of them are replies of the API, with their ids."""
     evidence: int | None = None
     """Where in the record a reply stands that is not sent back, if it is the newest of all."""
+    match: Match | None = None
+    """What was found for the list of the request that is in hand: it is compared once."""
 
     @classmethod
     def of(cls, conversation: Conversation) -> Self:
@@ -57,21 +74,35 @@ class Line:
         self.replies = {**self.replies, len(self.sent): reply_id}  # others may be reading it
         self.extend([message], [place])
 
-    def cut(self, length: int, messages: Sequence[dict[str, Any]]) -> Line:
-        """The first `length` messages, in the form in which the caller has sent them now."""
+    def cut(self, match: Match) -> Line:
+        """What it has in common with a list. Where that says the same in other words, its words are kept from here on."""
+        length = match.common
+        sent = self.sent[:length]
+        for place in match.reworded:
+            sent[place] = match.messages[place]
         replies = {place: found for place, found in self.replies.items() if place < length}
         evidence = self.evidence if length == len(self.sent) else None
-        return Line(list(messages[:length]), self.places[:length], replies, evidence)
+        return Line(sent, self.places[:length], replies, evidence)
 
     def common(self, messages: Sequence[dict[str, Any]]) -> int:
         """How many messages from the first on are the same."""
+        return self.against(messages).common
+
+    def against(self, messages: Sequence[dict[str, Any]]) -> Match:
+        """A list held against this one. Costs a comparison of all, once for each list."""
+        if self.match is not None and messages is self.match.messages:
+            return self.match
         length = min(len(self.sent), len(messages))
-        if messages[:length] == self.sent[:length]:
-            return length
-        for place in range(length):
-            if messages[place] != self.sent[place] and not self._same(place, messages[place]):
-                return place
-        return length
+        known = max(0, length - _NEW)  # what is new since the last request is echoed for the first time
+        start = known if messages[:known] == self.sent[:known] else 0
+        reworded = list[int]()
+        for place in range(start, length):
+            if messages[place] == self.sent[place]:
+                continue
+            if not self._same(place, messages[place]):
+                return Match(messages, place, tuple(reworded))
+            reworded.append(place)
+        return Match(messages, length, tuple(reworded))
 
     def fits(self, messages: Sequence[dict[str, Any]], common: int) -> bool:
         """Whether a list is of this conversation: it goes on from it, repeats its last request, or goes back behind a reply.
@@ -105,11 +136,11 @@ class Line:
     def _shifted(self, start: int) -> dict[int, str | None]:
         return {place - start: found for place, found in self.replies.items() if place >= start}
 
-    def _same(self, place: int, message: Mapping[str, Any]) -> bool:
+    def _same(self, place: int, message: Any) -> bool:
         known = self.sent[place]
         if message == known:
             return True
-        if message.get("role") != known.get("role"):
+        if not isinstance(message, Mapping) or message.get("role") != known.get("role"):
             return False
         if place in self.replies and echoes(message, known):
             return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,22 @@ from ctxwindow.record.canonical import canonical_message, canonical_system, cano
 from ctxwindow.record.events import Started
 from ctxwindow.stores import Store
 
-__all__ = ["Managed", "Registry", "family_of", "newest"]
+__all__ = ["Left", "Managed", "Registry", "family_of", "is_numbered", "newest", "numbered"]
 
 _LOOKED_AT = 4
 """Conversations in the store that begin alike and are looked at, the newest, after a restart."""
+
+_LEFT = 4
+"""Branches that a caller has left and may come back to, the newest, that are remembered."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """A branch that the caller has left."""
+
+    line: Line
+    tip: int
+    """The number of its last event."""
 
 
 @dataclass
@@ -30,6 +43,8 @@ class Managed:
     system: Any
     """As the caller sends it, with his cache breakpoints; so are the tools."""
     tools: Any
+
+    _left: tuple[Left, ...] = ()
 
     def __post_init__(self) -> None:
         self._engine, self._recorded = self.talk.engine, self.talk.engine.recorded
@@ -51,6 +66,22 @@ class Managed:
     def line(self, line: Line) -> None:
         self._line, self._engine, self._recorded = line, self.talk.engine, self.talk.engine.recorded
 
+    def leave(self, line: Line, tip: int) -> None:
+        """Remember a branch that the caller has just left."""
+        self._left = (Left(line, tip), *self._left)[:_LEFT]
+
+    def left_behind(self, messages: Sequence[dict[str, Any]], common: int) -> Left | None:
+        """The branch that he has left which a list has more in common with than with the current one; None where there is none.
+
+        Args:
+            messages: the list.
+            common: how many of them it has in common with the current one.
+        """
+        if common == len(self._line.sent):
+            return None
+        best = max(self._left, key=lambda left: left.line.common(messages), default=None)
+        return best if best is not None and best.line.common(messages) > common else None
+
     def follow(self) -> None:
         """Read the list from the record where the record has changed otherwise: another process went on, or something that
         was left open was closed. Costs the length of the history then.
@@ -59,9 +90,10 @@ class Managed:
             self.line = Line.of(self.talk.engine)
 
     def take_back(self) -> None:
-        """Undo what no store has."""
-        self.talk.forget()
-        self.line = Line.of(self.talk.engine)
+        """Undo what no store has. A conversation that has just begun is given up by letting go of it."""
+        if self.talk.engine.kept:
+            self.talk.forget()
+            self.line = Line.of(self.talk.engine)
 
     def is_framed_by(self, asked: Asked) -> bool:
         """Whether system and tools are those with which it began (BIND-12)."""
@@ -127,3 +159,9 @@ def newest(store: Store, family: str) -> tuple[list[str], int]:
 def numbered(family: str, number: int) -> str:
     """The name of one conversation of a family."""
     return family if number == 1 else f"{family}~{number}"
+
+
+def is_numbered(name: str, family: str) -> bool:
+    """Whether a name is one of a family's."""
+    beginning, mark, number = name.rpartition("~")
+    return name == family or (bool(mark) and beginning == family and number.isdecimal())

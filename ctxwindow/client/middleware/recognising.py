@@ -12,12 +12,13 @@ from ctxwindow.client.actions import Blocking, Steps
 from ctxwindow.client.incidents import log
 from ctxwindow.client.middleware.asking import Asked, without_markers
 from ctxwindow.client.middleware.lines import Line, echoes
-from ctxwindow.client.middleware.managed import Managed, Registry, family_of, newest, numbered
+from ctxwindow.client.middleware.managed import Managed, Registry, family_of, is_numbered, newest, numbered
 from ctxwindow.client.reopening import catch_up
 from ctxwindow.client.talk import Talk
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import InvalidRequest
 from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.record.log import Branch
 from ctxwindow.repairs import repair
 from ctxwindow.stores import Store, load
 from ctxwindow.tiers import Policy
@@ -68,9 +69,9 @@ class Recogniser:
 
     def _find(self, asked: Asked, name: str | None) -> Steps[Managed | None]:
         """A conversation that the request goes on with, held; None where a new one must be begun."""
-        found = self._ranked(asked) if name is None else self._named(name, asked)
-        if found:
-            return found[0] if (yield from self._hold(found[0], asked, name)) else None
+        found = self._best(asked) if name is None else self._named(name, asked)
+        if found is not None:
+            return found if (yield from self._hold(found, asked, name)) else None
         if asked.previous is not None or (name is None and not _has_reply(asked)):
             return None  # a first question asks for no look at what was said in other processes
         names, _ = yield Blocking(lambda: newest(self.store, name or family_of(asked)))
@@ -83,30 +84,32 @@ class Recogniser:
             return managed if (yield from self._hold(managed, asked, name)) else None
         return None
 
-    def _ranked(self, asked: Asked) -> list[Managed]:
-        """The conversations in memory that the request fits, the one that it has most in common with first."""
-        found, framed_otherwise = list[tuple[int, Managed]](), False
+    def _best(self, asked: Asked) -> Managed | None:
+        """The conversation in memory that the request goes on with: of those that it fits, that with the most in common, and of
+        these one that it leaves nothing of.
+        """
+        best, most, framed_otherwise = None, (0, False), False
         for managed in self.registry.recent():
             common = _common(managed.line, asked)
             if common is None:
                 continue
-            if managed.is_framed_by(asked):
-                found.append((common, managed))
-            else:
+            if not managed.is_framed_by(asked):
                 framed_otherwise = True
-        if framed_otherwise and not found and _has_reply(asked):
+            elif not _is_alive_elsewhere(managed, asked, common):
+                rank = (common, common == len(managed.line.sent))
+                best, most = (managed, rank) if rank > most else (best, most)
+        if framed_otherwise and best is None and _has_reply(asked):
             log.warning("system or tools have changed, and they are the prefix: another record is begun [BIND-12]")
-        return [managed for _, managed in sorted(found, key=lambda pair: -pair[0])]
+        return best
 
-    def _named(self, name: str, asked: Asked) -> list[Managed]:
-        """The conversations of this name in memory."""
-        return [
-            managed
-            for managed in self.registry.recent()
-            if managed.talk.name.partition("~")[0] == name
-            and managed.is_framed_by(asked)
-            and (asked.previous is None or _common(managed.line, asked) is not None)
-        ]
+    def _named(self, name: str, asked: Asked) -> Managed | None:
+        """The conversation of this name in memory that was used last."""
+        for managed in self.registry.recent():
+            if not is_numbered(managed.talk.name, name) or not managed.is_framed_by(asked):
+                continue
+            if asked.previous is None or _common(managed.line, asked) is not None:
+                return managed
+        return None
 
     def _stored(self, name: str) -> Managed:
         """A conversation as the store has it. Blocks."""
@@ -134,18 +137,22 @@ class Recogniser:
 
     def _align(self, managed: Managed, asked: Asked, *, pinned: bool) -> Steps[None]:
         """Have the record say what the request says."""
-        engine, line = managed.talk.engine, managed.line
+        engine, line, tip = managed.talk.engine, managed.line, len(managed.talk.engine.events)
         messages = _whole(line, asked, pinned=pinned)
+        if (left := managed.left_behind(messages, line.common(messages))) is not None:
+            yield Blocking(lambda: engine.rewind(_branch(engine, left.tip), now=self.clock()))
+            line = left.line
         common = line.common(messages)
         if common < len(line.sent):
             yield Blocking(lambda: self._go_back(engine, line, common))
         self._configure(engine, asked)
-        following = line.cut(common, messages)
+        following = line.cut(line.against(messages))
         self._append(engine, asked, following, messages[common:])
+        if line is not managed.line or common < len(line.sent):
+            managed.leave(managed.line, tip)
         managed.line = following
         if asked.previous is None:
             managed.system, managed.tools = asked.system, asked.tools
-        self.registry.put(managed)
 
     def _go_back(self, engine: Conversation, line: Line, common: int) -> None:
         """Leave what the caller has left, as a branch. Blocks: it costs the length of the history."""
@@ -199,7 +206,6 @@ class Recogniser:
             hold.release()
             raise
         managed.talk.hold = hold
-        self.registry.put(managed)
         return managed  # type: ignore[no-any-return]
 
     def _started(self, asked: Asked, name: str) -> Managed:
@@ -232,8 +238,25 @@ def _common(line: Line, asked: Asked) -> int | None:
     """How many messages a request has in common with a conversation, if it is of it."""
     if asked.previous is not None:
         return line.following(asked.previous)
-    common = line.common(asked.messages)
-    return common if line.fits(asked.messages, common) else None
+    match = line.against(asked.messages)
+    fits = line.fits(asked.messages, match.common)
+    line.match = match if fits else None  # it may be asked for again
+    return match.common if fits else None
+
+
+def _is_alive_elsewhere(managed: Managed, asked: Asked, common: int) -> bool:
+    """Whether a request goes on with a branch that was left for another user message: then these are two conversations whose
+    beginnings were the same, and not one that is edited. For another reply it is one: the caller has chosen among replies.
+    """
+    if asked.previous is not None:
+        return False
+    left = managed.left_behind(asked.messages, common)
+    return left is not None and common not in left.line.replies
+
+
+def _branch(engine: Conversation, tip: int) -> Branch:
+    """The branch that ends with an event."""
+    return next(branch for branch in engine.branches if branch.tip == tip)
 
 
 def _whole(line: Line, asked: Asked, *, pinned: bool) -> list[dict[str, Any]]:

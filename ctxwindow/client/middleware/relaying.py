@@ -16,7 +16,7 @@ from ctxwindow.client.incidents import log
 from ctxwindow.client.middleware.asking import Asked
 from ctxwindow.client.middleware.fetching import AnyResponse, fault_of, fetched, json_of
 from ctxwindow.client.middleware.following import Following, keep, record
-from ctxwindow.client.middleware.managed import Managed
+from ctxwindow.client.middleware.managed import Managed, Registry
 from ctxwindow.client.middleware.recognising import Recogniser
 from ctxwindow.client.preparing import prepare
 from ctxwindow.errors import CtxwindowError
@@ -58,12 +58,12 @@ def relay(recogniser: Recogniser, asked: Asked, name: str | None) -> Steps[Relay
     if managed is None:
         return None
     try:
-        return (yield from _converse(managed, asked))
+        return (yield from _converse(recogniser.registry, managed, asked))
     finally:
         managed.talk.release()
 
 
-def _converse(managed: Managed, asked: Asked) -> Steps[Relayed | None]:
+def _converse(registry: Registry, managed: Managed, asked: Asked) -> Steps[Relayed | None]:
     """Plan until a request has its response."""
     talk = managed.talk
     refused: Relayed | None = None
@@ -71,6 +71,7 @@ def _converse(managed: Managed, asked: Asked) -> Steps[Relayed | None]:
         try:
             decision = talk.engine.plan(max_tokens=asked.max_tokens, now=talk.clock())
             yield Blocking(talk.keep)  # what is intended is stored before it is done
+            registry.put(managed)
             if not isinstance(decision, Send):
                 yield from fetched(prepare(talk, decision))
                 continue
