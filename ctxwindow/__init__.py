@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxwindow.catalog import ModelProfile
-from ctxwindow.client import naming as _naming
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import (
     CtxwindowError,
@@ -50,6 +49,10 @@ from ctxwindow.tiers import (
 from ctxwindow.tiers.travel import Moment
 from ctxwindow.window import BlockCost, BlockCount, Effect, Expense, Spending, Window, compare, count
 
+# isort: split
+# Last: importing the package of that name would take the name back. `from` imports still find the package.
+from ctxwindow.client.naming import conversation
+
 if TYPE_CHECKING:
     from ctxwindow.client import (
         AsyncSession,
@@ -63,9 +66,6 @@ if TYPE_CHECKING:
     )
 
 __version__ = "0.1.0"
-
-conversation = _naming.conversation
-"""After all imports: that of the package of the same name, which `from` imports still find, sets this attribute too."""
 
 __all__ = [
     "AsyncSession",

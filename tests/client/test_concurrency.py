@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import re
 import threading
@@ -22,7 +23,7 @@ from ctxwindow.record.blocks import blocks_of, texts_of
 from ctxwindow.stores import SqliteStore, load
 from ctxwindow.testing import FakeClaude
 from tests.client.agents import Agent, crowd, rounds
-from tests.client.bills import charged, message_of
+from tests.client.bills import charged
 from tests.client.child import Forks
 from tests.client.driven import MODEL, Driven
 from tests.client.loopback import Log, serving
@@ -324,3 +325,60 @@ def went_on(driven: Driven, *, begun: bool) -> None:
     assert not driven.conversation.unanswered
     with SqliteStore(driven.path) as store, store.hold("main") as hold:  # type: ignore[union-attr]
         assert hold is not None
+
+
+def cancel_in(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    with contextlib.suppress(RuntimeError):  # it has ended, and its loop too
+        loop.call_soon_threadsafe(task.cancel)
+
+
+@pytest.mark.parametrize("way", ["send", "stream", "left"])
+def test_a_reply_is_cancelled_in_the_middle_of_its_stream(tmp_path: Path, way: str) -> None:
+    """What had arrived is evidence, and paid for; `resume` has the model go on from it, in one further request."""
+    log, story = Log(), "It was a dark night, and nobody slept. " * 200
+
+    async def tell(url: str) -> None:
+        async with (
+            anthropic.AsyncAnthropic(api_key="k", base_url=url, max_retries=0) as client,
+            await AsyncSession.open(
+                tmp_path / "a.db", client=client, model=MODEL, policy=POLICY, max_tokens=2_000, streaming=True
+            ) as session,
+        ):
+            loop = asyncio.get_running_loop()
+
+            async def read() -> None:
+                if way == "send":
+                    await session.send("Tell me a story.")
+                    return
+                async with session.stream("Tell me a story.") as stream:
+                    async for event in stream:
+                        if way == "left" and event.type == "text":
+                            return
+
+            reading = asyncio.create_task(read())
+            log.at(1, lambda: cancel_in(loop, reading), parts=30)
+            if way == "left":
+                await reading
+            else:
+                with pytest.raises(asyncio.CancelledError):
+                    await reading
+            assert session.report().open == "cut"
+            hold = session._held.store.hold("main")
+            assert hold is not None
+            hold.release()
+            evidence = told(session.conversation)[-1]
+            assert story.startswith(evidence)
+            assert 0 < len(evidence) < len(story)
+            reply = await session.resume()
+            assert reply is not None
+            assert reply.text == "The end."
+            assert session.report().open is None
+            assert session.conversation.unkept == ()
+            assert session.conversation.events == load(session._held.store, "main").events
+            assert session.cost.unknown == {"output that was cut off": 1}
+
+    replies: list[ReplyLike] = [story, "The end."]
+    with serving(Emulator(replies), log=log, pace=0.002) as url:
+        asyncio.run(tell(url))
+    assert len(log.created) == 2
+    assert log.refused == []
