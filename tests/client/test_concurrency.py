@@ -363,8 +363,9 @@ def test_a_reply_is_cancelled_in_the_middle_of_its_stream(tmp_path: Path, way: s
                 with pytest.raises(asyncio.CancelledError):
                     await reading
             assert session.report().open == "cut"
-            with session._held.store.hold("main") as hold:  # type: ignore[union-attr]
-                assert hold is not None
+            hold = session._held.store.hold("main")
+            assert hold is not None
+            hold.release()
             evidence = told(session.conversation)[-1]
             assert story.startswith(evidence)
             assert 0 < len(evidence) < len(story)

@@ -139,14 +139,16 @@ class Recogniser:
         """Have the record say what the request says."""
         engine, line, tip = managed.talk.engine, managed.line, len(managed.talk.engine.events)
         messages = _whole(line, asked, pinned=pinned)
-        if (left := managed.left_behind(messages, line.common(messages))) is not None:
+        match = line.against(messages)
+        if (left := managed.left_behind(messages, match.common)) is not None:
             yield Blocking(lambda: engine.rewind(_branch(engine, left.tip), now=self.clock()))
             line = left.line
-        common = line.common(messages)
+            match = line.against(messages)
+        common = match.common
         if common < len(line.sent):
             yield Blocking(lambda: self._go_back(engine, line, common))
         self._configure(engine, asked)
-        following = line.cut(line.against(messages))
+        following = line.cut(match)
         self._append(engine, asked, following, messages[common:])
         if line is not managed.line or common < len(line.sent):
             managed.leave(managed.line, tip)
@@ -265,7 +267,7 @@ def _whole(line: Line, asked: Asked, *, pinned: bool) -> list[dict[str, Any]]:
         length = line.following(asked.previous)
         assert length is not None  # noqa: S101 - it was found by this id
         return [*line.sent[:length], *asked.messages]
-    if pinned and line.sent and not line.common(asked.messages):
+    if pinned and line.sent and not line.common(asked.messages[:1]):
         start = line.overlap(asked.messages)
         return [*line.sent[:start], *asked.messages]
     return asked.messages
