@@ -10,7 +10,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.client.incidents import Incident, log
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import StoreError
-from ctxwindow.stores import Hold, Store, keep, load
+from ctxwindow.stores import Hold, Store, follow, keep
 from ctxwindow.tiers import Compact, Summarize
 
 __all__ = ["Aside", "Talk"]
@@ -73,9 +73,9 @@ class Talk:
         except StoreError as error:
             log.warning("what has come could not be stored yet: %s", error)
 
-    def load(self) -> Conversation:
-        """The conversation as the store has it. Blocks."""
-        return load(self.store, self.name)
+    def follow(self) -> None:
+        """Be where the store is. Blocks."""
+        self.engine = follow(self.store, self.name, self.engine)
 
     def forget(self) -> None:
         """Take back what no store has: the operation failed before anything was sent."""

@@ -99,7 +99,7 @@ def alone(agent: Agent, stored: Conversation, bodies: list[str]) -> None:
 
 
 def test_many_sessions_on_one_store(tmp_path: Path) -> None:
-    talk_all(40, tmp_path / "agents.db")
+    talk_all(24, tmp_path / "agents.db")
 
 
 @pytest.mark.slow
