@@ -4,8 +4,9 @@
 
 Measured, in wall time, for it is a user who waits: the bare `client.beta.messages.create` with the request of the plan,
 and the same call with all that the engine and the store do around it, one after the other, so that both see the same
-machine; then the same for `session.send` as a whole, less the call inside it and less a bare call after it. The API is a transport that returns one fixed reply and looks at nothing. Compare the difference, not the
-digits.
+machine; then the same for `session.send` as a whole, less the call inside it and less a bare call after it, and for a
+call with the middleware, less what comes after the middleware and less a bare call. The API is a transport that returns
+one fixed reply and looks at nothing. Compare the difference, not the digits.
 
 `--check` fails where the median of what is added is over its limit; `--profile` tells where the time goes.
 """
@@ -32,16 +33,18 @@ import anthropic
 import httpx2
 
 from benchmarks.planning import WIDE, send
-from ctxwindow import Conversation, Policy, Send, Session
+from ctxwindow import Conversation, Middleware, Policy, Send, Session
+from ctxwindow.client.naming import conversation as naming
 from ctxwindow.record import to_json
-from ctxwindow.stores import SqliteStore, keep
+from ctxwindow.stores import SqliteStore, keep, load
 
 MAX_TOKENS = 1_000
 NAME = "overhead"
 ENGINE = "engine and store"
 SESSION, PAIRED = "session.send less its call", "session.send less a bare call"
 SYNC = "an fsync of 8 kB"
-LIMITS = {SESSION: 0.003}
+MANAGED, INSIDE = "a call with the middleware less a bare one", "middleware less the rest of the chain"
+LIMITS = {SESSION: 0.003, INSIDE: 0.005}
 """Seconds of the median of what is added."""
 
 STEPS = ("append", "plan", "keep what is sent", "receive", "keep the reply")
@@ -79,7 +82,7 @@ def _said(last: dict[str, Any], number: int) -> dict[str, Any]:
     return {"role": "user", "content": [{"type": "tool_result", "tool_use_id": block["id"], "content": text}]}
 
 
-def client(kind: Kind) -> anthropic.Anthropic:
+def client(kind: Kind, *middleware: anthropic.Middleware) -> anthropic.Anthropic:
     """A client whose every call is answered at once."""
     numbers = count(10_000_000)
 
@@ -89,7 +92,9 @@ def client(kind: Kind) -> anthropic.Anthropic:
         return httpx2.Response(200, content=content, headers={"content-type": "application/json"})
 
     transport = httpx2.Client(transport=httpx2.MockTransport(answer))
-    return anthropic.Anthropic(api_key="k", base_url="http://emulator.invalid", http_client=transport)
+    return anthropic.Anthropic(
+        api_key="k", base_url="http://emulator.invalid", http_client=transport, middleware=middleware
+    )
 
 
 def build(messages: int, store: SqliteStore, kind: Kind) -> Conversation:
@@ -230,6 +235,7 @@ def measure(messages: int, sends: int, kind: Kind, *, folder: Path | None, profi
             _profile(conversation, store, api, sends)
         if kind == "turn":  # last: afterwards the store is ahead of this conversation
             _sessions(store, api, sends, times, profiled=profiled)
+            _managed(store, api, sends, times)
     return times
 
 
@@ -250,6 +256,55 @@ def _sessions(
             for number in range(sends):
                 profile.runcall(session.send, f"And test {number}?")
             _print(profile)
+
+
+class Chain(anthropic.Middleware):
+    """Stands behind the middleware that is measured, and times what comes after that."""
+
+    seconds = 0.0
+
+    def handle(self, request: anthropic.APIRequest, call_next: anthropic.CallNext) -> anthropic.APIResponse[Any]:
+        """See `anthropic.Middleware`."""
+        start = time.perf_counter()
+        response = call_next(request)
+        self.seconds = time.perf_counter() - start
+        return response
+
+
+class Outside(Middleware):
+    """The middleware, timed with all that comes after it."""
+
+    seconds = 0.0
+
+    def handle(self, request: anthropic.APIRequest, call_next: anthropic.CallNext) -> anthropic.APIResponse[Any]:
+        """See `Middleware`."""
+        start = time.perf_counter()
+        response = super().handle(request, call_next)
+        self.seconds = time.perf_counter() - start
+        return response
+
+
+def _managed(store: SqliteStore, bare: anthropic.Anthropic, sends: int, times: dict[str, list[float]]) -> None:
+    """Go on with the same conversation as code that keeps its own list does, below which there is a middleware."""
+    loaded = load(store, NAME)
+    given: dict[str, Any] = {"model": WIDE.id, "max_tokens": MAX_TOKENS, "system": "You are a coding agent."}
+    messages: list[Any] = list(loaded.messages)
+    outside, chain = Outside(store), Chain()
+    with client("turn", outside, chain) as api, naming(NAME):
+        for number in range(sends + 5):
+            messages.append({"role": "user", "content": f"And why does test {number} fail?"})
+            start = time.perf_counter()
+            reply = api.beta.messages.create(messages=messages, **given)
+            whole = time.perf_counter() - start
+            start = time.perf_counter()
+            bare.beta.messages.create(messages=messages, **given)
+            plain = time.perf_counter() - start
+            messages.append({"role": "assistant", "content": reply.content})
+            if number >= 5:
+                times.setdefault(MANAGED, []).append(whole - plain)
+                times.setdefault(INSIDE, []).append(outside.seconds - chain.seconds)
+        if store.version(NAME) == len(loaded.events):
+            raise AssertionError("the middleware did not manage the calls that were measured")
 
 
 def _profile(conversation: Conversation, store: SqliteStore, api: anthropic.Anthropic, sends: int) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctxwindow.catalog import ModelProfile
-from ctxwindow.client.naming import conversation  # next to the package of that name, which `from` imports still find
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import (
     CtxwindowError,
@@ -49,6 +48,10 @@ from ctxwindow.tiers import (
 )
 from ctxwindow.tiers.travel import Moment
 from ctxwindow.window import BlockCost, BlockCount, Effect, Expense, Spending, Window, compare, count
+
+# isort: split
+# Last: importing the package of that name would take the name back. `from` imports still find the package.
+from ctxwindow.client.naming import conversation
 
 if TYPE_CHECKING:
     from ctxwindow.client import (

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from ctxwindow.stores.protocol import check_conversation
-
 __all__ = ["conversation", "named"]
 
 _NAME: ContextVar[str | None] = ContextVar("ctxwindow_conversation", default=None)
@@ -24,6 +22,8 @@ def conversation(name: str) -> Iterator[None]:
     Raises:
         MisuseError: it cannot name a conversation.
     """
+    from ctxwindow.stores.protocol import check_conversation  # noqa: PLC0415 - `import ctxwindow` needs no stores
+
     check_conversation(name)
     token = _NAME.set(name)
     try:

@@ -113,8 +113,9 @@ class History(Core):
         if self._kept == len(self._log):
             return
         self._replay(self._log.events[: self._kept])
-        self._due = self._aside = self._weighed = self._counting = self._out = self._archive = None
-        self._overtaken = []
+        self._due = self._weighed = self._counting = self._out = self._archive = None
+        if self._aside_since > self._kept:
+            self._aside = None  # it is of a request that was never sent
 
     def mark_kept(self, events: int) -> None:
         """A store has the first `events` events, and where these are all, the counts too."""

@@ -13,7 +13,7 @@ import datetime as dt
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -31,6 +31,9 @@ _PATH_PARTS = 6
 """Of the path of what is nested too deep: enough to find the block, not a hundred steps into it."""
 
 _STR = frozenset({str})
+
+_Path: TypeAlias = "str | tuple[_Path, object]"
+"""Where a value stands: what it is in, and its key or index there. Written out for errors alone."""
 
 
 def intake(value: object, path: str = "") -> Any:
@@ -85,26 +88,24 @@ def _is_plain(values: Iterable[Any], depth: int) -> bool:
     return True
 
 
-def _take(value: object, path: str, depth: int, *, parsed: bool = False) -> Any:
+def _take(value: object, path: _Path, depth: int, parsed: bool = False) -> Any:  # noqa: FBT001, FBT002 - asked of every value
     """`parsed`: the value stands inside an SDK object."""
-    if value is None or value is True or value is False:
-        return value
     kind = type(value)
-    if kind is str:
+    if kind is str or value is None or kind is bool:
         return value
     if isinstance(value, int) and kind is int:
         return _integer(value, path)
     if isinstance(value, float) and kind is float:
         return _real(value, path)
     if depth > MAX_DEPTH:
-        place = ".".join(path.split(".")[:_PATH_PARTS])
+        place = ".".join(_written(path).split(".")[:_PATH_PARTS])
         raise InvalidRequest(f"nested deeper than {MAX_DEPTH} levels.", path=place, remedy="Flatten the content.")
-    if isinstance(value, Mapping):
-        return {_key(key, path): _take(inner, f"{path}.{key}" if path else str(key), depth + 1, parsed=parsed)
+    if isinstance(value, (dict, Mapping)):
+        return {key if type(key) is str else _key(key, path):
+                inner if type(inner) is str else _take(inner, (path, key), depth + 1, parsed)
                 for key, inner in value.items()}  # fmt: skip
     if isinstance(value, (list, tuple)):
-        return [_take(inner, f"{path}.{index}" if path else str(index), depth + 1, parsed=parsed)
-                for index, inner in enumerate(value)]  # fmt: skip
+        return [_take(inner, (path, index), depth + 1, parsed) for index, inner in enumerate(value)]
     dump = getattr(value, "model_dump", None)
     if callable(dump):
         return _take(_fields(value, dump), path, depth, parsed=True)
@@ -114,35 +115,48 @@ def _take(value: object, path: str, depth: int, *, parsed: bool = False) -> Any:
     return _odd(value, path)
 
 
+def _written(path: _Path) -> str:
+    """A path as it is written in an error."""
+    parts = []
+    while isinstance(path, tuple):
+        path, part = path
+        parts.append(str(part))
+    return ".".join([path, *reversed(parts)] if path else reversed(parts))
+
+
 def _fields(value: object, dump: Callable[..., Any]) -> Any:
     """What the SDK sends of one of its objects; the blocks of a message stay objects, each with rules of its own."""
     # Unset fields stay out: re-sent nulls are refused as extra inputs (VER-08, CMP-14). So does what the SDK adds for
-    # the caller, such as `parsed_output`.
-    hidden = getattr(value, "__api_exclude__", None)
+    # the caller, such as `parsed_output`. Asked of the class: its objects take long to say what they have not.
+    hidden = getattr(type(value), "__api_exclude__", None)
     fields = dump(mode="python", exclude_unset=True, by_alias=True, warnings=False, exclude=hidden)
-    blocks = getattr(value, "content", None)
-    return {**fields, "content": blocks} if isinstance(fields, dict) and isinstance(blocks, list) else fields
+    blocks = getattr(value, "content", None) if isinstance(fields, dict) and "content" in fields else None
+    return {**fields, "content": blocks} if isinstance(blocks, list) else fields
 
 
-def _key(key: object, path: str) -> str:
+def _key(key: object, path: _Path) -> str:
     if not isinstance(key, str):
-        raise InvalidRequest("an object key is not a string.", path=path, remedy="JSON objects have string keys.")
+        raise InvalidRequest(
+            "an object key is not a string.", path=_written(path), remedy="JSON objects have string keys."
+        )
     return str(key) if type(key) is not str else key
 
 
-def _integer(value: int, path: str) -> int:
+def _integer(value: int, path: _Path) -> int:
     if value.bit_length() > _MAX_INT_BITS:
-        raise InvalidRequest("an integer of more than 4,000 digits.", path=path, remedy="Send it as a string.")
+        raise InvalidRequest(
+            "an integer of more than 4,000 digits.", path=_written(path), remedy="Send it as a string."
+        )
     return value
 
 
-def _real(value: float, path: str) -> float:
+def _real(value: float, path: _Path) -> float:
     if not math.isfinite(value):
-        raise InvalidRequest("NaN and infinity are not JSON.", path=path, remedy="Send null or a number.")
+        raise InvalidRequest("NaN and infinity are not JSON.", path=_written(path), remedy="Send null or a number.")
     return value
 
 
-def _odd(value: object, path: str) -> Any:
+def _odd(value: object, path: _Path) -> Any:
     """Subclasses of JSON types (str enums, numpy-free ints) pass as their base; the rest is refused."""
     if isinstance(value, str):
         return str.__str__(value)
@@ -151,7 +165,9 @@ def _odd(value: object, path: str) -> Any:
     if isinstance(value, float):
         return _real(float(value), path)
     raise InvalidRequest(
-        f"a {type(value).__name__} is not JSON.", path=path, remedy="Convert it before it is appended (bytes: base64)."
+        f"a {type(value).__name__} is not JSON.",
+        path=_written(path),
+        remedy="Convert it before it is appended (bytes: base64).",
     )
 
 

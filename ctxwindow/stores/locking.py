@@ -130,7 +130,7 @@ class FileHolds:
         """The lock file at the path, as it is now: somebody may have deleted the one that older holds are in."""
         try:
             # By name: to open the file a second time, and to close that descriptor, would drop all locks.
-            found = Path(_lock_file(self._database)).lstat()
+            found = os.lstat(_lock_file(self._database))  # a Path takes as long as the rest
             if not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):  # a link is told by opening
                 raise OSError(errno.EINVAL, "it is no file")
             file = _FILES.get((found.st_dev, found.st_ino))

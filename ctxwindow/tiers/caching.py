@@ -60,6 +60,8 @@ def _markers(value: Any) -> Iterator[Any]:
     stack = [value]
     while stack:
         item = stack.pop()
+        if type(item) is str:
+            continue  # nearly all of them
         if isinstance(item, Mapping):
             if item.get("cache_control") is not None:
                 yield item["cache_control"]

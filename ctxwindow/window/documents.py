@@ -35,13 +35,13 @@ _ZERO = exactly(0)
 
 def cites(block: Any) -> bool:
     """Whether a block is something that may be cited, or a result that holds it."""
-    content = block.get("content") if isinstance(block, Mapping) else None
+    content = plain(block).get("content")
     return is_cited(block) or (isinstance(content, (list, tuple)) and any(is_cited(inner) for inner in content))
 
 
 def is_cited(block: Any) -> bool:
     """Whether a block is a document or a search result that may be cited."""
-    citations = block.get("citations") if isinstance(block, Mapping) else None
+    citations = plain(block).get("citations")
     return (
         isinstance(citations, Mapping)
         and citations.get("enabled") is True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import msgspec
 
 from ctxwindow.window.learning import NOTHING_LEARNED, Learning
@@ -22,7 +24,7 @@ def minus(left: Count, right: Count) -> Count:
     )
 
 
-class Total(msgspec.Struct, frozen=True, kw_only=True):
+class Total(msgspec.Struct, frozen=True, kw_only=True, dict=True):  # a dict for what is worked out once
     """What is known of the size; a value, made anew by every change."""
 
     base: Count
@@ -50,7 +52,7 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
     def _moved(self) -> Source:
         return "estimated" if self.source == "estimated" else "anchored"
 
-    @property
+    @functools.cached_property
     def count(self) -> Count:
         """Tokens in the window, with bounds; what is not believed is not in them."""
         if self.source == "exact":

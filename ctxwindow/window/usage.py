@@ -170,9 +170,9 @@ def is_count(value: Any, most: int | None = MOST_TOKENS) -> TypeGuard[int]:
     return whole and value >= 0 and (most is None or value <= most)
 
 
-def _number(entry: Any, key: str) -> int | None:
+def _number(entry: Mapping[str, Any], key: str) -> int | None:
     """A count; 0 when missing or null, None when it is nonsense."""
-    value = entry.get(key) if isinstance(entry, Mapping) else None
+    value = entry.get(key)
     if value is None:
         return 0
     return value if is_count(value) else None

@@ -282,6 +282,7 @@ def serving(
         ws="none",
         log_level="critical",
         lifespan="off",
+        timeout_keep_alive=300,  # a client that waits for its turn finds its connection as it left it
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(settings)

@@ -90,8 +90,9 @@ class Line:
 
     def against(self, messages: Sequence[dict[str, Any]]) -> Match:
         """A list held against this one. Costs a comparison of all, once for each list."""
-        if self.match is not None and messages is self.match.messages:
-            return self.match
+        known_match = self.match  # another thread may put its own there
+        if known_match is not None and messages is known_match.messages:
+            return known_match
         length = min(len(self.sent), len(messages))
         known = max(0, length - _NEW)  # what is new since the last request is echoed for the first time
         start = known if messages[:known] == self.sent[:known] else 0
