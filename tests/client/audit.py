@@ -129,8 +129,8 @@ def _check_turns(told: Told, found: Audit) -> None:
 
 
 def message_of(exchange: Exchange) -> dict[str, Any] | None:
-    """The message that the emulator answered with, whole."""
-    if exchange.status != 200:
+    """The message that the emulator answered with, as far as it came to send it; None where it did not, or refused."""
+    if exchange.status != 200 or not exchange.response:  # where the client has died there is no body
         return None
     if not exchange.response.startswith(b"event:"):
         answer: dict[str, Any] = exchange.answer

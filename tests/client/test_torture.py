@@ -74,7 +74,7 @@ COMPACTIONS: dict[str, Any] = {
         "budget": 6_000,
         "methods": ["compact", "summarize_all"],
         "prefer": "order",
-        "warm": {"tokens": 600},
+        "warm": {"tokens": 300},
     },
     "asynchronous": True,
     "streaming": None,
