@@ -201,7 +201,7 @@ NONSENSE = [
     [],
     None,
     5,
-    object(),
+    pytest.param(object(), id="an object"),
     b"bytes",
     float("nan"),
     ["text"],
