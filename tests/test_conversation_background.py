@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ctxwindow import Compact, ProtocolError, Send, Summarize
+from ctxwindow import Compact, Conversation, ProtocolError, Send, Summarize
 from ctxwindow.record.blocks import blocks_of, is_thinking
 from tests.driver import summary
 from tests.tiers.scenes import OPUS_46, OPUS_55, Session, blocks
@@ -191,3 +191,70 @@ def test_in_an_open_loop_the_request_in_progress_is_repeated_behind() -> None:
     assert _adopted(session, aside)
     for _ in range(3):
         assert "Never touch vendor/." in str(session.round(20, think=3).request["messages"])
+
+
+def test_what_came_too_late_is_still_paid_for() -> None:
+    session = Session(OPUS_55, **ASIDE)
+    _asked(session)
+    conversation = session.conversation
+    conversation.configure(model="claude-opus-5")
+    before, wire = conversation.spending.dollars or 0.0, conversation.wire
+    conversation.wasted(0.25)
+    assert conversation.spending.dollars == before + 0.25
+    assert conversation.spending.summaries == 0.25
+    assert conversation.wire == wire
+    assert Conversation.fold(conversation.events).spending.dollars == before + 0.25
+    for wrong in (-1.0, float("nan"), "much"):
+        with pytest.raises(ProtocolError):
+            conversation.wasted(wrong)  # type: ignore[arg-type]
+
+
+def test_what_was_wasted_keeps_no_method_from_being_taken() -> None:
+    session = Session(OPUS_55, **ASIDE)
+    send = _asked(session)
+    session.conversation.fail({"type": "overloaded_error", "message": "Overloaded"})
+    session.conversation.wasted(0.25)
+    again = session.ready()
+    assert again.number == send.number + 1
+    assert isinstance(again.aside, Compact)
+
+
+def test_a_message_that_is_taken_back_leaves_it_as_it_is() -> None:
+    session = Session(OPUS_55, **ASIDE)
+    send = _asked(session)
+    conversation = session.conversation
+    _answer(session, send, 90)
+    conversation.mark_kept(len(conversation.events))
+    conversation.append({"role": "user", "content": "word " * 50_000})
+    conversation.take_back()
+    assert isinstance(send.aside, Compact)
+    assert _adopted(session, send.aside)
+    assert conversation.epoch == 1
+
+
+def test_it_is_not_of_a_request_that_is_taken_back() -> None:
+    session = Session(OPUS_55, **ASIDE)
+    conversation = session.conversation
+    session.user("What is in the files?")
+    while True:
+        conversation.mark_kept(len(conversation.events))
+        send = session.ready()
+        if send.aside is not None:
+            break
+        _answer(session, send, 1)
+    conversation.take_back()
+    with pytest.raises(ProtocolError, match="no compaction is due"):
+        _adopted(session, send.aside)  # type: ignore[arg-type]
+    assert isinstance(session.ready().aside, Compact), "it is asked for again"
+
+
+def test_pressed_is_what_leaves_no_room_for_the_next_request() -> None:
+    session = Session(OPUS_55, **ASIDE)
+    send = _asked(session)
+    conversation = session.conversation
+    assert not conversation.is_pressed(max_tokens=500)
+    assert conversation.is_pressed(max_tokens=8_000)
+    _answer(session, send, 90)
+    conversation.append({"role": "user", "content": "word " * 6_000})
+    assert conversation.is_pressed(max_tokens=500)
+    assert isinstance(conversation.plan(max_tokens=500, now=session.world.now), Compact)

@@ -123,9 +123,8 @@ def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
         engine.receive(watch.end() if watch is not None else message, now=talk.clock())
     except BaseException as error:
         came = watch.streamed.message if watch is not None else None
-        if not isinstance(error, Exception) or not is_api_error(error):
-            # An interrupt, somebody's mistake, or the store's: the request is not out any more.
-            if engine.awaiting:
+        if not isinstance(error, Exception):
+            if engine.awaiting:  # an interrupt: what came is stored with what comes next
                 engine.cut(came, now=talk.clock())
             raise
         if came is None or not is_whole(came):
@@ -145,7 +144,8 @@ def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
 def _recover(talk: Talk, error: Exception, request: dict[str, Any], watch: Watch | None, cuts: int) -> Steps[None]:
     """Make another request possible, or raise."""
     engine = talk.engine
-    if watch is None or (watch.streamed.message is None and was_tried_again(error)):
+    is_final = not is_api_error(error)  # somebody's mistake: a client without a key, say
+    if watch is None or (watch.streamed.message is None and (is_final or was_tried_again(error))):
         final = went_wrong(talk, error, request)
         yield Blocking(talk.keep)
         if final is not None:
@@ -155,10 +155,10 @@ def _recover(talk: Talk, error: Exception, request: dict[str, Any], watch: Watch
     message = engine.cut(watch.streamed.message, now=now)
     cut = isinstance(engine.events[-1], Received)
     done = ARRIVED if cut else "nothing of the reply had arrived"
-    if cuts < RESUMPTIONS:
+    if cuts < RESUMPTIONS and not is_final:
         done += f"; {'the model is asked to go on' if message is not None else 'the request is sent again'}"
     _note(talk, "cut" if cut else "interrupted", "MSG-16", done, error, at=now)
-    if cuts >= RESUMPTIONS:
+    if cuts >= RESUMPTIONS or is_final:
         yield Blocking(talk.keep)
         error.add_note("ctxwindow: what arrived is in the record, as evidence; `resume()` asks the model to go on.")
         raise error

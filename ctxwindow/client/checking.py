@@ -33,7 +33,8 @@ def check_opening(
     _check_choice("busy", busy, ("wait", "raise"))
     for path, seconds in (("patience", patience), ("checkpoint", checkpoint)):
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or math.isnan(seconds) or seconds < 0:
-            raise MisuseError("this must be a number of seconds, 0 or more.", path=path)
+            remedy = "Pass a number of seconds, 0 or more."
+            raise MisuseError("this is no time.", path=path, remedy=remedy)
     if limits is not None and not isinstance(limits, Limits):
         raise MisuseError("these are no limits.", path="limits", remedy="Pass Limits(rounds=..., dollars=...).")
     try:
@@ -56,4 +57,4 @@ _KIND = {True: "awaits, and this session does not", False: "blocks, and this ses
 
 def _check_choice(path: str, value: Any, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise MisuseError(f"this must be {' or '.join(map(repr, choices))}.", path=path)
+        raise MisuseError(f"there is no such {path}.", path=path, remedy=f"Pass {' or '.join(map(repr, choices))}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ctxwindow.client.incidents import Incident, tell
+from ctxwindow.client.incidents import LEFT, Incident, tell
 from ctxwindow.client.talk import Talk
 from ctxwindow.errors import CtxwindowError, EndpointError, StreamCut, WindowOverflow
 from ctxwindow.record.events import Failed
@@ -63,7 +63,7 @@ def went_wrong(
         done, raised = "it was shrunk already, and is too long all the same", final
         final.__cause__ = error
     except CtxwindowError as final:
-        done = "nothing can be done about it here"
+        done = final.reason.rstrip(".")
         if not isinstance(error, CtxwindowError):  # which says by itself what to do
             error.add_note(f"ctxwindow: {final}")
     else:
@@ -71,6 +71,7 @@ def went_wrong(
         if recovery.action == "plan_again":
             raised = None
         else:
+            done = LEFT
             error.add_note(f"ctxwindow: the turn is in the record, unanswered; {advice}")
     failed = next(event for event in reversed(engine.events) if isinstance(event, Failed))
     cause = _cause(request, talk) if failed.rule in _PREFIX_RULES else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-__all__ = ["ARRIVED", "Incident", "declined", "log", "tell"]
+__all__ = ["ARRIVED", "LEFT", "Incident", "declined", "log", "tell"]
 
 log = logging.getLogger("ctxwindow.client")
 
@@ -30,6 +30,10 @@ class Incident:
 
 ARRIVED = "what arrived is kept as evidence"
 """What is done about a reply that is cut."""
+
+
+LEFT = "it may pass; the turn was left to be asked again"
+"""What is done about a fault after which the same may be sent again, once the SDK has tried that (SDK-01)."""
 
 
 def declined(method: str, why: str, *, at: float, send: int) -> Incident:

@@ -18,6 +18,7 @@ from ctxwindow.recall.tool import TOOL_NAME
 from ctxwindow.record import intake
 from ctxwindow.record.events import Started
 from ctxwindow.stores import SqliteStore, Store, load
+from ctxwindow.stores.protocol import check_conversation
 from ctxwindow.tiers import Policy
 
 __all__ = ["Opening", "known_tools", "open_talk"]
@@ -51,6 +52,7 @@ def open_talk(given: Opening) -> Steps[Talk]:
         UnknownModel: the model is not in the catalog.
         PolicyError, InvalidRequest: as for `Conversation.start`.
     """
+    check_conversation(given.name)
     store = given.store
     if isinstance(store, (str, os.PathLike)):
         path = os.fspath(store)

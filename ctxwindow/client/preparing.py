@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ctxwindow.catalog import ModelProfile
 from ctxwindow.client.actions import Blocking, Collect, Count, Create, StartAside, Steps
 from ctxwindow.client.faults import is_api_error, is_shut
 from ctxwindow.client.incidents import declined, tell
@@ -23,7 +24,7 @@ def prepare(talk: Talk, decision: Summarize | Compact | CountDecision) -> Steps[
     """Carry out a decision that is no `Send`. What comes of it is stored at once: it may have been paid for (law 10)."""
     match decision:
         case Summarize():
-            chain = _chain(talk, decision)
+            chain = _chain(talk, decision, talk.engine.profile)
             step = chain.next_step()
             while isinstance(step, Ask):
                 found = yield from _asked(Create(step.request, "summary"))
@@ -49,11 +50,11 @@ def start_aside(talk: Talk, decision: Summarize | Compact) -> Steps[None]:
     if isinstance(decision, Compact):
         action = Create(decision.request, "compaction")
     else:
-        step = _chain(talk, decision).next_step()
+        step = _chain(talk, decision, talk.engine.profile).next_step()
         if not isinstance(step, Ask):
             return
         action = Create(step.request, "summary")
-    talk.aside = Aside(decision=decision)
+    talk.aside = Aside(decision=decision, profile=talk.engine.profile)
     yield StartAside(action)
 
 
@@ -71,32 +72,32 @@ def collect(talk: Talk, *, max_tokens: int | None = None) -> Steps[None]:
     found = yield Collect(wait=wait)
     if found is None:
         return
-    decision, talk.aside = talk.aside.decision, None
-    if isinstance(decision, Compact):
-        _compacted_aside(talk, decision, found)
+    aside, talk.aside = talk.aside, None
+    if isinstance(aside.decision, Compact):
+        _compacted_aside(talk, aside.decision, aside.profile, found)
     else:
-        _summarized_aside(talk, decision, found)
+        _summarized_aside(talk, aside.decision, aside.profile, found)
     yield Blocking(talk.keep)
 
 
-def _compacted_aside(talk: Talk, decision: Compact, found: Any) -> None:
+def _compacted_aside(talk: Talk, decision: Compact, profile: ModelProfile, found: Any) -> None:
     try:
         _compacted(talk, decision, found)
     except ProtocolError:  # overtaken: that range is not sent any more as it was then
         if not isinstance(found, Exception):
-            engine, now = talk.engine, talk.clock()
-            engine.wasted(read_compaction(intake(found, "reply"), engine.profile, now).cost, now=now)
+            now = talk.clock()
+            talk.engine.wasted(read_compaction(intake(found, "reply"), profile, now).cost, now=now)
 
 
-def _summarized_aside(talk: Talk, decision: Summarize, found: Any) -> None:
-    chain = _chain(talk, decision)
+def _summarized_aside(talk: Talk, decision: Summarize, profile: ModelProfile, found: Any) -> None:
+    chain = _chain(talk, decision, profile)
     chain.next_step()
     step = chain.failed(found) if isinstance(found, Exception) else chain.answered(found)
     written = step if isinstance(step, Written) else chain.failed(TimeoutError())
+    assert isinstance(written, Written)  # noqa: S101 - the chain has ended
     try:
         _summarized(talk, decision, written)
     except ProtocolError:
-        assert isinstance(written, Written)  # noqa: S101 - the chain has ended
         talk.engine.wasted(written.cost, now=talk.clock())
 
 
@@ -113,11 +114,10 @@ def _asked(action: Create | Count) -> Steps[Any]:
         raise
 
 
-def _chain(talk: Talk, decision: Summarize) -> Chain:
+def _chain(talk: Talk, decision: Summarize, profile: ModelProfile) -> Chain:
     """The way to the summary: by the policy's writer, at last by the extractive one."""
-    engine = talk.engine
-    profile, now = engine.profile, talk.clock()
-    if engine.policy.warm.writer == "claude":
+    now = talk.clock()
+    if talk.engine.policy.warm.writer == "claude":
         return Chain(decision.segment, decision.prefix, profile=profile, now=now)
     return Chain(decision.segment, decision.prefix, profile=profile, now=now, tries=0)
 

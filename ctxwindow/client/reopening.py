@@ -68,7 +68,7 @@ def catch_up(talk: Talk) -> Steps[None]:
     if version != talk.engine.kept:
         if talk.engine.unkept:
             log.warning("%d events could not be stored, for somebody else has gone on", len(talk.engine.unkept))
-        talk.engine = yield Blocking(talk.load)
+        yield Blocking(talk.follow)
     if talk.engine.awaiting:
         # The process that waited for this reply is gone, or what waited in this one was interrupted.
         talk.engine.cut(now=talk.clock())

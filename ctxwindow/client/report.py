@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ctxwindow.client.incidents import ARRIVED, Incident, declined
+from ctxwindow.client.incidents import ARRIVED, LEFT, Incident, declined
 from ctxwindow.client.talk import Talk
 from ctxwindow.conversation import Conversation
 from ctxwindow.record.events import Declined, Event, Failed, Received, Sent
@@ -127,7 +127,7 @@ def _incident(event: Event, sends: int) -> Incident | None:
 
 _DONE = {
     "plan_again": "another request was planned",
-    "send_again": "a passing fault; the turn was left to be asked again",
+    "send_again": LEFT,
     "give_up": "nothing could be done about it here",
 }
 

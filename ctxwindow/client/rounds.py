@@ -19,7 +19,7 @@ from ctxwindow.client.reply import Reply, text_of
 from ctxwindow.client.results import failed
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.tools import Toolbox
-from ctxwindow.errors import InvalidRequest
+from ctxwindow.errors import InvalidRequest, MisuseError
 from ctxwindow.recall.tool import TOOL_NAME
 from ctxwindow.record import intake
 from ctxwindow.record.blocks import blocks_of
@@ -57,9 +57,9 @@ def converse(talk: Talk, content: Any, how: How) -> Steps[Reply]:
     """
     yield from claim(talk)
     try:
-        yield from collect(talk)
-        talk.engine.append(_outgoing(talk, content), now=talk.clock())
-        return (yield from _go_on(talk, how))
+        before = _spent(talk)
+        yield from _append(talk, content)
+        return (yield from _go_on(talk, how, before))
     finally:
         talk.release()
 
@@ -75,7 +75,8 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
     """
     yield from claim(talk)
     try:
-        yield from collect(talk)
+        before = _spent(talk)
+        yield from collect(talk, max_tokens=talk.max_tokens)
         engine = talk.engine
         if not engine.unanswered:
             return None
@@ -88,15 +89,30 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
                 return _handed_back(talk)
             unknown = {call["id"] for call in waiting} - talk.idle if interrupted == "tell" else set[str]()
             yield from _run_round(talk, how, unknown=unknown)
-        return (yield from _go_on(talk, how))
+        return (yield from _go_on(talk, how, before))
     finally:
         talk.release()
 
 
-def _go_on(talk: Talk, how: How) -> Steps[Reply]:
+def _append(talk: Talk, content: Any) -> Steps[None]:
+    """Append what the caller says. What is prepared beside the conversation is waited for where there is no room otherwise."""
+    yield from collect(talk, max_tokens=talk.max_tokens)
+    talk.engine.append(_outgoing(talk, content), now=talk.clock())
+    if talk.aside is not None and talk.engine.is_pressed(max_tokens=talk.max_tokens):
+        talk.forget()  # it is the caller's until it is planned and stored, and what was prepared is stored at once
+        yield from collect(talk)
+        talk.engine.append(_outgoing(talk, content), now=talk.clock())
+
+
+def _spent(talk: Talk) -> tuple[int, float]:
+    """Where an operation begins in the book: requests so far, and dollars of summaries."""
+    return talk.engine.sends, talk.engine.summaries_paid
+
+
+def _go_on(talk: Talk, how: How, before: tuple[int, float]) -> Steps[Reply]:
     """Replies and rounds, from what was appended last."""
     engine, messages, rounds = talk.engine, list[Any](), 0
-    start, sends, summaries = talk.clock(), engine.sends, engine.summaries_paid
+    start, (sends, summaries) = talk.clock(), before
     while True:
         found = yield from answer(talk, live=how.live)
         messages += found.messages
@@ -138,9 +154,9 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
         results[block["tool_use_id"]] = block
         if len(results) < len(calls):
             engine.answered(block, now=talk.clock())
-            yield Blocking(talk.keep)
+            yield Blocking(talk.try_to_keep)
 
-    talk.idle = frozenset(call["id"] for call in calls)
+    talk.idle = frozenset(call["id"] for call in calls) - results.keys() - set(unknown)
     stopped = set[Any]()
     for call in calls:
         if call["id"] in results:
@@ -152,8 +168,8 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
             stopped.add(call.get("toolset_name"))
         elif call["name"] == TOOL_NAME and _recalls(talk):
             results[call["id"]] = engine.answer_recall(call)
-        elif how.approve is not None and (verdict := (yield Approve(call, how.approve))) is not True:
-            results[call["id"]] = failed(call, verdict if isinstance(verdict, str) and verdict.strip() else _DENIED)
+        elif how.approve is not None and (verdict := _checked((yield Approve(call, how.approve)))) is not True:
+            results[call["id"]] = failed(call, verdict or _DENIED)
             stopped.add(call.get("toolset_name"))
         else:
             approved.append(call)
@@ -164,6 +180,23 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
         for _ in approved:
             yield from know((yield NextResult()))
     yield Blocking(lambda: _append_results(talk, calls, results))
+
+
+def _checked(verdict: object) -> bool | str:
+    """What a hook said of a call.
+
+    Raises:
+        MisuseError: neither yes, nor no, nor a reason. The call is not run; `resume` asks again.
+    """
+    if isinstance(verdict, bool):
+        return verdict
+    if isinstance(verdict, str):
+        return verdict.strip()
+    raise MisuseError(
+        f"it returned {type(verdict).__name__}, for a call that was not run.",
+        path="approve",
+        remedy="Return True, False, or a string with the reason against it; `resume()` asks again.",
+    )
 
 
 def _append_results(talk: Talk, calls: Sequence[Mapping[str, Any]], results: Mapping[str, dict[str, Any]]) -> None:
@@ -235,12 +268,14 @@ def _outgoing(talk: Talk, content: Any) -> Any:
     """
     taken = intake(content, "content")
     message = taken if isinstance(taken, dict) and "role" in taken else {"role": "user", "content": taken}
-    if isinstance(message["content"], dict):
+    if isinstance(message.get("content"), dict):
         message = {**message, "content": [message["content"]]}
     calls, known = talk.engine.open_calls, talk.engine.answers
     if not calls or message["role"] != "user":
         return message
     blocks = blocks_of(message)
+    if not blocks or not all(isinstance(block, Mapping) for block in blocks):
+        return message  # which `append` refuses
     given = {block.get("tool_use_id"): block for block in blocks if block.get("type") == "tool_result"}
     if not given:
         known = {call["id"]: failed(call, _WENT_ON) for call in calls} | dict(known)

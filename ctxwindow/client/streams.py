@@ -60,6 +60,12 @@ class _Stream:
             raise MisuseError("a stream is entered once.", remedy="Call `stream` again.")
         self._entered = True
 
+    def _check_entered(self) -> None:
+        if not self._entered:
+            raise MisuseError(
+                "the stream has not been entered, so nothing was sent.", remedy="Read it inside its `with`."
+            )
+
 
 class SessionStream(_Stream):
     """A stream of one operation of a `Session`. Use it in `with`; iterate it for events, or `text_stream` for text."""
@@ -80,6 +86,7 @@ class SessionStream(_Stream):
         self.close()
 
     def __iter__(self) -> Iterator[ParsedBetaMessageStreamEvent[Any]]:
+        self._check_entered()
         while self._stream is not None:
             assert self._creating is not None and self._creating.watch is not None  # noqa: S101, PT018
             watch = self._creating.watch
@@ -164,6 +171,7 @@ class AsyncSessionStream(_Stream):
         await self.close()
 
     async def __aiter__(self) -> AsyncIterator[ParsedBetaMessageStreamEvent[Any]]:
+        self._check_entered()
         while self._stream is not None:
             assert self._creating is not None and self._creating.watch is not None  # noqa: S101, PT018
             watch = self._creating.watch

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ctxwindow.catalog import ModelProfile
 from ctxwindow.client.incidents import Incident, log
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import StoreError
-from ctxwindow.stores import Hold, Store, keep, load
+from ctxwindow.stores import Hold, Store, follow, keep
 from ctxwindow.tiers import Compact, Summarize
 
 __all__ = ["Aside", "Talk"]
@@ -20,6 +21,8 @@ class Aside:
     """A summary or compaction that is prepared while the conversation goes on (CMP-34)."""
 
     decision: Summarize | Compact
+    profile: ModelProfile
+    """Of the model that was asked: another one may have the word by the time it is there."""
 
 
 @dataclass
@@ -57,20 +60,22 @@ class Talk:
         keep(self.store, self.name, self.engine)
 
     def store_events(self, events: list[dict[str, Any]]) -> None:
-        """Store what has arrived of a reply that is still streaming. Blocks.
-
-        A store that fails does not end the stream, which is paid for: it is offered the same again, at the latest with the
-        whole reply.
-        """
+        """Store what has arrived of a reply that is still streaming. Blocks."""
         self.engine.arrived(events, now=self.clock())
+        self.try_to_keep()
+
+    def try_to_keep(self) -> None:
+        """Write new events, in the middle of something that goes on whether or not the store fails: a reply that is paid for, calls
+        that run. The store is offered the same again, at the latest at its end. Blocks.
+        """
         try:
             self.keep()
         except StoreError as error:
-            log.warning("what has arrived could not be stored yet: %s", error)
+            log.warning("what has come could not be stored yet: %s", error)
 
-    def load(self) -> Conversation:
-        """The conversation as the store has it. Blocks."""
-        return load(self.store, self.name)
+    def follow(self) -> None:
+        """Be where the store is. Blocks."""
+        self.engine = follow(self.store, self.name, self.engine)
 
     def forget(self) -> None:
         """Take back what no store has: the operation failed before anything was sent."""

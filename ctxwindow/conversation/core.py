@@ -53,6 +53,7 @@ class Core:
         self._kept = 0
         self._due: Compacted | None = None
         self._aside: Compacted | None = None
+        self._aside_since = 0  # how many events there were when it was asked for
         self._overtaken: list[Compacted] = []  # not wanted any more, and the result may yet come
         self._weighed: Verdict | None = None
         self._counting: str | None = None

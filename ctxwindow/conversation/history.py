@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ctxwindow.conversation.core import Core
@@ -113,8 +113,24 @@ class History(Core):
         if self._kept == len(self._log):
             return
         self._replay(self._log.events[: self._kept])
-        self._due = self._aside = self._weighed = self._counting = self._out = self._archive = None
-        self._overtaken = []
+        self._due = self._weighed = self._counting = self._out = self._archive = None
+        if self._aside_since > self._kept:
+            self._aside = None  # it is of a request that was never sent
+
+    def follow(self, events: Iterable[Event], *, counts: Iterable[TextCount] = ()) -> None:
+        """Take in what somebody else has stored after the events that are kept. Costs the work for these.
+
+        What no store has is taken back first.
+
+        Args:
+            events: all of them after the first `kept`, in order.
+            counts: exact counts of its texts that the store has.
+        """
+        self.take_back()
+        self._memo.tell(counts)
+        for event in events:
+            self._record(event)
+            self._kept = len(self._log)
 
     def mark_kept(self, events: int) -> None:
         """A store has the first `events` events, and where these are all, the counts too."""

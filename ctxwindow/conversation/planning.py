@@ -89,7 +89,7 @@ class Planning(Core):
         """The decision that an offer needs somebody else for."""
         assert isinstance(offer.plan, Compacted)  # noqa: S101 - server-side edits need nobody
         if aside:
-            self._aside = offer.plan
+            self._aside, self._aside_since = offer.plan, len(self._log)
         else:
             self._overtake()  # what is due now takes the place of what was being prepared
             self._due = offer.plan

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ctxwindow.stores.holds import Hold
 from ctxwindow.stores.memory import MemoryStore
 from ctxwindow.stores.protocol import ConversationInfo, Hit, Row, Store, Text
-from ctxwindow.stores.recorder import keep, load
+from ctxwindow.stores.recorder import follow, keep, load
 from ctxwindow.window.memo import TextCount
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = [
     "Store",
     "Text",
     "TextCount",
+    "follow",
     "keep",
     "load",
 ]

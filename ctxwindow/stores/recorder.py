@@ -20,7 +20,7 @@ from ctxwindow.record import decode_event, encode_event
 from ctxwindow.record.events import kind_of
 from ctxwindow.stores.protocol import Row, Store, Text
 
-__all__ = ["keep", "load"]
+__all__ = ["follow", "keep", "load"]
 
 
 def keep(store: Store, name: str, conversation: Conversation) -> int:
@@ -66,6 +66,25 @@ def load(store: Store, name: str) -> Conversation:
     events = (decode_event(row.payload) for row in store.read(name))
     conversation = Conversation.fold(events, counts=store.counts(name))
     conversation.searcher = _StoreSearcher(store, name)
+    return conversation
+
+
+def follow(store: Store, name: str, conversation: Conversation) -> Conversation:
+    """The conversation as of its last kept event, from one that was kept in this store some time ago.
+
+    What the conversation has and the store has not is taken back. Costs the work for what somebody else has added since,
+    unless the store's conversation is another one by now: then it is loaded.
+
+    Raises:
+        HistoryError: as for `load`.
+    """
+    kept = conversation.kept
+    rows = store.read(name, after=kept - 1) if kept else iter(())
+    last = next(rows, None)
+    if last is None or last.payload != encode_event(conversation.events[kept - 1]):
+        return load(store, name)
+    events = [decode_event(row.payload) for row in rows]
+    conversation.follow(events, counts=store.counts(name))
     return conversation
 
 

@@ -92,13 +92,7 @@ def recover(
         or _block(fault, blocked=blocked)
         or _final(fault)
         or _passing(fault, error)
-        or _recovery(
-            fault,
-            action="give_up",
-            rule="ERR-02",
-            why=f"the request failed with {fault.status or 'no status'}, {fault.kind}.",
-            remedy="Check the request with `ctxwindow check`; the API's message is in the SDK's exception.",
-        )
+        or _unknown(fault)
     )
 
 
@@ -235,6 +229,24 @@ def _passing(fault: Fault, error: Any) -> Recovery | None:
         return None
     return _recovery(
         fault, action="send_again", rule="SDK-01", why="a passing fault: the same request may be sent again"
+    )
+
+
+def _unknown(fault: Fault) -> Recovery:
+    """What no rule tells a way out of."""
+    if fault.status is None:
+        return _recovery(
+            fault,
+            action="give_up",
+            why=f"the request was not answered: {fault.kind}.",
+            remedy="See the exception itself.",
+        )
+    return _recovery(
+        fault,
+        action="give_up",
+        rule="ERR-02",
+        why=f"the request failed with {fault.status}, {fault.kind}.",
+        remedy="Check the request with `ctxwindow check`; the API's message is in the SDK's exception.",
     )
 
 

@@ -36,9 +36,15 @@ class Memo:
     def __init__(self, told: Iterable[TextCount] = ()) -> None:
         """`told`: what a store has already."""
         self._known: dict[str, dict[bytes, int]] = {}
+        self._new: list[TextCount] = []
+        self.tell(told)
+
+    def tell(self, counts: Iterable[TextCount]) -> None:
+        """Take in what a store has already."""
+        told = dict.fromkeys(counts)
         for count in told:
             self._known.setdefault(count.vocabulary, {})[count.text] = count.tokens
-        self._new: list[TextCount] = []
+        self._new = [count for count in self._new if count not in told]
 
     def find(self, vocabulary: str, text: bytes) -> int | None:
         """The tokens of a text, where they are known."""

@@ -18,6 +18,7 @@ from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Answered, Appended, Compacted, Counted, Declined, Event, Received
 from ctxwindow.record.streamed import Streamed
 from ctxwindow.stores import SqliteStore
+from ctxwindow.summarize.chain import TRIES
 from ctxwindow.summarize.instruction import ASKED
 from tests.client.agents import Agent
 from tests.client.breaking import Break, Injected, Silence
@@ -128,8 +129,8 @@ def _check_turns(told: Told, found: Audit) -> None:
 
 
 def message_of(exchange: Exchange) -> dict[str, Any] | None:
-    """The message that the emulator answered with, whole."""
-    if exchange.status != 200:  # noqa: PLR2004 - HTTP
+    """The message that the emulator answered with, as far as it came to send it; None where it did not, or refused."""
+    if exchange.status != 200 or not exchange.response:  # where the client has died there is no body
         return None
     if not exchange.response.startswith(b"event:"):
         answer: dict[str, Any] = exchange.answer
@@ -254,23 +255,24 @@ def _check_shrinking(told: Told, found: Audit) -> None:
     """No summary, and no compaction, is paid for twice: what came of one is in the record, or the process died before."""
     paid = Counter[bytes]()
     for exchange, fault in _reached(told):
-        if exchange not in told.emulator.created or exchange.status != 200 or fault is not None:  # noqa: PLR2004 - HTTP
+        if exchange not in told.emulator.created or exchange.status != 200 or fault is not None:
             continue
         body = exchange.json
         if body.get("compaction") or is_summary(body):
             paid[exchange.body] += 1
     twice = sum(paid.values()) - len(paid)
-    found.expect(twice <= told.interrupts, f"{twice} summaries or compactions were paid for twice")
+    # A process that dies while a summary is written loses what it was told of it: by the last try, of both.
+    found.expect(twice <= TRIES * told.interrupts, f"{twice} summaries or compactions were paid for twice")
     ended = sum(isinstance(event, (Compacted, Declined)) for event in found.events)
-    # A summary by Claude has two tries.
-    found.expect(len(paid) <= 2 * ended + told.interrupts, f"{len(paid)} were paid for, {ended} are in the record")
+    found.expect(
+        len(paid) <= TRIES * (ended + told.interrupts), f"{len(paid)} were paid for, {ended} are in the record"
+    )
     found.counts["summaries and compactions paid"] = sum(paid.values())
 
 
 def _check_requests(told: Told, found: Audit, whole: Sequence[Received]) -> None:
     """No request is refused that was not broken on purpose; none is too large; and there are no more than must be."""
-    refused = [one for one in told.emulator.refused]
-    found.expect(not refused, f"refused: {refused[:3]}")
+    found.expect(not told.emulator.refused, f"refused: {told.emulator.refused[:3]}")
     for exchange in told.emulator.created:
         message, body = message_of(exchange), exchange.json
         if message is None or body.get("compaction") or is_summary(body):

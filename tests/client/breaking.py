@@ -111,7 +111,7 @@ class TooLong:
         return too_long(self.budget + 300, self.budget) if near else None
 
 
-NEAR = 0.7
+NEAR = 0.6
 """The share of a budget that a prompt has to take to be `TooLong`."""
 
 Fault: TypeAlias = Answer | Break | Silence | TooLong

@@ -60,9 +60,18 @@ class Driven:
     """A session of either kind, used as if it blocked."""
 
     def __init__(
-        self, kind: str, path: Path, fake: FakeClaude, *, client: Any = None, retries: int = 0, **given: Any
+        self,
+        kind: str,
+        path: Path,
+        fake: FakeClaude,
+        *,
+        client: Any = None,
+        retries: int = 0,
+        store: Any = None,
+        **given: Any,
     ) -> None:
         self.kind, self.path, self.fake = kind, path, fake
+        self._is_shut = False
         self._runner = asyncio.Runner() if kind == "async" else None
         options = {"max_retries": retries}
         if isinstance(client, Between):
@@ -71,7 +80,7 @@ class Driven:
             client = fake.async_client(**options) if kind == "async" else fake.client(**options)
         opener = AsyncSession.open if kind == "async" else Session.open
         try:
-            self.session: Any = self.wait(opener(path, client=client, **{"model": MODEL, **given}))
+            self.session: Any = self.wait(opener(store or path, client=client, **{"model": MODEL, **given}))
         except BaseException:
             if self._runner is not None:
                 self._runner.close()
@@ -113,7 +122,10 @@ class Driven:
             return load(store, self.session.name)
 
     def shut(self) -> None:
-        """Close the session and its loop."""
+        """Close the session and its loop, once."""
+        if self._is_shut:
+            return
+        self._is_shut = True
         try:
             self.close()
         finally:

@@ -29,7 +29,7 @@ from ctxwindow.record import from_json
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["HANG_UP", "Exchange", "Layer", "Log", "read_body", "replayed", "serving"]
+__all__ = ["HANG_UP", "Exchange", "Layer", "Log", "Switch", "read_body", "replayed", "serving"]
 
 HANG_UP = "hang_up"
 """Key in the scope of a request: a function `(reset: bool) -> None` that ends its connection there and then."""
@@ -186,8 +186,8 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _outermost(inner: ASGIApp, pace: float) -> ASGIApp:
-    """What stands next to the server: it slows answers down, and knows how to end a connection."""
+def _outermost(inner: ASGIApp) -> ASGIApp:
+    """What stands next to the server: it knows how to end a connection."""
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         # ASGI has no word for ending a connection; the `send` of uvicorn is a method of what holds it.
@@ -201,12 +201,52 @@ def _outermost(inner: ASGIApp, pace: float) -> ASGIApp:
             else:
                 transport.close()
 
+        await inner({**scope, HANG_UP: hang_up}, receive, send)
+
+    return handle
+
+
+class Switch:
+    """One server for one emulator after the other: to start and end a server takes a quarter of a second.
+
+    switch = Switch()
+    with serving(Emulator(), breaking=switch) as base_url:
+        switch.to(emulator, log, pace=0.001)
+    """
+
+    def __init__(self) -> None:
+        self._handler: ASGIApp | None = None
+
+    def to(self, emulator: Emulator, *layers: Layer, pace: float = 0.0) -> None:
+        """Answer with this emulator from now on.
+
+        Args:
+            emulator: what answers.
+            layers: around it, the innermost first.
+            pace: seconds between two pieces of an answer.
+        """
+        handler: ASGIApp = app(emulator)
+        for layer in layers:
+            handler = layer.around(handler)
+        self._handler = _paced(handler, pace) if pace else handler
+
+    def around(self, inner: ASGIApp) -> ASGIApp:
+        """The application that answers with what was switched to, and with `inner` before."""
+
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            await (self._handler or inner)(scope, receive, send)
+
+        return handle
+
+
+def _paced(inner: ASGIApp, pace: float) -> ASGIApp:
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         async def paced(message: Message) -> None:
             await send(message)
-            if pace and message.get("more_body", False):
+            if message.get("more_body", False):
                 await asyncio.sleep(pace)
 
-        await inner({**scope, HANG_UP: hang_up}, receive, paced)
+        await inner(scope, receive, paced)
 
     return handle
 
@@ -236,12 +276,13 @@ def serving(
     # asyncio sets this for sockets made with IPPROTO_TCP only; without it a small answer waits 40 ms for an ACK.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     settings = uvicorn.Config(
-        _outermost(handler, pace),
+        _outermost(_paced(handler, pace) if pace else handler),
         http="h11",  # `_outermost` knows this one
         loop="asyncio",
         ws="none",
         log_level="critical",
         lifespan="off",
+        timeout_keep_alive=300,  # a client that waits for its turn finds its connection as it left it
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(settings)

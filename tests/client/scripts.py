@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anthropic
 
 from ctxwindow import Policy, Session
+from ctxwindow.errors import StoreConflict
 from tests.client import child
 from tests.client.agents import rounds
 
-__all__ = ["ask", "count_up", "fail", "work"]
+__all__ = ["ask", "count_up", "fail", "say", "work"]
 
 
 def ask(*, base_url: str, times: int) -> list[str]:
@@ -77,3 +78,49 @@ def work(
     ):
         reply = session.resume() or session.run(working.task)
     return reply.text
+
+
+def say(*, base_url: str, database: str, name: str, who: str, turns: int, busy: Literal["wait", "raise"]) -> int:
+    """Say something so many times in one conversation, with a tool round each time; how often somebody else was at it.
+
+    Args:
+        base_url: of the API.
+        database: of the conversation.
+        name: of the conversation.
+        who: stands in what is said.
+        turns: how often.
+        busy: as for `Session.open`. What is refused is said again.
+    """
+
+    def note(text: str) -> str:
+        """Note a text."""
+        return f"Noted: {text}"
+
+    refused = 0
+    with (
+        anthropic.Anthropic(api_key="k", base_url=base_url, max_retries=0) as client,
+        Session.open(
+            database,
+            client=client,
+            model="claude-opus-5-5",
+            name=name,
+            tools=[note],
+            policy=Policy(budget=40_000),
+            max_tokens=2_000,
+            busy=busy,
+        ) as session,
+    ):
+        for turn in range(1, turns + 1):
+            while True:
+                before = session.conversation.events
+                try:
+                    reply = session.run(f"{who} says {turn}.")
+                except StoreConflict as conflict:
+                    if busy != "raise" or "in use" not in str(conflict) or session.conversation.events != before:
+                        raise
+                    refused += 1
+                    time.sleep(0.002)
+                else:
+                    assert reply.text == f"Heard {who} {turn}."
+                    break
+    return refused

@@ -31,7 +31,7 @@ EVERY = [
 def test_an_agent_works_for_as_long_as_it_takes(case: Case, tmp_path: Path) -> None:
     worked = work(case, tmp_path / "agent.db", lambda session, agent: check_recall(session, agent, every=7))
     check(worked)
-    assert worked.methods.total() >= 2
+    assert worked.methods.total() >= 1
     assert worked.looked >= case.rounds * 3
     sys.stdout.write(f"{worked.row}\n")  # seen with -s
 

@@ -164,6 +164,20 @@ def test_bound_elsewhere_drops_for_the_rest(opened: Open, surface: str, caplog: 
     assert blocks(script.bodies[-1], "thinking"), "the history keeps it"
 
 
+def test_the_cause_is_found_where_the_history_was_changed(opened: Open) -> None:
+    """BIND-12: what differs from the request that was answered before is told."""
+    driven, _ = _thinking(opened, refused(BOUND), system="Be brief.")
+    talk = driven.session._held
+    talk.previous = {**talk.previous, "system": [{"type": "text", "text": "Be long."}]}
+    driven.send("Go on.")
+    (incident,) = driven.report().incidents
+    assert incident.cause is not None
+    assert "system" in incident.cause
+    assert "not in the history" not in incident.cause
+    assert incident.cause in str(driven.report())
+    driven.goes_on()
+
+
 def test_bound_elsewhere_although_it_was_to_be_dropped(opened: Open) -> None:
     driven, script = _thinking(opened, refused(BOUND), refused(BOUND))
     with pytest.raises(anthropic.BadRequestError) as caught:

@@ -27,11 +27,13 @@ CODES = [
 COMPACT = Policy(budget=16_000, methods=("compact", "summarize_all"), prefer="order")
 
 
-def long_talk(opened: Open, fake: FakeClaude, turns: int = 12, **given: Any) -> Driven:
-    """A conversation of 1,500 tokens a turn, most of them more than once in a window of 16,000."""
+def long_talk(opened: Open, fake: FakeClaude, **given: Any) -> Driven:
+    """A conversation that has just been shrunk for the first time, from 16,000 tokens."""
     driven = opened(fake, **{"policy": COMPACT, "max_tokens": 1_000, **given})
-    for number in range(turns):
-        driven.send(f"Question {number}. " + "term " * 1_500)
+    for number in range(40):
+        driven.send(f"Question {number}. " + "term " * 600)
+        if driven.conversation.compactions:
+            break
     return driven
 
 

@@ -10,8 +10,11 @@ a table at the end; a run that breaks a law is told with its number: `--only NUM
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import random
+import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -20,22 +23,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 from ctxwindow.emulator import Emulator
 from ctxwindow.summarize.sections import GOAL
 from tests.client import user
 from tests.client.agents import Agent
 from tests.client.audit import Told, audit, is_summary
-from tests.client.breaking import Break, Breaking, Fault, Silence, TooLong
+from tests.client.breaking import Break, Breaking, Fault, Silence, Spot, TooLong
 from tests.client.child import Child, Forks
 from tests.client.failures import FINAL, PASSING, REFUSED, STRANGE
-from tests.client.loopback import Log, serving
+from tests.client.loopback import Log, Switch, serving
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
-__all__ = ["Kill", "Outcome", "Plan", "draw", "run"]
+__all__ = ["UNTRUE", "Kill", "Outcome", "Place", "Plan", "draw", "place", "run"]
 
 MODELS = (
     "claude-haiku-4-5-20251001",  # prefill, thinking of the last turn only
@@ -52,6 +52,12 @@ METHODS: tuple[tuple[str, ...] | None, ...] = (
     ("spill", "clear_tool_uses", "compact", "summarize_all"),
     ("drop", "summarize_all"),
 )
+
+
+UNTRUE = (REFUSED["prompt too long"], REFUSED["over the limit with max_tokens"])
+"""They tell of a size that cannot be true of these conversations. It is believed, for it is the API's, and all is over."""
+
+_REFUSED = [one for one in REFUSED.values() if one not in UNTRUE]
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,6 @@ class Outcome:
     """What came of a run."""
 
     violations: list[str]
-    seconds: float
     kills: int
     interrupts: int
     errors: list[str]
@@ -142,9 +147,10 @@ def draw(seed: int, number: int, *, killed: bool | None = None, largest: int = 1
     }
     asynchronous = chance.random() < 0.5
     slow = chance.random() < 0.03
+    policy = _policy(chance)
     given = {
         "model": chance.choice(MODELS),
-        "policy": _policy(chance),
+        "policy": policy,
         "asynchronous": asynchronous,
         "way": chance.choice(("run", "run", "stream", "send")),
         "streaming": chance.choice((None, True, True)),
@@ -154,15 +160,15 @@ def draw(seed: int, number: int, *, killed: bool | None = None, largest: int = 1
         "timeout": 0.3 if slow else 20.0,
         "reopens": chance.choice((0.0, 0.5, 1.0)),
         "cancels": [chance.uniform(0.0, 0.3) for _ in range(chance.choice((0, 0, 1, 3)))] if asynchronous else [],
+        "leaves": [chance.randint(0, 40) for _ in range(chance.choice((0, 1, 2)))],
         "seed": number,
     }
-    budget = given["policy"]["budget"]
     return Plan(
         number=number,
         agent=agent,
         user=given,
         rate=chance.choice((0.0, 0.1, 0.2, 0.35)),
-        faults=_faults(chance, budget, slow=slow),
+        faults=_faults(chance, policy["budget"], slow=slow),
         kills=tuple(_kill(chance) for _ in range(chance.choice((1, 2, 4)))) if kills else (),
         pace=chance.choice((0.0, 0.0, 0.0005)),
     )
@@ -172,8 +178,13 @@ def _policy(chance: random.Random) -> dict[str, Any]:
     """A window that is small, so that it is shrunk."""
     policy: dict[str, Any] = {
         "budget": chance.choice((7_000, 9_000, 14_000, 40_000)),
-        "warm": {"writer": chance.choice(("extractive", "claude")), "levels": chance.choice((1, 3))},
+        "warm": {
+            "writer": chance.choice(("extractive", "claude")),
+            "levels": chance.choice((1, 3)),
+            "tokens": chance.choice((700, 16_000)),
+        },
         "recall": chance.random() < 0.3,
+        "prefer": chance.choice(("order", "cost")),
         "exact_counts": chance.random() < 0.3,
     }
     methods = chance.choice(METHODS)
@@ -186,22 +197,12 @@ def _policy(chance: random.Random) -> dict[str, Any]:
 
 def _faults(chance: random.Random, budget: int, *, slow: bool) -> tuple[Fault, ...]:
     """A dozen of them; those that break an answer off most often."""
-    # A size that cannot be true of a conversation is believed, for it is the API's: the conversation would be over.
-    answers = [*(one for name, one in REFUSED.items() if "long" not in name and "limit" not in name), TooLong(budget)]
     ways: Any = ("closed", "reset", "ended", "error event")
-    at: Any = (
-        "any",
-        "any",
-        "any",
-        "first byte",
-        "inside a character",
-        "inside a line",
-        "between events",
-        "after message_stop",
-    )
+    at: Any = ("any", "any", *get_args(Spot))
     faults: list[Fault] = [Break(chance.choice(ways), chance.choice(at)) for _ in range(5)]
     faults += chance.choices(list(PASSING.values()), k=4)
-    faults += chance.choices(answers, k=2)
+    faults += chance.choices(_REFUSED, k=2)
+    faults += [TooLong(budget)] * chance.choice((0, 0, 3))
     faults += [chance.choice(list(FINAL.values())), chance.choice(list(STRANGE.values()))]
     faults += [Silence(carried_out=chance.random() < 0.5)]
     if slow:
@@ -213,7 +214,7 @@ def _kill(chance: random.Random) -> Kill:
     kind = chance.choice(("request", "request", "time", "point", "point"))
     return Kill(
         kind=kind,
-        number=chance.choice((1, 1, 2, 3, 5)),
+        number=chance.choice((1, 1, 2, 3, 5, 9, 15)),
         parts=chance.choice((0, 0, 1, 2, 4, 9)),
         seconds=chance.uniform(0.0, 0.4),
         point=chance.choice(list(user.POINTS)),
@@ -221,46 +222,52 @@ def _kill(chance: random.Random) -> Kill:
     )
 
 
-class _Between:
-    """Faults between two logs: what the client sees, and what the emulator sees."""
+@dataclass
+class Place:
+    """Where runs are carried out: one server for all of them, and children, where processes are killed."""
 
-    def __init__(self, breaking: Breaking, outer: Log) -> None:
-        self._breaking, self._outer = breaking, outer
-
-    def around(self, inner: ASGIApp) -> ASGIApp:
-        return self._outer.around(self._breaking.around(inner))
+    base_url: str
+    switch: Switch
+    forks: Forks | None = None
 
 
-def run(plan: Plan, folder: Path, forks: Forks | None = None, *, in_child: bool = False) -> Outcome:
+@contextlib.contextmanager
+def place(forks: Forks | None = None) -> Iterator[Place]:
+    """A place for runs."""
+    switch = Switch()
+    with serving(Emulator(), breaking=switch) as base_url:
+        yield Place(base_url, switch, forks)
+
+
+def run(plan: Plan, folder: Path, at: Place, *, in_child: bool = False) -> Outcome:
     """Carry out a plan.
 
     Args:
         plan: what to do.
         folder: for its files.
-        forks: children, where processes are killed.
+        at: where.
         in_child: whether to use a child also where none is killed.
     """
-    start = time.monotonic()
     agent = Agent(**plan.agent)
     seen, came = Log(), Log()
     breaking = Breaking(plan.number, rate=plan.rate, faults=plan.faults, in_a_row=5)
     journal = folder / "ran"
     journal.touch()
-    given = {**plan.user, "agent": plan.agent, "database": str(folder / "a.db"), "journal": str(journal)}
+    given = {**plan.user, "base_url": at.base_url, "agent": plan.agent}
+    given |= {"database": str(folder / "a.db"), "journal": str(journal)}
+    # Faults between two logs: what the emulator sees, and what the client sees.
+    at.switch.to(Emulator(_said(agent.reply)), came, breaking, seen, pace=plan.pace)
     kills, ended = 0, list[dict[str, Any]]()
-    with serving(Emulator(_said(agent.reply)), log=came, breaking=_Between(breaking, seen), pace=plan.pace) as url:
-        given["base_url"] = url
-        if not plan.kills and not in_child:
-            ended.append(user.work(**given))
-        for kill in plan.kills:
-            assert forks is not None, "processes that are killed are children"
-            if not ended and not (found := _killed(forks, kill, given, came)):
-                kills += 1
-            elif not ended:
-                ended.append(found)
-        if not ended:
-            assert forks is not None, "processes that are killed are children"
-            ended.append(_whole(forks.run("tests.client.user:work", **given)))
+    for kill in plan.kills:
+        found = _killed(_forks(at), kill, given, came)
+        if found is not None:  # it came to its end before
+            ended.append(found)
+            break
+        kills += 1
+    if not ended and (plan.kills or in_child):
+        ended.append(_whole(_forks(at).run("tests.client.user:work", **given)))
+    elif not ended:
+        ended.append(user.work(**given))
     interrupts = kills + sum(one["interrupts"] for one in ended)
     lines = [line.split() for line in journal.read_text(encoding="utf-8").splitlines()]
     told = Told(
@@ -270,28 +277,32 @@ def run(plan: Plan, folder: Path, forks: Forks | None = None, *, in_child: bool 
         client=seen,
         emulator=came,
         injected=breaking.injected,
-        # A child that was killed does not tell how often it had been cancelled.
-        interrupts=interrupts + len(plan.user.get("cancels", ())) * kills,
+        # A child that was killed does not tell how often it had been interrupted otherwise.
+        interrupts=interrupts + kills * len([*plan.user.get("cancels", ()), *plan.user.get("leaves", ())]),
         ran=[(int(number), int(lane)) for number, lane in lines],
         reruns=plan.user["interrupted"] == "run" or plan.user["way"] == "send",
         budget=plan.user["policy"]["budget"],
         parallel=plan.agent["parallel"],
     )
-    found = audit(told)
+    audited = audit(told)
     return Outcome(
-        violations=found.violations,
-        seconds=time.monotonic() - start,
+        violations=audited.violations,
         kills=kills,
         interrupts=interrupts - kills,
         errors=[error for one in ended for error in one["errors"]],
         injected=[one.fault.name for one in breaking.injected],
-        counts=found.counts,
+        counts=audited.counts,
         calls=ended[-1]["calls"],
         told=told,
     )
 
 
-def _killed(forks: Forks, kill: Kill, given: Mapping[str, Any], came: Log) -> dict[str, Any]:
+def _forks(at: Place) -> Forks:
+    assert at.forks is not None, "processes that are killed are children"
+    return at.forks
+
+
+def _killed(forks: Forks, kill: Kill, given: Mapping[str, Any], came: Log) -> dict[str, Any] | None:
     """Let a child work until it is killed; what it returned, if it came to its end before."""
     die = {"point": kill.point, "call": kill.number, "when": kill.when} if kill.kind == "point" else None
     child = forks.run("tests.client.user:work", die=die, **given)
@@ -305,7 +316,7 @@ def _killed(forks: Forks, kill: Kill, given: Mapping[str, Any], came: Log) -> di
     if timer is not None:
         timer.cancel()
         timer.join()
-    return {} if child.status == -9 else _whole(child)  # noqa: PLR2004 - SIGKILL
+    return None if child.status == -signal.SIGKILL else _whole(child)
 
 
 def _whole(child: Child) -> dict[str, Any]:
@@ -330,47 +341,45 @@ def _said(reply: Callable[[Mapping[str, Any]], Any]) -> Callable[[Mapping[str, A
 def main() -> None:
     """See the top of this file."""
     parser = argparse.ArgumentParser(description="Agents that work through faults and kills.")
-    parser.add_argument("--runs", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=100, help="how many")
+    parser.add_argument("--seed", type=int, default=1, help="of all of them")
     parser.add_argument("--first", type=int, default=1, help="number of the first run")
-    parser.add_argument("--only", type=int, help="number of the one run to do")
+    parser.add_argument("--only", type=int, help="number of the one run to do, with its log and its traceback")
     given = parser.parse_args()
+    numbers = [given.only] if given.only else range(given.first, given.first + given.runs)
     if not given.only:
         logging.getLogger("ctxwindow").setLevel(logging.CRITICAL)
-    numbers = [given.only] if given.only else range(given.first, given.first + given.runs)
-    totals, errors, faults, broken = Counter[str](), Counter[str](), Counter[str](), 0
-    start = time.monotonic()
-    with Forks() as forks, tempfile.TemporaryDirectory(prefix="ctxwindow-torture-") as home:
+    tables = {name: Counter[str]() for name in ("in all", "faults", "raised to the user")}
+    broken, start = 0, time.monotonic()
+    with Forks() as forks, place(forks) as at, tempfile.TemporaryDirectory(prefix="ctxwindow-torture-") as home:
         for number in numbers:
             plan = draw(given.seed, number)
-            if given.only:
-                print(plan)
             folder = Path(home) / str(number)
             folder.mkdir()
             try:
-                found = run(plan, folder, forks)
-            except Exception as error:  # noqa: BLE001 - the other runs go on
-                found = Outcome([f"{type(error).__name__}: {error}"], 0.0, 0, 0, [], [])
+                found = run(plan, folder, at)
+            except Exception as error:
                 if given.only:
                     raise
-            totals.update(found.counts)
-            totals.update(kills=found.kills, cancelled=found.interrupts)
-            errors.update(found.errors)
-            faults.update(found.injected)
-            if found.violations:
-                broken += 1
-                print(f"\r{plan}\n  " + "\n  ".join(found.violations))
-            print(
-                f"\r{number} of {numbers[-1]}, {broken} broken, {time.monotonic() - start:.0f} s ",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
-    print(f"\n{len(numbers)} runs, {broken} with violations, {time.monotonic() - start:.0f} s")
-    for title, counted in (("in all", totals), ("faults", faults), ("raised to the user", errors)):
-        print(f"\n{title}: {sum(counted.values()) if counted is faults else ''}")
-        for name, times in counted.most_common():
-            print(f"  {times:7,}  {name}")
+                found = Outcome([f"{type(error).__name__}: {error}"], 0, 0, [], [])  # the other runs go on
+            shutil.rmtree(folder)
+            tables["in all"].update(found.counts)
+            tables["in all"].update(kills=found.kills, interrupts=found.interrupts)
+            tables["faults"].update(found.injected)
+            tables["raised to the user"].update(found.errors)
+            if found.violations or given.only:
+                broken += bool(found.violations)
+                _say("\n".join([f"\r{plan}", *found.violations]).replace("\n", "\n  "))
+            _say(f"\r{number} of {numbers[-1]}, {broken} broken, {time.monotonic() - start:.0f} s ", end="")
+    _say(f"\n{len(numbers)} runs, {broken} with violations, {time.monotonic() - start:.0f} s")
+    for title, counted in tables.items():
+        _say(f"\n{title}:" if title == "in all" else f"\n{title}: {counted.total():,}")
+        _say("\n".join(f"  {times:7,}  {name}" for name, times in counted.most_common()))
+
+
+def _say(text: str, end: str = "\n") -> None:
+    sys.stdout.write(text + end)
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anthropic
 import httpx2
@@ -70,7 +70,7 @@ def work(*, die: Mapping[str, Any] | None = None, count: bool = False, **given: 
         given: of `_User`.
 
     Returns:
-        `text`: the agent's last words; `errors`: what was raised on the way; `interrupts`: operations that were cancelled;
+        `text`: the agent's last words; `errors`: what was raised on the way; `interrupts`: operations that were cancelled, and streams that were left;
         `calls`: of each point, where they were counted.
     """
     calls = child.count_calls(POINTS) if count else {}
@@ -103,11 +103,12 @@ class _User:
         way: str = "run",
         streaming: bool | None = None,
         surface: str = "beta",
-        interrupted: str = "tell",
+        interrupted: Literal["tell", "run"] = "tell",
         checkpoint: float = 0.0,
         timeout: float = 20.0,
         reopens: float = 1.0,
         cancels: tuple[float, ...] = (),
+        leaves: tuple[int, ...] = (),
         seed: int = 0,
     ) -> None:
         self.text = ""
@@ -132,7 +133,7 @@ class _User:
             "checkpoint": checkpoint,
         }
         self._way, self._interrupted, self._reopens = way, interrupted, reopens
-        self._cancels = list(cancels)
+        self._cancels, self._leaves = list(cancels), list(leaves)
         self._chance = random.Random(seed)  # noqa: S311 - a test
 
     # -- what comes next -----------------------------------------------------------------------------------
@@ -153,7 +154,9 @@ class _User:
             if message["role"] == "user"
             for block in blocks_of(message)
         }
-        return next(turn for turn in self._turns if turn not in said)
+        left = [turn for turn in self._turns if turn not in said]
+        assert left, "nothing is open, all was said, and the agent is not done"
+        return left[0]
 
     def _results(self, conversation: Conversation) -> list[dict[str, Any]]:
         """The results of the calls that nobody has answered, by the caller himself."""
@@ -162,6 +165,17 @@ class _User:
             for call in conversation.open_calls
             if call["id"] not in conversation.answers
         ]
+
+    def _leaves_now(self) -> bool:
+        """Whether the reader of a stream leaves it after this event."""
+        if not self._leaves:
+            return False
+        self._leaves[0] -= 1
+        if self._leaves[0] >= 0:
+            return False
+        self._leaves.pop(0)
+        self.interrupts += 1
+        return True
 
     def _failed(self, error: Exception) -> bool:
         """Note a fault; whether the session is to be opened again."""
@@ -188,19 +202,21 @@ class _User:
                     return
 
     def _operations(self, session: Session) -> None:
-        interrupted: Any = self._interrupted
-        reply = session.resume(interrupted=interrupted)
-        while not self._ended(session.conversation):
+        while True:
+            session.resume(interrupted=self._interrupted)
+            if self._ended(session.conversation):
+                return
             if session.open_calls:
-                reply = session.send(self._results(session.conversation))
-                continue
-            turn = self._next_turn(session.conversation)
-            if self._way == "stream":
-                with session.stream(turn, run=True) as stream:
-                    reply = stream.until_done()
+                session.send(self._results(session.conversation))
+            elif self._way == "stream":
+                with session.stream(self._next_turn(session.conversation), run=True) as stream:
+                    for _ in stream:
+                        if self._leaves_now():
+                            break
+            elif self._way == "send":
+                session.send(self._next_turn(session.conversation))
             else:
-                reply = session.run(turn) if self._way == "run" else session.send(turn)
-            assert reply.text or reply.calls
+                session.run(self._next_turn(session.conversation))
 
     async def work_async(self) -> None:
         async with (
@@ -232,16 +248,18 @@ class _User:
         await self._operations_async(session)
 
     async def _operations_async(self, session: AsyncSession) -> None:
-        interrupted: Any = self._interrupted
-        reply = await session.resume(interrupted=interrupted)
-        while not self._ended(session.conversation):
+        while True:
+            await session.resume(interrupted=self._interrupted)
+            if self._ended(session.conversation):
+                return
             if session.open_calls:
-                reply = await session.send(self._results(session.conversation))
-                continue
-            turn = self._next_turn(session.conversation)
-            if self._way == "stream":
-                async with session.stream(turn, run=True) as stream:
-                    reply = await stream.until_done()
+                await session.send(self._results(session.conversation))
+            elif self._way == "stream":
+                async with session.stream(self._next_turn(session.conversation), run=True) as stream:
+                    async for _ in stream:
+                        if self._leaves_now():
+                            break
+            elif self._way == "send":
+                await session.send(self._next_turn(session.conversation))
             else:
-                reply = await (session.run(turn) if self._way == "run" else session.send(turn))
-            assert reply.text or reply.calls
+                await session.run(self._next_turn(session.conversation))

@@ -20,7 +20,7 @@ from ctxwindow.emulator.stream import events_of
 from ctxwindow.errors import HistoryError, MisuseError, StoreConflict, StoreUnavailable
 from ctxwindow.record import encode_event
 from ctxwindow.record.events import Received
-from ctxwindow.stores import MemoryStore, Row, SqliteStore, Store, keep, load
+from ctxwindow.stores import MemoryStore, Row, SqliteStore, Store, follow, keep, load
 from ctxwindow.testing import Step, conversations
 from ctxwindow.window import tokens
 from ctxwindow.window.memo import TextCount
@@ -435,3 +435,60 @@ def test_what_is_not_there_or_cannot_be_read(store: Store) -> None:
         load(store, "foreign")
     with pytest.raises(MisuseError):
         keep(store, "", opened("Fix it."))
+
+
+@given(steps=conversations(), data=st.data())
+def test_following_what_another_has_stored_is_loading_it(steps: list[Step], data: st.DataObject) -> None:
+    store, one = MemoryStore(), Conversation.start(model=MODEL, policy=small(), now=0.0)
+    keep(store, "a", one)
+    other = load(store, "a")
+    for _ in drive(one, steps):
+        keep(store, "a", one)
+        if data.draw(st.booleans()):
+            assert follow(store, "a", other) is other
+            assert_same(load(store, "a"), other)
+    keep(store, "a", one)
+    followed = follow(store, "a", other)
+    assert followed is other
+    assert_same(one, other)
+    assert (other.unkept, other.unkept_counts) == ((), ())
+    talk(other, "And now?")
+    keep(store, "a", other)
+    assert_same(other, follow(store, "a", one))
+
+
+def test_following_takes_back_what_is_not_kept() -> None:
+    store, one = MemoryStore(), opened("Hello.")
+    keep(store, "a", one)
+    other = load(store, "a")
+    talk(one, "Mine.")
+    talk(other, "His.")
+    keep(store, "a", other)
+    assert follow(store, "a", one) is one
+    assert_same(other, one)
+
+
+def test_following_another_conversation_of_the_same_name_is_loading_it() -> None:
+    store, one = MemoryStore(), opened("Hello.")
+    keep(store, "a", one)
+    again = MemoryStore()
+    other = opened("Something else.", "And more.")
+    keep(again, "a", other)
+    assert_same(other, follow(again, "a", one))
+    with pytest.raises(HistoryError):
+        follow(MemoryStore(), "a", one)
+
+
+@needs_ctok
+def test_counts_of_another_are_not_stored_again(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "a.db") as store:
+        one = opened("Hello there.")
+        keep(store, "a", one)
+        other = load(store, "a")
+        talk(one, "How many tokens has this line?")
+        keep(store, "a", one)
+        follow(store, "a", other)
+        talk(other, "And this one?")
+        keep(store, "a", other)
+        counts = store.counts("a")
+    assert len(counts) == len(set(counts)) > 0

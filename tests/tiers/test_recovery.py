@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ctxwindow.errors import InvalidRequest, MisuseError
 from ctxwindow.tiers.recovery import recover
@@ -64,3 +66,76 @@ def test_final_errors_are_raised_without_the_apis_text(kind: str, error: type[Mi
 @pytest.mark.parametrize("odd", [{}, {"error": None}, {"error": "x"}, {"error": {"type": None}}, None, 7, "text"])
 def test_odd_errors_never_crash(odd: Any) -> None:
     assert recover(odd).action in ("send_again", "give_up")
+
+
+def _refused(message: str, code: str | None = None) -> dict[str, Any]:
+    details = {"details": {"error_code": code}} if code else {}
+    return {"type": "error", "error": {"type": "invalid_request_error", "message": message, **details}}
+
+
+TOO_LONG = _refused("prompt is too long: 208310 tokens > 200000 maximum")
+BOUND = _refused("Invalid `signature` in `thinking` block. The block is bound to a different conversation.")
+FORGED = _refused("messages.1.content.0: Invalid `signature` in `thinking` block")
+EXTRA = _refused("thinking.adaptive.block_binding: Extra inputs are not permitted")
+BLOCK = _refused("compaction_signature_invalid: x", "compaction_signature_invalid")
+
+
+@pytest.mark.parametrize(
+    ("error", "known", "action", "rule"),
+    [
+        (TOO_LONG, {"shrunk": False}, "plan_again", "CTX-08"),
+        (TOO_LONG, {"shrunk": True}, "give_up", "CTX-08"),
+        (BOUND, {}, "plan_again", "BIND-26"),
+        (BOUND, {"stripped": True}, "plan_again", "BIND-26"),
+        (BOUND, {"dropping": True}, "give_up", "BIND-26"),
+        (BOUND, {"thinking": {"type": "between_tools"}}, "plan_again", "BIND-26"),
+        (BOUND, {"thinking": {"type": "between_tools"}, "stripped": True}, "give_up", "BIND-26"),
+        (FORGED, {}, "plan_again", "REPLAY-04"),
+        (FORGED, {"stripped": True}, "give_up", "REPLAY-04"),
+        (EXTRA, {}, "give_up", "ERR-02"),
+        (EXTRA, {"dropping": True}, "plan_again", "BIND-08"),
+        (EXTRA, {"dropping": True, "stripped": True}, "give_up", "BIND-08"),
+        (BLOCK, {"blocked": True}, "plan_again", "CMP-24"),
+        (BLOCK, {"blocked": False}, "give_up", "CMP-24"),
+    ],
+)
+def test_each_way_out_is_taken_once(error: Any, known: Any, action: str, rule: str) -> None:
+    """Never the same body again: what was tried, and is no way any more, is the end."""
+    recovery = recover(error, **known)
+    assert (recovery.action, recovery.rule) == (action, rule)
+    if action == "give_up":
+        with pytest.raises(InvalidRequest) as caught:
+            recovery.raise_if_final()
+        assert caught.value.remedy
+        assert "\n" not in str(caught.value)
+    else:
+        assert recovery.tokens or recovery.settings or recovery.strip_thinking or recovery.unblock, "another request"
+
+
+def test_a_header_that_is_eaten_takes_the_setting_back() -> None:
+    """BIND-08."""
+    asked = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}, "display": "omitted"}
+    recovery = recover(EXTRA, dropping=True)
+    assert recovery.merged({"thinking": asked})["thinking"] == {"type": "adaptive", "display": "omitted"}
+    assert recovery.strip_thinking
+
+
+@pytest.mark.parametrize(
+    "message", ["prompt is too long: 5 tokens > 200000 maximum", "exceed context limit: 1 + 1 > 5"]
+)
+def test_a_size_that_cannot_be_is_no_size(message: str) -> None:
+    recovery = recover(_refused(message))
+    assert (recovery.action, recovery.tokens, recovery.limit) == ("give_up", None, None)
+
+
+@given(st.text(), st.sampled_from([None, 200, 400, 404, 429, 500]), st.none() | st.text(max_size=40))
+def test_whatever_is_said_the_text_is_not_kept(text: str, status: int | None, code: str | None) -> None:
+    """No content leaves by an error."""
+    said = f"canary {text} canary"
+
+    class _Error(Exception):
+        status_code = status
+        body = _refused(said, code)
+
+    recovery = recover(_Error())
+    assert "canary" not in f"{recovery.why} {recovery.remedy} {recovery.rule}"

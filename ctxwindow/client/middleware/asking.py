@@ -26,7 +26,7 @@ class Asked:
 
     request: APIRequest
     model: str
-    messages: list[dict[str, Any]]
+    messages: list[Any]
     """As the SDK made it of what the caller gave: a copy of its own. Do not mutate."""
     system: Any
     tools: Any

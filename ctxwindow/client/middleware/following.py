@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from ctxwindow.client.incidents import Incident, log, tell
@@ -54,6 +55,7 @@ class Following:
         self._events = Events()
         self._watch = Watch(talk.store_events, talk.clock, talk.checkpoint)
         self._ended = False
+        self._one_at_a_time = threading.Lock()  # it may be closed while somebody else reads it
 
     def take(self, chunk: bytes) -> bool:
         """Take bytes as they come; whether `settle` is to be called before they are handed on."""
@@ -70,18 +72,22 @@ class Following:
 
     def settle(self) -> None:
         """Store what has arrived; at the end of the reply, all of it, and let the conversation go. Blocks."""
-        if self._watch.streamed.complete:
-            self._end(complete=True)
-            return
-        try:
-            self._watch.checkpoint()
-        except StoreError as error:
-            log.warning("what has arrived of a reply is not stored yet: %s", error)
+        with self._one_at_a_time:
+            if self._ended:
+                return
+            if self._watch.streamed.complete:
+                self._end(complete=True)
+                return
+            try:
+                self._watch.checkpoint()
+            except StoreError as error:
+                log.warning("what has arrived of a reply is not stored yet: %s", error)
 
     def end(self) -> None:
         """The stream has ended, whether its reply is complete or not. Blocks."""
-        if not self._ended:
-            self._end(complete=False)
+        with self._one_at_a_time:
+            if not self._ended:
+                self._end(complete=self._watch.streamed.complete)
 
     def _end(self, *, complete: bool) -> None:
         self._ended = True

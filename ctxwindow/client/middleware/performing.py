@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctxwindow.client import actions
 from ctxwindow.client.middleware.asking import Asked
+from ctxwindow.client.performing import in_thread
 
 if TYPE_CHECKING:
     from anthropic import APIRequest, AsyncCallNext, CallNext
@@ -66,7 +67,7 @@ class AsyncChainPerformer:
                     await response.http_response.aread()
                 return response
             case actions.Blocking():
-                return await asyncio.to_thread(action.function)
+                return await in_thread(action.function)
             case actions.Pause():
                 await asyncio.sleep(action.seconds)
             case _:

@@ -10,16 +10,15 @@ from typing import Any
 from ctxwindow.catalog import resolve
 from ctxwindow.client.actions import Blocking, Steps
 from ctxwindow.client.incidents import log
+from ctxwindow.client.middleware.appending import append
 from ctxwindow.client.middleware.asking import Asked, without_markers
-from ctxwindow.client.middleware.lines import Line, echoes
+from ctxwindow.client.middleware.lines import Line
 from ctxwindow.client.middleware.managed import Managed, Registry, family_of, is_numbered, newest, numbered
 from ctxwindow.client.reopening import catch_up
 from ctxwindow.client.talk import Talk
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import InvalidRequest
-from ctxwindow.record.blocks import blocks_of, is_thinking
 from ctxwindow.record.log import Branch
-from ctxwindow.repairs import repair
 from ctxwindow.stores import Store, load
 from ctxwindow.tiers import Policy
 
@@ -149,7 +148,7 @@ class Recogniser:
             yield Blocking(lambda: self._go_back(engine, line, common))
         self._configure(engine, asked)
         following = line.cut(match)
-        self._append(engine, asked, following, messages[common:])
+        append(engine, asked, following, messages[common:], self.clock())
         if line is not managed.line or common < len(line.sent):
             managed.leave(managed.line, tip)
         managed.line = following
@@ -170,24 +169,6 @@ class Recogniser:
         changed = settings if settings != engine.settings else None
         if model is not None or changed is not None:
             engine.configure(model=model, settings=changed, now=self.clock())
-
-    def _append(self, engine: Conversation, asked: Asked, line: Line, messages: list[dict[str, Any]]) -> None:
-        """Append messages, and put them on the line; mended from the first one on that the API would refuse.
-
-        Raises:
-            InvalidRequest: they cannot be mended.
-        """
-        new = [without_markers(message) for message in messages]
-        places = _after_evidence(engine, line, new)
-        for place in range(len(places), len(new)):
-            try:
-                places.append(engine.append(new[place], now=self.clock()))
-            except InvalidRequest as error:
-                for message in _mended(engine, asked, new[place:], error):
-                    engine.append(message, now=self.clock())
-                places += [None] * (len(new) - place)
-                break
-        line.extend(messages, places)
 
     # -- beginnings ------------------------------------------------------------------------------------------
 
@@ -222,7 +203,7 @@ class Recogniser:
             now=self.clock(),
         )
         managed = Managed(self._talk(name, engine), asked.system, asked.tools)
-        self._append(engine, asked, managed.line, asked.messages)
+        append(engine, asked, managed.line, asked.messages, self.clock())
         return managed
 
     def _talk(self, name: str, engine: Conversation) -> Talk:
@@ -271,37 +252,3 @@ def _whole(line: Line, asked: Asked, *, pinned: bool) -> list[dict[str, Any]]:
         start = line.overlap(asked.messages)
         return [*line.sent[:start], *asked.messages]
     return asked.messages
-
-
-def _after_evidence(engine: Conversation, line: Line, new: list[dict[str, Any]]) -> list[int | None]:
-    """What becomes of a reply that was refused or cut off, where the caller sends it back: places of messages of `new` that
-    the record has already.
-
-    A refusal stays off the wire. From a reply that was cut off the caller may go on, but not from its thinking (MSG-16).
-    """
-    if line.evidence is None or not new or new[0].get("role") != "assistant":
-        return []
-    if engine.replies[line.evidence].cut:
-        new[0] = {**new[0], "content": [block for block in blocks_of(new[0]) if not is_thinking(block)]}
-        return []
-    return [line.evidence] if echoes(new[0], engine.messages[line.evidence]) else []
-
-
-def _mended(
-    engine: Conversation, asked: Asked, new: list[dict[str, Any]], error: InvalidRequest
-) -> list[dict[str, Any]]:
-    """Messages that the API would refuse behind those of the record, made sendable (`ctxwindow.repair`).
-
-    Raises:
-        InvalidRequest: they cannot be, or what stands before them would have to change.
-    """
-    base = [message for place, message in enumerate(engine.messages) if not engine.is_evidence(place)]
-    request = {**asked.settings, "model": asked.model, "max_tokens": asked.max_tokens, "messages": [*base, *new]}
-    request |= {"system": asked.system} if asked.system is not None else {}
-    request |= {"tools": asked.tools} if asked.tools is not None else {}
-    betas = request.pop("betas", None)
-    body, repairs = repair(request, model=engine.profile, betas=betas)
-    if not repairs or body["messages"][: len(base)] != base:
-        raise error
-    log.warning("the caller's messages were mended in %d places; first: %s", len(repairs), repairs[0])
-    return list(body["messages"][len(base) :])

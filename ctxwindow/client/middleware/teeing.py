@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx2
 
 from ctxwindow.client.middleware.following import Following
+from ctxwindow.client.performing import in_thread
 
 __all__ = ["AsyncTee", "Tee", "teed"]
 
@@ -55,26 +55,21 @@ class AsyncTee(_Outer, httpx2.AsyncByteStream):
         try:
             async for chunk in self._inner:
                 if self._following.take(chunk):
-                    await asyncio.to_thread(self._following.settle)
+                    await in_thread(self._following.settle)
                 yield chunk
         except GeneratorExit:
             raise
         except BaseException:
-            await _finished(self._following)
+            await in_thread(self._following.end)
             raise
-        await _finished(self._following)
+        await in_thread(self._following.end)
 
     async def aclose(self) -> None:
         """End it, wherever it is."""
         try:
-            await _finished(self._following)
+            await in_thread(self._following.end)
         finally:
             await self._inner.aclose()
-
-
-async def _finished(following: Following) -> None:
-    # A cancellation must not leave the end half done: the thread goes on, and lets the conversation go.
-    await asyncio.shield(asyncio.to_thread(following.end))
 
 
 class _Decoded(httpx2.SyncByteStream):

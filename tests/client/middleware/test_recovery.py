@@ -27,6 +27,8 @@ pytest.importorskip("anthropic")
 
 pytestmark = pytest.mark.usefixtures("quickly")
 
+THOUGHT = {"type": "thinking", "thinking": "Let me see."}
+
 
 def kinds(record: Conversation) -> list[str]:
     return [type(event).__name__ for event in record.events]
@@ -318,3 +320,44 @@ def test_a_paused_turn_is_sent_back_by_the_caller() -> None:
     record = bench.record()
     assert sum(isinstance(event, Received) for event in record.events) == 2
     assert len(bench.names) == 1
+
+
+def test_what_arrived_of_a_cut_reply_may_be_gone_on_from() -> None:
+    """As the SDK's threads do: the part that arrived stands in the list, as a turn of the model."""
+    bench = Bench(
+        [Fault(kind="cut-stream", after_bytes=1_500), [dict(THOUGHT), {"type": "text", "text": "word " * 200}], "Two."]
+    )
+    caller = Caller(bench)
+    caller.messages.append({"role": "user", "content": "a"})
+    body: Any = {"messages": caller.messages, **caller.settings}
+    with pytest.raises(httpx2.RemoteProtocolError), caller.client.beta.messages.stream(**body) as stream:
+        stream.until_done()
+    arrived = stream.current_message_snapshot.content
+    assert [block.type for block in arrived] == ["thinking", "text"]
+    caller.messages.append({"role": "assistant", "content": arrived})
+    caller.ask("go on")
+    assert [message["role"] for message in bench.wire] == ["user", "assistant", "user"]
+    assert bench.wire[1]["content"].startswith("word")
+    assert len(bench.names) == 1
+    assert bench.record().is_evidence(1)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_behind_it_the_sdk_may_fall_back_to_another_model(streams: bool) -> None:
+    refusal = {"content": [], "stop_reason": "refusal", "stop_details": {"type": "refusal", "category": "cyber"}}
+    bench = Bench([refusal, "Yes.", "And yes."])
+    caller = Caller(bench)
+    fallback = anthropic.BetaRefusalFallbackMiddleware([{"model": "claude-opus-4-8"}])
+    caller.client = bench.fake.client(middleware=[bench.middleware, fallback], max_retries=0)
+    body = body_of(caller, "a")
+    if streams:
+        with caller.client.beta.messages.stream(**body) as stream:
+            reply: Any = stream.get_final_message()
+    else:
+        reply = caller.client.beta.messages.create(**body)
+    assert reply.content[-1].text == "Yes."
+    caller.messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": reply.content}]
+    caller.ask("b")
+    assert len(bench.names) == 1
+    assert [message["role"] for message in bench.record().messages] == ["user", "assistant", "user", "assistant"]
+    assert [message["role"] for message in bench.wire] == ["user", "assistant", "user"]
