@@ -74,14 +74,23 @@ class Recogniser:
         if asked.previous is not None or (name is None and not _has_reply(asked)):
             return None  # a first question asks for no look at what was said in other processes
         names, _ = yield Blocking(lambda: newest(self.store, name or family_of(asked)))
+        best, most = None, (0, False)
         for stored in names:
             if self.registry.get(stored) is not None:
                 continue
             managed = yield Blocking(partial(self._stored, stored))
-            if not managed.is_framed_by(asked) or (name is None and _common(managed.line, asked) is None):
+            if not managed.is_framed_by(asked):
                 continue
-            return managed if (yield from self._hold(managed, asked, name)) else None
-        return None
+            if name is not None:
+                return managed if (yield from self._hold(managed, asked, name)) else None
+            if (common := _common(managed.line, asked)) is None:
+                continue
+            # The newest is not the one just because it fits: another that began alike fits as one that is edited would.
+            rank = (common, common == len(managed.line.sent))
+            best, most = (managed, rank) if rank > most else (best, most)
+            if most >= (len(asked.messages) - 1, True):
+                break
+        return best if best is not None and (yield from self._hold(best, asked, name)) else None
 
     def _best(self, asked: Asked) -> Managed | None:
         """The conversation in memory that the request goes on with: of those that it fits, that with the most in common, and of
