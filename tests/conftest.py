@@ -21,11 +21,11 @@ settings.load_profile("fast")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """`-m slow` runs the deep profile, `-m recorded` the full set of recordings; by default neither runs."""
+    """`-m long` runs what takes long, `-m slow` the deep profile, `-m recorded` the full set of recordings; by default none runs."""
     if config.option.markexpr == "slow":
         settings.load_profile("deep")
     elif not config.option.markexpr:
-        config.option.markexpr = "not slow and not recorded"
+        config.option.markexpr = "not slow and not recorded and not long"
 
 
 @pytest.fixture(autouse=True)
