@@ -15,7 +15,8 @@ RECORDINGS = ROOT.parent / "shared" / "data" / "dev"
 SMALL = Path(__file__).resolve().parent / "data"
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
-settings.register_profile("fast", max_examples=30, derandomize=True, **_COMMON)  # type: ignore[arg-type]
+settings.register_profile("fast", max_examples=12, derandomize=True, **_COMMON)  # type: ignore[arg-type]
+settings.register_profile("usual", max_examples=30, derandomize=True, **_COMMON)  # type: ignore[arg-type]
 settings.register_profile("deep", max_examples=500, **_COMMON)  # type: ignore[arg-type]
 settings.load_profile("fast")
 

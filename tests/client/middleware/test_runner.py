@@ -112,8 +112,8 @@ def only(store: MemoryStore) -> Conversation:
     return load(store, info.id)
 
 
-def work(model: str, threads: Threads, *, stream: bool, way: Any = run) -> None:
-    agent, log, store = rounds(ROUNDS, result_tokens=varied(4_000), parallel=2), Log(), MemoryStore()
+def work(model: str, threads: Threads, *, stream: bool, way: Any = run, parts: int = ROUNDS) -> None:
+    agent, log, store = rounds(parts, result_tokens=varied(4_000), parallel=2), Log(), MemoryStore()
     with serving(Emulator(agent.reply), log=log) as url:
         middleware = [Middleware(store, policy=Policy(budget=BUDGET))]
         with anthropic.Anthropic(api_key="k", base_url=url, max_retries=0, middleware=middleware) as client:
@@ -121,8 +121,8 @@ def work(model: str, threads: Threads, *, stream: bool, way: Any = run) -> None:
     check(agent, log, only(store), reply)
 
 
-async def awork(threads: Threads, *, stream: bool) -> None:
-    agent, log, store = rounds(ROUNDS, result_tokens=varied(4_000), parallel=2), Log(), MemoryStore()
+async def awork(threads: Threads, *, stream: bool, parts: int = ROUNDS) -> None:
+    agent, log, store = rounds(parts, result_tokens=varied(4_000), parallel=2), Log(), MemoryStore()
     with serving(Emulator(agent.reply), log=log) as url:
         middleware = [Middleware(store, policy=Policy(budget=BUDGET))]
         async with anthropic.AsyncAnthropic(api_key="k", base_url=url, max_retries=0, middleware=middleware) as client:
@@ -134,12 +134,12 @@ def test_a_hundred_rounds() -> None:
     work(MODELS["bound"], "threads", stream=True)
 
 
-def test_a_hundred_rounds_awaited() -> None:
-    asyncio.run(awork("no threads", stream=False))
+def test_many_rounds_awaited() -> None:
+    asyncio.run(awork("no threads", stream=False, parts=40))
 
 
-def test_a_hundred_rounds_by_hand_on_the_stable_surface() -> None:
-    work(MODELS["last turn only"], "threads", stream=False, way=by_hand)
+def test_many_rounds_by_hand_on_the_stable_surface() -> None:
+    work(MODELS["last turn only"], "threads", stream=False, way=by_hand, parts=40)
 
 
 @pytest.mark.long
