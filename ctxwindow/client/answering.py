@@ -119,7 +119,7 @@ def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
     streams = live or (talk.streaming if talk.streaming is not None else _must_stream(request))
     watch = Watch(talk.store_events, talk.clock, talk.checkpoint) if streams else None
     try:
-        message = yield Create(request, "reply", watch)
+        message = yield Create(talk.addressed(request), "reply", watch)
         engine.receive(watch.end() if watch is not None else message, now=talk.clock())
     except BaseException as error:
         came = watch.streamed.message if watch is not None else None

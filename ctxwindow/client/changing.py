@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.client.actions import Blocking, Steps
 from ctxwindow.client.preparing import collect
 from ctxwindow.client.reopening import claim
 from ctxwindow.client.talk import Talk
 from ctxwindow.conversation import Conversation
+from ctxwindow.tiers.intake import checked_settings
+from ctxwindow.tiers.recovery import with_binding
 
-__all__ = ["changed", "finish"]
+__all__ = ["changed", "configured", "finish", "following_settings"]
 
 
 def changed(talk: Talk, change: Callable[[Conversation, float], None]) -> Steps[None]:
@@ -25,6 +29,26 @@ def changed(talk: Talk, change: Callable[[Conversation, float], None]) -> Steps[
             raise
     finally:
         talk.release()
+
+
+def configured(talk: Talk, model: str | ModelProfile | None, settings: Mapping[str, Any] | None) -> Steps[None]:
+    """Switch the model, or replace the settings."""
+
+    def change(engine: Conversation, now: float) -> None:
+        engine.configure(model=model, settings=following_settings(engine, settings, model), now=now)
+
+    yield from changed(talk, change)
+    talk.call(model)
+
+
+def following_settings(
+    engine: Conversation, given: Mapping[str, Any] | None, model: str | ModelProfile | None
+) -> dict[str, Any] | None:
+    """The settings that a conversation gets by those that the caller gives: what a recovery has set stays (BIND-26)."""
+    if given is None:
+        return None
+    same = model is None or resolve(model).id == engine.model
+    return with_binding(checked_settings(given), engine.settings, same_model=same)
 
 
 def finish(talk: Talk) -> Steps[None]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.client.actions import Approval, drive
 from ctxwindow.client.api import Surface
-from ctxwindow.client.changing import changed, finish
+from ctxwindow.client.changing import changed, configured, finish
 from ctxwindow.client.checking import check_opening
 from ctxwindow.client.limits import Limits
 from ctxwindow.client.opening import Opening, known_tools, open_talk
@@ -202,7 +202,7 @@ class Session(Seen):
 
     def configure(self, *, model: str | ModelProfile | None = None, settings: Mapping[str, Any] | None = None) -> None:
         """Switch the model, or replace the settings; see `Conversation.configure`."""
-        self._change(lambda engine, now: engine.configure(model=model, settings=settings, now=now))
+        drive(configured(self._talk, model, settings), self._performer)
 
     def pin(self, message: int) -> None:
         """Keep a message on the wire, word for word; see `Conversation.pin`."""
