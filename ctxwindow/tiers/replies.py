@@ -51,6 +51,8 @@ class Replies(Known):
             self.shrunk = False
         index = len(self.messages)
         on_wire = not event.cut and usable(event.message, event.stop_reason)
+        if on_wire:
+            self.resuming = None
         if event.cut:
             self.cut = index
         elif told is not None and told.billed is not None:

@@ -320,3 +320,20 @@ def test_a_body_that_breaks_off(opened: Open) -> None:
     assert "resume()" in caught.value.__notes__[0]
     assert driven.resume().text == "Reply 1."
     driven.goes_on()
+
+
+@pytest.mark.parametrize("model", ["claude-haiku-4-5", MODEL])
+def test_what_asks_to_go_on_is_taken_back_when_something_else_is_said(opened: Open, model: str) -> None:
+    """It had no answer: the model would go on from there first, or take the part that had arrived for a whole turn."""
+    story = "Once upon a time there was a lamp that flickered in the evening only."
+    fake = FakeClaude([cut(), story, Fault(status=429), "4."])
+    driven = opened(fake, model=model, streaming=True)
+    with pytest.raises(anthropic.RateLimitError):
+        driven.send("Tell me a story.")
+    assert "Once upon" in str(fake.requests[-1].json["messages"]), "it was asked to go on"
+    assert driven.send("Never mind: what is 2+2?").text == "4."
+    sent = fake.requests[-1].json["messages"]
+    assert "Once" not in str(sent)
+    assert [message["role"] for message in sent] == ["user", "user"]
+    assert "Once" in str(driven.stored().messages)
+    driven.goes_on()

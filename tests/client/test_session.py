@@ -174,8 +174,10 @@ def test_no_key(opened: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, s
     driven = opened(fake, client=kind(max_retries=0, base_url="http://127.0.0.1:9"), name="other", streaming=streaming)
     with pytest.raises((TypeError, anthropic.AnthropicError), match="authentication") as caught:
         driven.send("Hello.")
-    assert "See the exception itself" in caught.value.__notes__[0]
-    assert driven.report().incidents[0].kind == type(caught.value).__name__
+    assert "[ERR-02]" in caught.value.__notes__[0]
+    assert "ANTHROPIC_API_KEY" in caught.value.__notes__[0]
+    (incident,) = driven.report().incidents
+    assert (incident.kind, incident.rule) == (type(caught.value).__name__, "ERR-02")
     again = opened(fake, name="other")
     assert again.resume().text
     again.goes_on()
