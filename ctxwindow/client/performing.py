@@ -57,6 +57,8 @@ class ClientPerformer:
             case actions.NextResult():
                 assert self.runner is not None  # noqa: S101 - calls run
                 return self.runner.next()[1]
+            case actions.StopTools():
+                self.close()
             case actions.Approve():
                 return _asked(action.hook, action.call)
             case actions.StartAside():
@@ -121,6 +123,8 @@ class AsyncClientPerformer:
             case actions.NextResult():
                 assert self.runner is not None  # noqa: S101 - calls run
                 return (await self.runner.next())[1]
+            case actions.StopTools():
+                await self.close()
             case actions.Approve():
                 verdict = action.hook(action.call)
                 return await verdict if isinstance(verdict, Awaitable) else verdict

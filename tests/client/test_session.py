@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -499,6 +500,73 @@ def test_a_task_that_is_cancelled_while_it_waits(tmp_path: Path) -> None:
                     assert hold is not None
         async with await AsyncSession.open(tmp_path / "a.db", client=FakeClaude().async_client()) as session:
             assert (await session.resume()).text  # type: ignore[union-attr]
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_run_stops_its_coroutines(tmp_path: Path) -> None:
+    """What the model is told of them is true: they were interrupted."""
+    said: list[str] = []
+
+    async def main() -> None:
+        started = asyncio.Event()
+
+        async def slow() -> str:
+            """Take long."""
+            started.set()
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                said.append("stopped")
+                raise
+            return "done"
+
+        fake = FakeClaude(Script([call("slow")], "I see."))
+        async with await AsyncSession.open(
+            tmp_path / "a.db", client=fake.async_client(), model=MODEL, tools=[slow]
+        ) as session:
+            task = asyncio.create_task(session.run("Go."))
+            await started.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert said == ["stopped"]
+            assert (await session.resume()).text == "I see."  # type: ignore[union-attr]
+            told = fake.requests[-1].json["messages"][-1]["content"][0]
+        assert told["is_error"] is True
+        assert "interrupted" in told["content"]
+
+    asyncio.run(main())
+
+
+def test_a_round_that_a_tool_leaves_stops_its_coroutines(tmp_path: Path) -> None:
+    """`SystemExit` of one tool leaves no task of another behind."""
+    said: list[str] = []
+
+    async def main() -> None:
+        started = threading.Event()
+
+        async def slow() -> str:
+            """Take long."""
+            started.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                said.append("stopped")
+            return "done"
+
+        def leave() -> str:
+            """Leave."""
+            started.wait()
+            raise SystemExit
+
+        fake = FakeClaude(Script([call("slow"), call("leave", identity="toolu_2")]))
+        async with await AsyncSession.open(
+            tmp_path / "a.db", client=fake.async_client(), model=MODEL, tools=[slow, leave]
+        ) as session:
+            with pytest.raises(SystemExit):
+                await session.run("Go.")
+            assert said == ["stopped"]
 
     asyncio.run(main())
 
