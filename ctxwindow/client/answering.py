@@ -121,16 +121,19 @@ def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
     try:
         message = yield Create(request, "reply", watch)
         engine.receive(watch.end() if watch is not None else message, now=talk.clock())
+        talk.begin_none()
     except BaseException as error:
         came = watch.streamed.message if watch is not None else None
         if not isinstance(error, Exception):
             if engine.awaiting:  # an interrupt: what came is stored with what comes next
                 engine.cut(came, now=talk.clock())
+                talk.begin_none()
             raise
         if came is None or not is_whole(came):
             yield from _recover(talk, error, request, watch, cuts)
             return None
         engine.cut(came, now=talk.clock())  # only its last event did not come: it is received as it is
+        talk.begin_none()
         message = came
     talk.previous = request
     try:

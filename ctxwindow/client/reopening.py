@@ -69,8 +69,10 @@ def catch_up(talk: Talk) -> Steps[None]:
         if talk.engine.unkept:
             log.warning("%d events could not be stored, for somebody else has gone on", len(talk.engine.unkept))
         yield Blocking(talk.follow)
+        talk.idle = frozenset()  # somebody else may have begun them
     if talk.engine.awaiting:
         # The process that waited for this reply is gone, or what waited in this one was interrupted.
         talk.engine.cut(now=talk.clock())
+        talk.begin_none()
     if talk.engine.unkept:
         yield Blocking(talk.keep)

@@ -78,8 +78,8 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
         before = _spent(talk)
         yield from collect(talk, max_tokens=talk.max_tokens)
         engine = talk.engine
-        if not engine.unanswered:
-            return None
+        if not engine.unanswered or (engine.open_calls and not engine.due_calls):
+            return None  # SDK-06: calls of a turn that has stopped are answered with what is said next
         if (message := engine.resumption) is not None:
             engine.append(message, now=talk.clock())
         elif engine.open_calls:
@@ -121,7 +121,7 @@ def _go_on(talk: Talk, how: How, before: tuple[int, float]) -> Steps[Reply]:
         spent = engine.summaries_paid - summaries
         dollars = paid + spent if paid is not None else spent or None
         stopped = how.limits.passed(rounds=rounds, seconds=talk.clock() - start, dollars=dollars or 0.0)
-        calls = engine.open_calls
+        calls = engine.due_calls
         reply = Reply(
             message=found.message,
             text=found.text,
@@ -130,13 +130,12 @@ def _go_on(talk: Talk, how: How, before: tuple[int, float]) -> Steps[Reply]:
             rounds=rounds,
             dollars=dollars,
         )
-        if not calls or reply.stop_reason != "tool_use":
-            return reply  # SDK-06: calls of a turn that stopped otherwise are not run
+        if not calls:
+            return reply
         if not all(_is_ours(talk, call, how) for call in calls):
             yield from _answer_recall(talk)
             return replace(reply, stopped="calls", answered=frozenset(engine.answers))
         if stopped is not None:
-            talk.idle = frozenset(call["id"] for call in calls)
             return replace(reply, stopped=stopped)
         yield from _run_round(talk, how)
         rounds += 1

@@ -45,7 +45,7 @@ class Talk:
     aside: Aside | None = None
     incidents: list[Incident] = field(default_factory=list)
     idle: frozenset[str] = frozenset()
-    """Open calls that certainly have not begun to run: a limit was reached before."""
+    """Open calls that certainly have not begun to run."""
     cut_off: dict[str, Any] | None = None
     """What had arrived of the reply that was cut off just now."""
     previous: dict[str, Any] | None = None
@@ -80,6 +80,10 @@ class Talk:
     def forget(self) -> None:
         """Take back what no store has: the operation failed before anything was sent."""
         self.engine.take_back()
+
+    def begin_none(self) -> None:
+        """A reply has just been received: none of its calls has begun to run."""
+        self.idle = frozenset(call["id"] for call in self.engine.open_calls)
 
     def release(self) -> None:
         """Let others go on with the conversation."""

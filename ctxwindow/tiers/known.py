@@ -106,6 +106,7 @@ class Known:
         self.resumes: set[int] = set()
         self.unsent = 0
         self.paused = False
+        self.stopped = False
         self.cached: LastSend | None = None
         self.counts: dict[str, int | None] = {}
         self.tightened: int | None = None

@@ -48,6 +48,7 @@ class Replies(Known):
         self.arrived = []
         if not event.cut:  # what was asked is still to be answered then, a paused turn too (MSG-13)
             self.paused = event.stop_reason == "pause_turn"
+            self.stopped = event.stop_reason != "tool_use"
             self.shrunk = False
         index = len(self.messages)
         on_wire = not event.cut and usable(event.message, event.stop_reason)

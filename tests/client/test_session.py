@@ -384,6 +384,61 @@ def test_a_full_disk_at_any_moment(opened: Open, tmp_path: Path, fails_at: int, 
         driven.shut()
 
 
+def test_calls_whose_reply_could_not_be_stored_have_not_begun(opened: Open, tmp_path: Path) -> None:
+    """`resume` runs them, and does not tell that they were interrupted."""
+    ran: list[str] = []
+    with SqliteStore(tmp_path / "agent.db") as store:
+        failing = Failing(store, 3)
+        driven = opened(FakeClaude(Script([call("act")], "Done.")), store=failing, tools=[_acts(ran)])
+        with pytest.raises(StoreUnavailable):
+            driven.run("Act.")
+        assert ran == []
+        assert driven.resume().text == "Done."
+        assert ran == ["act"]
+        driven.goes_on()
+        driven.shut()
+
+
+def test_what_somebody_else_may_have_begun_is_not_known_to_be_idle(opened: Open) -> None:
+    ran: list[str] = []
+    fake = FakeClaude(Script([call("act")], [call("act", identity="toolu_2")], "Done."))
+    driven, other = opened(fake, tools=[_acts(ran)]), opened(fake)
+    assert driven.run("Act.", limits=Limits(rounds=1)).stopped == "rounds"
+    other.pin(0)
+    assert driven.resume().text == "Done."
+    assert ran == ["act"]
+    assert "interrupted" in str(fake.requests[-1].json["messages"][-1])
+    driven.goes_on()
+
+
+def test_calls_of_a_turn_that_has_stopped_are_never_run(opened: Open) -> None:
+    """SDK-06: nothing is open; they are answered as not run with what is said next."""
+    ran: list[str] = []
+    stopped = {"content": [{"type": "text", "text": "There."}, call("act")], "stop_reason": "end_turn"}
+    fake = FakeClaude(Script(stopped))
+    driven = opened(fake, tools=[_acts(ran)])
+    reply = driven.run("Act.")
+    assert (reply.stopped, reply.calls, reply.text) == ("reply", (), "There.")
+    for session in (driven, opened(fake, tools=[_acts(ran)])):
+        assert session.report().open is None
+        assert session.open_calls == ()
+        assert session.resume() is None
+        assert session.resume(interrupted="run") is None
+    driven.goes_on()
+    result = fake.requests[-1].json["messages"][-1]["content"][0]
+    assert (result["tool_use_id"], result["is_error"]) == ("toolu_1", True)
+    assert "Not run" in result["content"]
+    assert ran == []
+
+
+def test_a_refusal_has_no_calls(opened: Open) -> None:
+    refusal = {"content": [{"type": "text", "text": "No."}, call("act")], "stop_reason": "refusal"}
+    driven = opened(FakeClaude(Script(refusal)), tools=[_acts([])])
+    reply = driven.send("Act.")
+    assert (reply.stopped, reply.calls) == ("reply", ())
+    driven.goes_on()
+
+
 @pytest.mark.parametrize("room", [2, 6])
 def test_a_disk_that_is_really_full(opened: Open, tmp_path: Path, room: int) -> None:
     with SqliteStore(tmp_path / "agent.db") as store:
