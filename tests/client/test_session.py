@@ -26,9 +26,9 @@ from ctxwindow.errors import (
     UnknownModel,
 )
 from ctxwindow.record.events import Appended, Received
-from ctxwindow.stores import SqliteStore
+from ctxwindow.stores import SqliteStore, load
 from ctxwindow.testing import FakeClaude
-from tests.client.driven import MODEL, Driven, Open, Script, call
+from tests.client.driven import MODEL, Between, Driven, Open, Script, call
 from tests.stores.test_database import folder, not_root  # noqa: F401 - a fixture
 
 
@@ -646,3 +646,79 @@ def test_a_closed_session(opened: Open) -> None:
     with pytest.raises(MisuseError):
         driven.recall("Hello")
     opened(FakeClaude()).goes_on()
+
+
+def held_up(driven: Driven, script: Script) -> tuple[threading.Event, Any, list[Any]]:
+    """A send that waits for its reply in another thread or task, what lets it go on, and what waits for it to end."""
+    asked, answers, found = threading.Event(), threading.Event(), list[Any]()
+
+    def slowly(body: Any) -> str:
+        asked.set()
+        assert answers.wait(30)
+        return "At last."
+
+    script.entries = [slowly]
+    thread = threading.Thread(target=lambda: found.append(driven.session.send("Hello.").text))
+    thread.start()
+    assert asked.wait(30)
+    return answers, thread, found
+
+
+def test_a_session_that_is_closed_waits_for_its_own_operation(tmp_path: Path) -> None:
+    """The reply is paid for: it is stored before the store is closed."""
+    script = Script()
+    driven = Driven("sync", tmp_path / "agent.db", FakeClaude(script))
+    answers, thread, found = held_up(driven, script)
+    threading.Timer(0.2, answers.set).start()
+    driven.close()
+    thread.join()
+    assert found == ["At last."]
+    assert driven.stored().messages[-1]["content"] == [{"type": "text", "text": "At last."}]
+    with pytest.raises(MisuseError):
+        driven.send("Hello again.")
+
+
+@pytest.mark.parametrize("given", [{"busy": "raise"}, {"patience": 0.05}], ids=["raise", "wait"])
+def test_a_session_that_cannot_wait_stays_open(tmp_path: Path, given: Any) -> None:
+    script = Script()
+    driven = Driven("sync", tmp_path / "agent.db", FakeClaude(script), **given)
+    answers, thread, found = held_up(driven, script)
+    with pytest.raises(MisuseError) as caught:
+        driven.close()
+    assert "has not ended" in one_line(caught.value)
+    answers.set()
+    thread.join()
+    assert found == ["At last."]
+    driven.goes_on()
+    driven.shut()
+
+
+def test_a_task_closes_the_session_of_another(tmp_path: Path) -> None:
+    asked, between = asyncio.Event(), Between(FakeClaude(Script("At last.")), lambda request, ask: ask())
+
+    async def slowly(request: httpx2.Request) -> httpx2.Response:
+        asked.set()
+        await asyncio.sleep(0.2)
+        return await between.handle_async_request(request)
+
+    async def main() -> None:
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(slowly))
+        client = anthropic.AsyncAnthropic(api_key="k", base_url="http://emulator.invalid", http_client=http)
+        session = await AsyncSession.open(tmp_path / "agent.db", client=client, model=MODEL)
+        task = asyncio.create_task(session.send("Hello."))
+        await asked.wait()
+        await session.close()
+        assert (await task).text == "At last."
+
+    asyncio.run(main())
+    with SqliteStore(tmp_path / "agent.db") as store:
+        assert len(load(store, "main").messages) == 2
+
+
+def test_a_session_is_closed_while_another_one_is_at_its_conversation(opened: Open) -> None:
+    """It has nothing to wait for."""
+    driven = opened(FakeClaude(), busy="raise")
+    driven.goes_on("Hello.")
+    with SqliteStore(driven.path) as store, store.hold("main") as hold:  # type: ignore[union-attr]
+        assert hold is not None
+        driven.close()
