@@ -217,14 +217,20 @@ class Session(Seen):
         self._change(lambda engine, now: engine.rewind(to, send=send, now=now))
 
     def close(self) -> None:
-        """Wait for what is prepared in the background, take it in, and close the store if the session opened it."""
+        """Wait for an operation in progress and for what is prepared in the background, and close the store if the session opened it.
+
+        Raises:
+            MisuseError: an operation went on for longer than `patience`, or `busy` says not to wait; the session stays open.
+            StoreError: what was still to be stored could not be; the session is closed.
+        """
         if self._closed:
             return
         try:
             drive(finish(self._talk), self._performer)
         finally:
-            self._performer.close()
-            self._close_store()
+            if self._held.hold is None:
+                self._performer.close()
+                self._close_store()
 
     def __enter__(self) -> Self:
         return self

@@ -46,7 +46,7 @@ class Talk:
     aside: Aside | None = None
     incidents: list[Incident] = field(default_factory=list)
     idle: frozenset[str] = frozenset()
-    """Open calls that certainly have not begun to run: a limit was reached before."""
+    """Open calls that certainly have not begun to run."""
     cut_off: dict[str, Any] | None = None
     """What had arrived of the reply that was cut off just now."""
     names: dict[str, str] = field(default_factory=dict)
@@ -95,6 +95,10 @@ class Talk:
     def forget(self) -> None:
         """Take back what no store has: the operation failed before anything was sent."""
         self.engine.take_back()
+
+    def begin_none(self) -> None:
+        """A reply has just been received: none of its calls has begun to run."""
+        self.idle = frozenset(call["id"] for call in self.engine.open_calls)
 
     def release(self) -> None:
         """Let others go on with the conversation."""

@@ -337,3 +337,27 @@ def test_what_asks_to_go_on_is_taken_back_when_something_else_is_said(opened: Op
     assert [message["role"] for message in sent] == ["user", "user"]
     assert "Once" in str(driven.stored().messages)
     driven.goes_on()
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_two_calls_of_one_id_are_refused(opened: Open, streaming: bool) -> None:
+    """TOOL-04: nothing runs, nothing of it is sent back, and it is asked again."""
+    ran: list[str] = []
+
+    def look() -> str:
+        """Look."""
+        ran.append("look")
+        return "Nothing."
+
+    script = Script([call(), call()], [call(), call(identity="toolu_2")], "Done.")
+    driven = opened(FakeClaude(script), tools=[look], streaming=streaming)
+    with pytest.raises(EndpointError) as caught:
+        driven.run("Look.")
+    assert (caught.value.rule, caught.value.path) == ("TOOL-04", "base_url")
+    assert ran == []
+    assert len(driven.stored().messages) == 2
+    assert driven.report().open == "turn"
+    assert driven.resume().text == "Done."
+    assert [len(body["messages"]) for body in script.bodies] == [1, 1, 3]
+    assert ran == ["look", "look"]
+    driven.goes_on()
