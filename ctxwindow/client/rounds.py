@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ctxwindow.client.actions import Approval, Approve, Blocking, NextResult, StartTools, Steps
 from ctxwindow.client.answering import answer
+from ctxwindow.client.checking import check_choice
 from ctxwindow.client.limits import Limits
 from ctxwindow.client.preparing import collect
 from ctxwindow.client.reopening import claim
@@ -72,7 +73,11 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
         how: the calls. Those that nothing here runs are handed back.
         interrupted: of calls that were running when a process died, `tell` the model that their outcome is unknown, or `run`
             them (again, perhaps). Results that are known are kept.
+
+    Raises:
+        MisuseError: `interrupted` says neither; nothing was done.
     """
+    check_choice("interrupted", interrupted, get_args(Interruption))
     yield from claim(talk)
     try:
         before = _spent(talk)
@@ -276,9 +281,12 @@ def _outgoing(talk: Talk, content: Any) -> Any:
     blocks = blocks_of(message)
     if not blocks or not all(isinstance(block, Mapping) for block in blocks):
         return message  # which `append` refuses
-    given = {block.get("tool_use_id"): block for block in blocks if block.get("type") == "tool_result"}
-    if not given:
+    results = [block for block in blocks if block.get("type") == "tool_result"]
+    given = {block["tool_use_id"] for block in results if isinstance(block.get("tool_use_id"), str)}
+    if not results:
         known = {call["id"]: failed(call, _WENT_ON) for call in calls} | dict(known)
-    rest = [block for block in blocks if block.get("type") != "tool_result"]
-    found = [given.pop(call["id"], None) or known.get(call["id"]) for call in calls]
-    return {**message, "content": [*filter(None, found), *given.values(), *rest]}
+    places = {call["id"]: place for place, call in enumerate(calls)}
+    results += [block for call, block in known.items() if call in places and call not in given]
+    # In the order of the calls (TOOL-06). Those that answer no call, or answer one again, are for `append` to refuse.
+    results.sort(key=lambda block: places.get(str(block.get("tool_use_id")), len(places)))
+    return {**message, "content": [*results, *(block for block in blocks if block.get("type") != "tool_result")]}
