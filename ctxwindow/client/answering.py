@@ -68,7 +68,7 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
         StoreError: the store failed. Where the reply had come it is kept in memory, and stored with what comes next.
         Exception: the error of the SDK, where the rules know no way out of it.
     """
-    found, texts = Answer(), list[str]()
+    found = Answer()
     max_tokens, cuts, pauses = talk.max_tokens, 0, 0
     while True:
         if not talk.engine.unkept:  # what the caller has just given is still his, until it is planned and stored
@@ -86,7 +86,6 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
                 cuts, talk.cut_off = cuts + 1, None
             if arrived:
                 found.messages.append(arrived)
-                texts.append(text_of(arrived).rstrip())
             continue
         found.message, cuts = message, 0
         found.messages.append(message)
@@ -98,7 +97,8 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
             _note(talk, str(reason), "MSG-14", f"cut inside a call or thinking; asked again with max_tokens {larger:,}")
             max_tokens = larger
             continue
-        found.text = "".join([*texts, text_of(message)])
+        parts = [text_of(part).rstrip() for part in talk.engine.continued]  # as the model was told of them
+        found.text = "".join([*parts, text_of(message)])
         return found
 
 

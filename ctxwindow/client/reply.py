@@ -19,7 +19,7 @@ class Reply:
     message: Any
     """The last message, as the SDK gave it."""
     text: str
-    """Its text; of a reply that was cut off and gone on with, that of all its parts."""
+    """Its text; of a reply that was cut off and gone on with, that of all its parts, whichever operation brought them."""
     messages: tuple[Any, ...]
     """All messages that the operation brought, in order, the last one included: of tool rounds, paused turns, and what had
     arrived (a dict) of replies that were cut off."""

@@ -13,7 +13,7 @@ from ctxwindow.emulator.faults import Fault
 from ctxwindow.errors import EndpointError, StreamCut
 from ctxwindow.record.events import Failed, Received
 from ctxwindow.testing import FakeClaude
-from tests.client.driven import MODEL, THOUGHT, Answer, Between, Driven, Open, Script, call
+from tests.client.driven import MODEL, THOUGHT, Answer, Between, Driven, Open, Script, call, refused
 
 SAID = {"type": "text", "text": "It is a monoid in the category of endofunctors, what is the problem?"}
 
@@ -171,6 +171,40 @@ def test_a_stream_that_is_cut_before_anything_came(opened: Open, live: bool) -> 
     assert len(script.bodies) == 3, "the reply that was lost counts as asked"
     assert script.bodies[-1]["messages"] == script.bodies[0]["messages"]
     driven.goes_on()
+
+
+@pytest.mark.parametrize("reopens", [False, True])
+@pytest.mark.parametrize("model", [MODEL, "claude-haiku-4-5"])
+def test_what_is_resumed_has_all_its_parts(opened: Open, reopens: bool, model: str) -> None:
+    """Whenever they came, and whoever had them come: the text is whole, and the words that are sent again are no part of it."""
+    script = Script(
+        cut(), [SAID], cut(), [{"type": "text", "text": "And that is because of this and of that, as they say."}]
+    )
+    script.entries += [refused("No.", 429), cut(10), [SAID], refused("No.", 500)]
+    driven = opened(FakeClaude(script), streaming=True, model=model)
+    with pytest.raises(anthropic.RateLimitError):
+        driven.send("Tell me.")
+    for _ in range(2):
+        driven = opened(driven.fake, streaming=True, model=model) if reopens else driven
+        if script.entries:
+            with pytest.raises(anthropic.InternalServerError):
+                driven.resume()
+    reply = driven.resume()
+    parts = [event.message["content"][0]["text"].rstrip() for event in replies(driven)[:2]]
+    assert all(parts)
+    assert reply.text == "".join(parts) + "Reply 1."
+    driven.goes_on()
+    assert driven.send("Good.").text == "Reply 3.", "the parts are of that reply alone"
+
+
+def test_a_reply_that_is_written_again_has_no_parts(opened: Open) -> None:
+    """Behind a system message at the end nothing can be gone on from (SYS-04)."""
+    driven = opened(FakeClaude(Script(refused("No.", 429), cut(), [SAID], "The whole of it.")), streaming=True)
+    with pytest.raises(anthropic.RateLimitError):
+        driven.send("Hello.")
+    reply = driven.send({"role": "system", "content": "Be brief."})
+    assert [event.cut for event in replies(driven)] == [True, False]
+    assert (reply.text, len(reply.messages)) == ("The whole of it.", 2)
 
 
 @pytest.mark.parametrize("live", [False, True])
