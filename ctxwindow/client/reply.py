@@ -17,7 +17,7 @@ class Reply:
     """What came of an operation: the model's last message, and how it came about."""
 
     message: Any
-    """The last message, as the SDK gave it."""
+    """The last message, as the SDK gave it; one that came before a crash, made anew from the record, of the SDK's type too."""
     text: str
     """Its text; of a reply that was cut off and gone on with, that of all its parts, whichever operation brought them."""
     messages: tuple[Any, ...]

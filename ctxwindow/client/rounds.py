@@ -12,9 +12,11 @@ from typing import Any, Literal, get_args
 
 from ctxwindow.client.actions import Approval, Approve, Blocking, NextResult, StartTools, Steps
 from ctxwindow.client.answering import answer
+from ctxwindow.client.api import message_of
 from ctxwindow.client.checking import check_choice
 from ctxwindow.client.limits import Limits
 from ctxwindow.client.preparing import collect
+from ctxwindow.client.progress import Progress
 from ctxwindow.client.reopening import claim
 from ctxwindow.client.reply import Reply, text_of
 from ctxwindow.client.results import failed
@@ -24,6 +26,7 @@ from ctxwindow.errors import InvalidRequest, MisuseError
 from ctxwindow.recall.tool import TOOL_NAME
 from ctxwindow.record import intake
 from ctxwindow.record.blocks import blocks_of
+from ctxwindow.record.events import Received
 
 __all__ = ["How", "Interruption", "converse", "resume"]
 
@@ -52,15 +55,16 @@ def converse(talk: Talk, content: Any, how: How) -> Steps[Reply]:
     """Append what the caller says, and get the reply.
 
     Raises:
+        MisuseError: its dollars are limited, and no price is known; nothing was stored.
         InvalidRequest: the API would refuse it here; nothing was stored.
         WindowOverflow: it cannot fit; nothing was stored, unless a part of the operation was done before.
         StoreConflict: somebody else is at it.
     """
     yield from claim(talk)
     try:
-        before = _spent(talk)
+        progress = Progress.begin(talk, how.limits)
         yield from _append(talk, content)
-        return (yield from _go_on(talk, how, before))
+        return (yield from _go_on(talk, how, progress))
     finally:
         talk.release()
 
@@ -80,7 +84,7 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
     check_choice("interrupted", interrupted, get_args(Interruption))
     yield from claim(talk)
     try:
-        before = _spent(talk)
+        progress = Progress.begin(talk, how.limits)
         yield from collect(talk, max_tokens=talk.max_tokens)
         engine = talk.engine
         if not engine.unanswered:
@@ -93,8 +97,8 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
                 yield from _answer_recall(talk)
                 return _handed_back(talk)
             unknown = {call["id"] for call in waiting} - talk.idle if interrupted == "tell" else set[str]()
-            yield from _run_round(talk, how, unknown=unknown)
-        return (yield from _go_on(talk, how, before))
+            yield from _run_round(talk, how, progress, unknown=unknown)
+        return (yield from _go_on(talk, how, progress))
     finally:
         talk.release()
 
@@ -109,33 +113,22 @@ def _append(talk: Talk, content: Any) -> Steps[None]:
         talk.engine.append(_outgoing(talk, content), now=talk.clock())
 
 
-def _spent(talk: Talk) -> tuple[int, float]:
-    """Where an operation begins in the book: requests so far, and dollars of summaries."""
-    return talk.engine.sends, talk.engine.summaries_paid
-
-
-def _go_on(talk: Talk, how: How, before: tuple[int, float]) -> Steps[Reply]:
+def _go_on(talk: Talk, how: How, progress: Progress) -> Steps[Reply]:
     """Replies and rounds, from what was appended last."""
-    engine, messages, rounds = talk.engine, list[Any](), 0
-    start, (sends, summaries) = talk.clock(), before
     while True:
-        found = yield from answer(talk, live=how.live)
-        messages += found.messages
-        engine = talk.engine
-        paid = engine.paid(since=sends)
-        spent = engine.summaries_paid - summaries
-        dollars = paid + spent if paid is not None else spent or None
-        stopped = how.limits.passed(rounds=rounds, seconds=talk.clock() - start, dollars=dollars or 0.0)
-        calls = engine.open_calls
+        found = yield from answer(talk, live=how.live, spent=progress.spent)
+        progress.messages += found.messages
+        engine, stopped = talk.engine, progress.passed()
         reply = Reply(
             message=found.message,
             text=found.text,
-            messages=tuple(messages),
-            stopped="reply",
-            rounds=rounds,
-            dollars=dollars,
+            messages=tuple(progress.messages),
+            stopped=found.stopped or "reply",
+            rounds=progress.rounds,
+            dollars=progress.dollars,
         )
-        if not calls or reply.stop_reason != "tool_use":
+        calls = engine.open_calls
+        if found.stopped is not None or not calls or reply.stop_reason != "tool_use":
             return reply  # SDK-06: calls of a turn that stopped otherwise are not run
         if not all(_is_ours(talk, call, how) for call in calls):
             yield from _answer_recall(talk)
@@ -143,11 +136,10 @@ def _go_on(talk: Talk, how: How, before: tuple[int, float]) -> Steps[Reply]:
         if stopped is not None:
             talk.idle = frozenset(call["id"] for call in calls)
             return replace(reply, stopped=stopped)
-        yield from _run_round(talk, how)
-        rounds += 1
+        yield from _run_round(talk, how, progress)
 
 
-def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[None]:
+def _run_round(talk: Talk, how: How, progress: Progress, unknown: Collection[str] = ()) -> Steps[None]:
     """Answer all open calls, and append the results in one message (TOOL-06), in the order of the calls.
 
     A result is stored as soon as it is there, while others still run: the process may die before they are.
@@ -185,6 +177,7 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
         for _ in approved:
             yield from know((yield NextResult()))
     yield Blocking(lambda: _append_results(talk, calls, results))
+    progress.rounds += 1
 
 
 def _checked(verdict: object) -> bool | str:
@@ -247,13 +240,19 @@ def _recalls(talk: Talk) -> bool:
 
 
 def _handed_back(talk: Talk) -> Reply:
-    """The open calls, for the caller: the message is as it was recorded."""
-    ids = {call["id"] for call in talk.engine.open_calls}
-    message = next(
-        {**message, "stop_reason": "tool_use"}
-        for message in reversed(talk.engine.messages)
+    """The open calls, for the caller: in their message, made anew from the record."""
+    engine = talk.engine
+    ids = {call["id"] for call in engine.open_calls}
+    fields: dict[str, Any] = next(
+        {"model": engine.model, "usage": None, **message}
+        for message in reversed(engine.messages)
         if ids & {block.get("id") for block in blocks_of(message) if isinstance(block, Mapping)}
     )
+    for event in reversed(engine.events):
+        if isinstance(event, Received) and event.message.get("content") == fields["content"]:
+            fields |= {**event.rest, "id": event.reply_id, "model": event.model, "usage": event.usage}
+            break
+    message = message_of({**fields, "stop_reason": "tool_use"}, talk.surface)
     return Reply(
         message=message,
         text=text_of(message),
@@ -261,7 +260,7 @@ def _handed_back(talk: Talk) -> Reply:
         stopped="calls",
         rounds=0,
         dollars=None,
-        answered=frozenset(talk.engine.answers),
+        answered=frozenset(engine.answers),
     )
 
 

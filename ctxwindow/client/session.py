@@ -123,6 +123,7 @@ class Session(Seen):
             policy=as_policy(policy),
             settings=settings,
             max_tokens=max_tokens,
+            surface=surface,
             streaming=streaming,
             busy=busy,
             patience=patience,
@@ -141,6 +142,7 @@ class Session(Seen):
             content: a text, a block, a list of blocks (results of calls, say), or a user message.
 
         Raises:
+            MisuseError: an option is none; or dollars are limited, and no price is known. Nothing was stored.
             InvalidRequest: the API would refuse it here; nothing was stored.
             WindowOverflow: it cannot fit; nothing was stored.
             StoreConflict: somebody else is at the conversation, and stayed.
@@ -155,7 +157,8 @@ class Session(Seen):
 
         Args:
             content: as for `send`.
-            limits: of rounds, time and money; what is reached stops it before the next round, and `resume` goes on.
+            limits: of rounds, time and money; what is reached stops it before the next round, and `resume` goes on. A dict
+                will do.
             approve: asked before a call runs; False, or a string with the reason, is told to the model instead.
 
         Raises:
@@ -192,7 +195,7 @@ class Session(Seen):
         Args:
             interrupted: of calls that were running when the process died, `tell` the model that their outcome is unknown, or
                 `run` them, perhaps again.
-            limits: as for `run`.
+            limits: as for `run`; what was run before does not count.
             approve: as for `run`.
 
         Raises:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ctxwindow.catalog import ModelProfile
+from ctxwindow.client.api import Surface
 from ctxwindow.client.incidents import Incident, log
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import StoreError
@@ -34,6 +35,8 @@ class Talk:
     name: str
     max_tokens: int
     clock: Callable[[], float]
+    surface: Surface = "beta"
+    """Of the client: whose types messages have."""
     streaming: bool | None = None
     """Whether replies are streamed inside `send` and `run`; None: where the SDK demands it (SDK-02)."""
     busy: Literal["wait", "raise"] = "wait"

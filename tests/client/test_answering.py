@@ -8,6 +8,7 @@ import anthropic
 import httpx2
 import pytest
 
+from ctxwindow import Limits
 from ctxwindow.client.answering import PAUSES, RESUMPTIONS
 from ctxwindow.emulator.faults import Fault
 from ctxwindow.errors import EndpointError, StreamCut
@@ -49,6 +50,34 @@ def paused(number: int) -> dict[str, Any]:
 
 
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+
+
+def test_a_paused_turn_stops_at_a_limit(opened: Open) -> None:
+    """Each time that it is sent back costs; `resume` goes on with it."""
+    script = Script(*(paused(number) for number in range(1, 5)), "Done.")
+    driven = opened(FakeClaude(script), tools=[SEARCH])
+    reply = driven.run("Search.", limits=Limits(dollars=1e-6))
+    assert (reply.stopped, reply.stop_reason, len(script.bodies)) == ("dollars", "pause_turn", 1)
+    assert driven.report().open == "turn"
+    reply = driven.resume(limits=Limits(seconds=1e-9))
+    assert (reply.stopped, len(reply.messages), len(script.bodies)) == ("seconds", 1, 2)
+    reply = driven.resume(limits=Limits(rounds=1, dollars=1_000.0))
+    assert (reply.stopped, reply.text, len(script.bodies)) == ("reply", "Done.", 5)
+    driven.goes_on()
+
+
+def test_a_reply_that_a_limit_on_the_output_cuts_stops_at_a_limit(opened: Open) -> None:
+    """It is not asked for again with more; `resume` does that."""
+    script = Script({"content": [SAID, call()], "stop_reason": "max_tokens"})
+    driven = opened(FakeClaude(script), max_tokens=1_000)
+    reply = driven.send("Go.")
+    assert reply.stopped == "reply"
+    assert len(script.bodies) == 2
+    script.entries = [{"content": [SAID, call()], "stop_reason": "max_tokens"}]
+    reply = driven.run("Go on.", limits=Limits(dollars=1e-6))
+    assert (reply.stopped, reply.stop_reason, len(script.bodies)) == ("dollars", "max_tokens", 3)
+    assert driven.resume().stopped == "reply"
+    driven.goes_on()
 
 
 def test_a_paused_turn_is_sent_back_as_it_is(opened: Open) -> None:
