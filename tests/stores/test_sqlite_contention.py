@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ctxwindow import stores
-from ctxwindow.errors import CtxwindowError
-from ctxwindow.stores import Row, SqliteStore, Text
+from ctxwindow.errors import CtxwindowError, StoreUnavailable
+from ctxwindow.stores import Row, SqliteStore, Text, TextCount
+from ctxwindow.stores.database import Database
 
 ROOT = Path(stores.__file__).parents[2]
 
@@ -144,7 +148,7 @@ def test_a_waiting_writer_sees_a_short_gap(tmp_path: Path) -> None:
     def occupy() -> None:
         assert busy._db is not None
         while not stop.is_set():
-            busy._db.execute("BEGIN IMMEDIATE")
+            busy._db.patiently("BEGIN IMMEDIATE")
             occupied.set()
             stop.wait(0.112)
             occupied.clear()
@@ -155,10 +159,55 @@ def test_a_waiting_writer_sees_a_short_gap(tmp_path: Path) -> None:
     occupier.start()
     try:
         for seq in range(1, 16):
-            occupied.wait()
+            assert occupied.wait(10)
             quiet.append("a", [Row(seq=seq, kind="k", payload=b"{}", at=1.0)], expect=seq - 1)
     finally:
         stop.set()
         occupier.join()
         busy.close()
         quiet.close()
+
+
+READS: list[Callable[[SqliteStore], object]] = [
+    lambda store: store.version("a"),
+    lambda store: list(store.read("a")),
+    lambda store: store.counts("a"),
+    lambda store: store.conversations(),
+    lambda store: store.search("a", "hello"),
+    lambda store: store.contains("a", "hello"),
+    lambda store: store.append("a", [], expect=1),
+]
+
+
+@pytest.mark.parametrize("read", READS)
+def test_readers_wait_too(tmp_path: Path, read: Callable[[SqliteStore], object]) -> None:
+    """In WAL few moments shut readers out, such as recovery after a crash: then the first statement that reads is refused."""
+    with SqliteStore(tmp_path / "log.db", timeout=5) as store:
+        text = Text(path="p", kind="text", text="hello")
+        row = Row(seq=1, kind="k", payload=b"{}", at=1.0, texts=(text,))
+        store.append("a", [row], expect=0, counts=[TextCount("v3 x", b"hash", 7)])
+        assert (known := read(store))
+        refuse(store, times=3)
+        assert read(store) == known
+        refuse(store, times=1_000_000)
+        assert store._db is not None
+        store._db.patience = 0.01
+        with pytest.raises(StoreUnavailable, match="locked by another process"):
+            read(store)
+
+
+def refuse(store: SqliteStore, times: int) -> None:
+    """Have SQLite refuse what needs a lock, so many times."""
+    db = store._db
+    assert db is not None
+    left = [times]
+
+    def execute(statement: str, *parameters: Any) -> sqlite3.Cursor:
+        if left[0] and statement not in ("BEGIN DEFERRED", "ROLLBACK"):
+            left[0] -= 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        return Database.execute(db, statement, *parameters)
+
+    db.execute = execute  # type: ignore[method-assign]
