@@ -7,11 +7,13 @@ does not try again, a stream that broke off, is gone on with a few times (MSG-16
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from ctxwindow.client.actions import Blocking, Create, Pause, Steps
+from ctxwindow.client.api import message_of
 from ctxwindow.client.faults import is_api_error, was_tried_again, went_wrong
 from ctxwindow.client.incidents import ARRIVED, Incident, tell
 from ctxwindow.client.preparing import collect, prepare, start_aside
@@ -46,6 +48,9 @@ _OLD_NONSTREAMING = 8_192
 _OLD = ("claude-opus-4-2025", "claude-opus-4-0", "claude-opus-4-1", "claude-4-opus")
 
 
+Spent: TypeAlias = "Literal['rounds', 'seconds', 'dollars'] | None"
+
+
 @dataclass
 class Answer:
     """A reply, whole, and what it took to get it."""
@@ -54,14 +59,18 @@ class Answer:
     """As the SDK gave it."""
     text: str = ""
     messages: list[Any] = field(default_factory=list)
+    stopped: Spent = None
+    """The limit that was reached before the reply was whole; `resume` goes on."""
 
 
-def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
+def answer(talk: Talk, *, live: bool = False, spent: Callable[[], Spent] = lambda: None) -> Steps[Answer]:
     """The reply to what was appended last.
 
     Args:
         talk: held by the caller.
         live: somebody reads the reply as it streams.
+        spent: the limit that is reached, asked for before a reply that has come costs more: a paused turn, one that a limit
+            on the output cut.
 
     Raises:
         WindowOverflow: what must be sent cannot fit.
@@ -69,7 +78,7 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
         StoreError: the store failed. Where the reply had come it is kept in memory, and stored with what comes next.
         Exception: the error of the SDK, where the rules know no way out of it.
     """
-    found, texts = Answer(), list[str]()
+    found = Answer()
     max_tokens, cuts, pauses = talk.max_tokens, 0, 0
     while True:
         if not talk.engine.unkept:  # what the caller has just given is still his, until it is planned and stored
@@ -87,20 +96,24 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
                 cuts, talk.cut_off = cuts + 1, None
             if arrived:
                 found.messages.append(arrived)
-                texts.append(text_of(arrived).rstrip())
             continue
         found.message, cuts = message, 0
         found.messages.append(message)
         _check_ids(message)
         reason = stop_reason_of(message)
-        if reason == "pause_turn" and pauses < PAUSES:
+        is_paused = reason == "pause_turn" and pauses < PAUSES
+        larger = _larger(talk, max_tokens) if _cut_short(message, reason) else None
+        if is_paused or larger is not None:
+            found.stopped = spent()
+        if is_paused and found.stopped is None:
             pauses += 1
             continue
-        if _cut_short(message, reason) and (larger := _larger(talk, max_tokens)):
+        if larger is not None and found.stopped is None:
             _note(talk, str(reason), "MSG-14", f"cut inside a call or thinking; asked again with max_tokens {larger:,}")
             max_tokens = larger
             continue
-        found.text = "".join([*texts, text_of(message)])
+        parts = [text_of(part).rstrip() for part in talk.engine.continued]  # as the model was told of them
+        found.text = "".join([*parts, text_of(message)])
         return found
 
 
@@ -138,7 +151,7 @@ def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
             return None
         engine.cut(came, now=talk.clock())  # only its last event did not come: it is received as it is
         talk.begin_none()
-        message = came
+        message = message_of(came, talk.surface)
     talk.previous = request
     try:
         yield Blocking(talk.keep)

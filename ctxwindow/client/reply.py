@@ -17,9 +17,9 @@ class Reply:
     """What came of an operation: the model's last message, and how it came about."""
 
     message: Any
-    """The last message, as the SDK gave it."""
+    """The last message, as the SDK gave it; one that came before a crash, made anew from the record, of the SDK's type too."""
     text: str
-    """Its text; of a reply that was cut off and gone on with, that of all its parts."""
+    """Its text; of a reply that was cut off and gone on with, that of all its parts, whichever operation brought them."""
     messages: tuple[Any, ...]
     """All messages that the operation brought, in order, the last one included: of tool rounds, paused turns, and what had
     arrived (a dict) of replies that were cut off."""

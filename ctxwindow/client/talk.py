@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.client.addressing import model_name
+from ctxwindow.client.api import Surface
 from ctxwindow.client.incidents import Incident, log
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import StoreError
@@ -35,6 +36,8 @@ class Talk:
     name: str
     max_tokens: int
     clock: Callable[[], float]
+    surface: Surface = "beta"
+    """Of the client: whose types messages have."""
     streaming: bool | None = None
     """Whether replies are streamed inside `send` and `run`; None: where the SDK demands it (SDK-02)."""
     busy: Literal["wait", "raise"] = "wait"

@@ -69,6 +69,21 @@ class Interrupted(Core):
             return None  # a system message at the end has to stay there (SYS-04): the text is written again
         return message
 
+    @property
+    def continued(self) -> tuple[dict[str, Any], ...]:
+        """The replies that were cut off and that the reply which came last goes on from (MSG-16), oldest first. Do not mutate."""
+        state, parts = self._state, list[dict[str, Any]]()
+        index = len(state.messages) - 2
+        while index > 0:
+            if index in state.resumes:  # it stands right behind the reply that it has the model go on from
+                parts.append(state.messages[index - 1])
+                index -= 2
+            elif state.messages[index].get("role") == "assistant" and index not in state.forms:
+                index -= 1  # evidence of a try of which nothing could be gone on from
+            else:
+                break
+        return tuple(reversed(parts))
+
     def arrived(self, events: Sequence[Any], *, now: float | None = None) -> None:
         """Keep what has arrived of the reply while the rest still streams. `receive` or `cut` ends it.
 

@@ -235,10 +235,9 @@ def test_content_that_cannot_be_sent(opened: Open, content: Any, open_call: bool
     driven.goes_on()
 
 
-@pytest.mark.parametrize("max_tokens", [0, -1, 10**9, 1.5, "8000", True])
-def test_max_tokens_that_cannot_be(opened: Open, max_tokens: Any) -> None:
+def test_max_tokens_that_the_model_does_not_have(opened: Open) -> None:
     """CTX-06."""
-    driven = opened(FakeClaude(), max_tokens=max_tokens)
+    driven = opened(FakeClaude(), max_tokens=10**9)
     with pytest.raises(InvalidRequest) as caught:
         driven.send("Hello.")
     assert "[CTX-06]" in one_line(caught.value)

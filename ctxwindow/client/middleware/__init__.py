@@ -17,6 +17,7 @@ import anthropic
 from anthropic import APIRequest, APIResponse, AsyncAPIResponse, AsyncCallNext, CallNext
 
 from ctxwindow.client.actions import drive, drive_async
+from ctxwindow.client.checking import PolicyLike, as_policy, check_store
 from ctxwindow.client.middleware.asking import asked_of
 from ctxwindow.client.middleware.managed import Registry
 from ctxwindow.client.middleware.performing import AsyncChainPerformer, ChainPerformer
@@ -40,7 +41,7 @@ class Middleware(anthropic.Middleware):
         self,
         store: str | os.PathLike[str] | Store,
         *,
-        policy: Policy | None = None,
+        policy: PolicyLike | None = None,
         checkpoint: float = 1.0,
         conversations: int = 256,
         clock: Callable[[], float] = time.time,
@@ -49,7 +50,7 @@ class Middleware(anthropic.Middleware):
 
         Args:
             store: a file for an `SqliteStore`, or a store, which stays the caller's to close.
-            policy: how to keep conversations inside their windows. `recall` and `background` are not taken: nobody here could
+            policy: how to keep conversations inside their windows; its keys or a preset's name will do. `recall` and `background` are not taken: nobody here could
                 answer the tool, and nobody waits for what is prepared beside a conversation.
             checkpoint: seconds of streaming after which what has arrived is stored.
             conversations: how many are kept in memory; the others are read from the store when they go on.
@@ -57,11 +58,12 @@ class Middleware(anthropic.Middleware):
 
         Raises:
             StoreUnavailable: the store cannot be opened.
+            MisuseError: this is no store, or no policy.
         """
-        self._owned = SqliteStore(os.fspath(store)) if isinstance(store, (str, os.PathLike)) else None
-        kept = self._owned if self._owned is not None else store
-        assert isinstance(kept, Store)  # noqa: S101 - no path
-        managing = (policy or Policy()).model_copy(update={"recall": False, "background": None})
+        check_store(store)
+        kept = SqliteStore(os.fspath(store)) if isinstance(store, (str, os.PathLike)) else store
+        self._owned = kept if kept is not store else None
+        managing = (as_policy(policy) or Policy()).model_copy(update={"recall": False, "background": None})
         self._recogniser = Recogniser(kept, managing, Registry(conversations), clock, checkpoint)
         self._marks = managing.cache is not None
 
