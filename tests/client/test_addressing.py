@@ -81,9 +81,9 @@ def test_google_is_asked_by_its_name() -> None:
     client = anthropic.AnthropicVertex(
         region="us-east5",
         project_id="p",
-        access_token="t",
+        access_token="t",  # noqa: S106 - of nothing
         http_client=_answering(paths),
-        max_retries=0,  # noqa: S106 - of nothing
+        max_retries=0,
     )
     policy = Policy(platform="google_cloud")
     Session.open(MemoryStore(), client=client, model="claude-haiku-4-5@20251001", policy=policy).send("Hello.")  # type: ignore[arg-type]

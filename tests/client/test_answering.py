@@ -326,7 +326,7 @@ def test_a_body_that_breaks_off(opened: Open) -> None:
 def test_what_asks_to_go_on_is_taken_back_when_something_else_is_said(opened: Open, model: str) -> None:
     """It had no answer: the model would go on from there first, or take the part that had arrived for a whole turn."""
     story = "Once upon a time there was a lamp that flickered in the evening only."
-    fake = FakeClaude([cut(), story, Fault(status=429), "4."])
+    fake = FakeClaude([cut(), story, Fault(status=429), "4.", "More."])
     driven = opened(fake, model=model, streaming=True)
     with pytest.raises(anthropic.RateLimitError):
         driven.send("Tell me a story.")
