@@ -43,6 +43,7 @@ class Middleware(anthropic.Middleware):
         policy: Policy | None = None,
         checkpoint: float = 1.0,
         conversations: int = 256,
+        patience: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """A middleware with its store open.
@@ -53,6 +54,8 @@ class Middleware(anthropic.Middleware):
                 answer the tool, and nobody waits for what is prepared beside a conversation.
             checkpoint: seconds of streaming after which what has arrived is stored.
             conversations: how many are kept in memory; the others are read from the store when they go on.
+            patience: seconds that a request under a name (`ctxwindow.conversation`) waits while another one of the same name is in
+                flight; after that it goes out unchanged.
             clock: seconds since the epoch.
 
         Raises:
@@ -62,7 +65,7 @@ class Middleware(anthropic.Middleware):
         kept = self._owned if self._owned is not None else store
         assert isinstance(kept, Store)  # noqa: S101 - no path
         managing = (policy or Policy()).model_copy(update={"recall": False, "background": None})
-        self._recogniser = Recogniser(kept, managing, Registry(conversations), clock, checkpoint)
+        self._recogniser = Recogniser(kept, managing, Registry(conversations), clock, checkpoint, patience)
         self._marks = managing.cache is not None
 
     def handle(self, request: APIRequest, call_next: CallNext) -> APIResponse[Any]:
