@@ -126,8 +126,11 @@ class Line:
         """
         length = len(self.sent)
         end = length - 1 if length - 1 in self.replies else length
-        starts = range(max(0, end - len(messages)), end)
-        return next((start for start in starts if start + self.met(start, messages) >= end), None)
+        for start in range(max(0, end - len(messages)), length):
+            met = self.met(start, messages)
+            if met and start + met >= end:
+                return start
+        return None
 
     def met(self, start: int, messages: Sequence[dict[str, Any]]) -> int:
         """How many messages of a list are the same as those from a place on."""
