@@ -44,6 +44,7 @@ class Middleware(anthropic.Middleware):
         policy: PolicyLike | None = None,
         checkpoint: float = 1.0,
         conversations: int = 256,
+        patience: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """A middleware with its store open.
@@ -54,6 +55,8 @@ class Middleware(anthropic.Middleware):
                 answer the tool, and nobody waits for what is prepared beside a conversation.
             checkpoint: seconds of streaming after which what has arrived is stored.
             conversations: how many are kept in memory; the others are read from the store when they go on.
+            patience: seconds that a request under a name (`ctxwindow.conversation`) waits while another one of the same name is in
+                flight; after that it goes out unchanged.
             clock: seconds since the epoch.
 
         Raises:
@@ -64,7 +67,7 @@ class Middleware(anthropic.Middleware):
         kept = SqliteStore(os.fspath(store)) if isinstance(store, (str, os.PathLike)) else store
         self._owned = kept if kept is not store else None
         managing = (as_policy(policy) or Policy()).model_copy(update={"recall": False, "background": None})
-        self._recogniser = Recogniser(kept, managing, Registry(conversations), clock, checkpoint)
+        self._recogniser = Recogniser(kept, managing, Registry(conversations), clock, checkpoint, patience)
         self._marks = managing.cache is not None
 
     def handle(self, request: APIRequest, call_next: CallNext) -> APIResponse[Any]:
