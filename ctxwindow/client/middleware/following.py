@@ -7,8 +7,8 @@ from typing import Any
 
 from ctxwindow.client.incidents import Incident, log, tell
 from ctxwindow.client.middleware.managed import Managed
+from ctxwindow.client.middleware.sheltering import explain, sheltered
 from ctxwindow.client.watching import Watch
-from ctxwindow.errors import StoreError
 from ctxwindow.record import from_json
 
 __all__ = ["Events", "Following", "keep", "record"]
@@ -66,7 +66,7 @@ class Following:
             for event in self._events.feed(chunk):
                 due = self._watch.feed(event) or due
         except Exception as error:  # noqa: BLE001 - the caller gets his bytes whatever they are
-            log.error("a streamed reply cannot be followed: %s", type(error).__name__)
+            explain(error, "a streamed reply cannot be followed")
             return True
         return due or self._watch.streamed.complete
 
@@ -78,10 +78,8 @@ class Following:
             if self._watch.streamed.complete:
                 self._end(complete=True)
                 return
-            try:
+            with sheltered("what has arrived of a reply is not stored yet"):
                 self._watch.checkpoint()
-            except StoreError as error:
-                log.warning("what has arrived of a reply is not stored yet: %s", error)
 
     def end(self) -> None:
         """The stream has ended, whether its reply is complete or not. Blocks."""
@@ -92,17 +90,17 @@ class Following:
     def _end(self, *, complete: bool) -> None:
         self._ended = True
         try:
-            if complete:
-                record(self._managed, self._watch.streamed.message, self._request)
-            else:
-                self._cut()
-            keep(self._managed)
-        except Exception as error:  # noqa: BLE001 - the caller gets his bytes whatever is wrong here
-            log.error("a streamed reply is not in the record: %s", type(error).__name__)
+            with sheltered("a streamed reply is not in the record"):
+                if complete:
+                    record(self._managed, self._watch.streamed.message, self._request)
+                else:
+                    self._cut()
+                keep(self._managed)
         finally:
-            if self._hold is not None:
-                self._hold.release()
-                self._hold = None
+            hold, self._hold = self._hold, None
+            with sheltered("the conversation is not let go"):
+                if hold is not None:
+                    hold.release()
 
     def _cut(self) -> None:
         """What arrived stays in the record as evidence (MSG-16); whether to go on from it is the caller's to say."""
@@ -137,7 +135,5 @@ def record(managed: Managed, message: Any, request: dict[str, Any]) -> None:
 
 def keep(managed: Managed) -> None:
     """Store what has come. What cannot be stored now is stored with what comes next, for the reply is the caller's. Blocks."""
-    try:
+    with sheltered("what has come is not stored yet"):
         managed.talk.keep()
-    except StoreError as error:
-        log.warning("what has come is not stored yet: %s", error)
