@@ -9,7 +9,7 @@ from ctxwindow.client.api import Surface, messages_of
 from ctxwindow.client.limits import Limits
 from ctxwindow.errors import MisuseError
 
-__all__ = ["check_opening"]
+__all__ = ["check_opening", "check_seconds"]
 
 
 def check_opening(
@@ -31,10 +31,8 @@ def check_opening(
     """
     _check_choice("surface", surface, get_args(Surface))
     _check_choice("busy", busy, ("wait", "raise"))
-    for path, seconds in (("patience", patience), ("checkpoint", checkpoint)):
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or math.isnan(seconds) or seconds < 0:
-            remedy = "Pass a number of seconds, 0 or more."
-            raise MisuseError("this is no time.", path=path, remedy=remedy)
+    check_seconds("patience", patience)
+    check_seconds("checkpoint", checkpoint)
     if limits is not None and not isinstance(limits, Limits):
         raise MisuseError("these are no limits.", path="limits", remedy="Pass Limits(rounds=..., dollars=...).")
     try:
@@ -50,6 +48,16 @@ def check_opening(
             "Use AsyncSession, or anthropic.Anthropic()." if awaits else "Use Session, or anthropic.AsyncAnthropic()."
         )
         raise MisuseError(f"a {type(client).__name__} {_KIND[awaits]}.", path="client", remedy=remedy)
+
+
+def check_seconds(path: str, seconds: Any) -> None:
+    """Check a length of time.
+
+    Raises:
+        MisuseError: it is none; `path` names it.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or math.isnan(seconds) or seconds < 0:
+        raise MisuseError("this is no time.", path=path, remedy="Pass a number of seconds, 0 or more.")
 
 
 _KIND = {True: "awaits, and this session does not", False: "blocks, and this session awaits"}

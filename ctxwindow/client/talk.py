@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,6 +15,9 @@ from ctxwindow.stores import Hold, Store, follow, keep
 from ctxwindow.tiers import Compact, Summarize
 
 __all__ = ["Aside", "Talk"]
+
+_INCIDENTS = 1_000
+"""Faults that are known with their causes, the newest. All are in the record, without."""
 
 
 @dataclass
@@ -43,7 +47,7 @@ class Talk:
     """Seconds of streaming after which what has arrived is stored."""
     hold: Hold | None = None
     aside: Aside | None = None
-    incidents: list[Incident] = field(default_factory=list)
+    incidents: deque[Incident] = field(default_factory=lambda: deque(maxlen=_INCIDENTS))
     idle: frozenset[str] = frozenset()
     """Open calls that certainly have not begun to run: a limit was reached before."""
     cut_off: dict[str, Any] | None = None

@@ -64,5 +64,6 @@ def _mended(
     body, repairs = repair(request, model=engine.profile, betas=betas)
     if not repairs or body["messages"][: len(base)] != base:
         raise error
-    log.warning("the caller's messages were mended in %d places; first: %s", len(repairs), repairs[0])
+    places = "1 place" if len(repairs) == 1 else f"{len(repairs)} places; first"
+    log.warning("the caller's messages were mended in %s: %s", places, repairs[0])
     return list(body["messages"][len(base) :])

@@ -15,6 +15,7 @@ from ctxwindow.client.middleware.asking import Asked, without_markers
 from ctxwindow.client.middleware.lines import Line
 from ctxwindow.client.middleware.managed import Managed, Registry, family_of, is_numbered, newest, numbered
 from ctxwindow.client.reopening import catch_up
+from ctxwindow.client.report import SessionReport, report
 from ctxwindow.client.talk import Talk
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import InvalidRequest
@@ -63,6 +64,14 @@ class Recogniser:
         if asked.previous is not None:
             return None
         return (yield from self._begin(asked, name or family_of(asked)))
+
+    def report(self, name: str) -> SessionReport:
+        """The report of a conversation as it is stored, with what this process knows of its faults. Blocks."""
+        talk = self._talk(name, load(self.store, name))
+        known = self.registry.get(name)
+        if known is not None:
+            talk.incidents.extend(known.talk.incidents.copy())
+        return report(talk)
 
     # -- finding ---------------------------------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ def _converse(registry: Registry, managed: Managed, asked: Asked) -> Steps[Relay
             yield Blocking(talk.keep)  # what is intended is stored before it is done
             registry.put(managed)
             if not isinstance(decision, Send):
-                yield from fetched(prepare(talk, decision))
+                yield from fetched(prepare(talk, decision), asked.retries)
                 continue
         except Exception as error:  # noqa: BLE001 - the caller is served whatever is wrong here
             explain(error, _REFUSED if refused else UNCHANGED)
