@@ -52,6 +52,8 @@ class Talk:
     """Open calls that certainly have not begun to run: a limit was reached before."""
     cut_off: dict[str, Any] | None = None
     """What had arrived of the reply that was cut off just now."""
+    changed: str | None = None
+    """What the caller has changed of what was sent before, where he keeps the list himself."""
     previous: dict[str, Any] | None = None
     """The request that was answered last, where this process sent it: what a fault of the prefix is held against."""
 

@@ -124,7 +124,7 @@ class Middleware(anthropic.Middleware):
         """Where a conversation stands, what it cost, what was done to it, and what went wrong: as far as it is stored.
 
         Raises:
-            MisuseError: the store has none of this name.
+            HistoryError: the store has none of this name.
         """
         return self._current().report(name)
 

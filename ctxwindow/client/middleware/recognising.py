@@ -14,6 +14,7 @@ from ctxwindow.client.middleware.appending import append
 from ctxwindow.client.middleware.asking import Asked, without_markers
 from ctxwindow.client.middleware.lines import Line
 from ctxwindow.client.middleware.managed import Managed, Registry, family_of, is_numbered, newest, numbered
+from ctxwindow.client.middleware.unbinding import binding_of
 from ctxwindow.client.reopening import catch_up
 from ctxwindow.client.report import SessionReport, report
 from ctxwindow.client.talk import Talk
@@ -146,6 +147,7 @@ class Recogniser:
     def _align(self, managed: Managed, asked: Asked, *, pinned: bool) -> Steps[None]:
         """Have the record say what the request says."""
         engine, line, tip = managed.talk.engine, managed.line, len(managed.talk.engine.events)
+        binding = binding_of(engine.settings)
         messages = _whole(line, asked, pinned=pinned)
         match = line.against(messages)
         if (left := managed.left_behind(messages, match.common)) is not None:
@@ -155,9 +157,11 @@ class Recogniser:
         common = match.common
         if common < len(line.sent):
             yield Blocking(lambda: self._go_back(engine, line, common))
-        self._configure(engine, asked)
+        edited = common < len(line.sent)
+        managed.talk.changed = f"the caller's list parts from what was sent at messages.{common}" if edited else None
+        self._configure(engine, asked, binding)
         following = line.cut(match)
-        append(engine, asked, following, messages[common:], self.clock())
+        append(engine, asked, following, messages[common:], self.clock(), stale_from=0 if edited else None)
         if line is not managed.line or common < len(line.sent):
             managed.leave(managed.line, tip)
         managed.line = following
@@ -171,10 +175,16 @@ class Recogniser:
             raise InvalidRequest("this was mended when it came, so that nothing goes back to it.")
         engine.rewind(place, now=self.clock())
 
-    def _configure(self, engine: Conversation, asked: Asked) -> None:
-        """Switch to another model or other settings, if the request has others."""
+    def _configure(self, engine: Conversation, asked: Asked, binding: Any) -> None:
+        """Switch to another model or other settings, if the request has others.
+
+        Args:
+            engine: the conversation.
+            asked: the request.
+            binding: what the API is to do with bound thinking, as was found out on any branch (BIND-26).
+        """
         model = asked.model if asked.model != engine.model and resolve(asked.model).id != engine.model else None
-        settings = asked.settings_on(engine.settings)
+        settings = asked.settings_on({"thinking": {"block_binding": binding}})
         changed = settings if settings != engine.settings else None
         if model is not None or changed is not None:
             engine.configure(model=model, settings=changed, now=self.clock())
@@ -203,16 +213,25 @@ class Recogniser:
     def _started(self, asked: Asked, name: str) -> Managed:
         """A new conversation. Blocks: it costs the length of what the caller brings."""
         marks = self.policy.cache is not None
+        before = self.registry.ancestor(asked.messages)
+        binding = binding_of(before.talk.engine.settings) if before is not None else None
         engine = Conversation.start(
             model=asked.model,
             system=without_markers(asked.system) if marks else asked.system,
             tools=without_markers(asked.tools) if marks else asked.tools,
             policy=self.policy,
-            settings=asked.settings,
+            settings=asked.settings_on({"thinking": {"block_binding": binding}}),
             now=self.clock(),
         )
         managed = Managed(self._talk(name, engine), asked.system, asked.tools)
-        append(engine, asked, managed.line, asked.messages, self.clock())
+        stale_from = None
+        if before is not None:
+            framed = before.is_framed_by(asked)
+            stale_from = before.known(asked.messages) if framed else 0
+            where = f"the caller's list at messages.{stale_from}" if framed else "system or tools"
+            managed.talk.changed = f"the record before differs from this one in {where}"
+            managed.talk.previous = before.talk.previous
+        append(engine, asked, managed.line, asked.messages, self.clock(), stale_from=stale_from)
         return managed
 
     def _talk(self, name: str, engine: Conversation) -> Talk:

@@ -19,7 +19,7 @@ from ctxwindow.client.middleware.asking import asked_of
 from ctxwindow.client.middleware.fetching import fetched
 from ctxwindow.client.talk import Talk
 from ctxwindow.emulator import Fault
-from ctxwindow.errors import MisuseError
+from ctxwindow.errors import HistoryError, MisuseError
 from ctxwindow.stores import MemoryStore, SqliteStore, load
 from ctxwindow.testing import FakeClaude
 from tests.client.middleware.callers import MODEL, Bench, Caller, said
@@ -103,7 +103,7 @@ def test_what_the_store_has_can_be_looked_at() -> None:
     report = bench.middleware.report(name)
     assert (report.name, report.messages, report.sends) == (name, 2, 2)
     assert [incident.status for incident in report.incidents] == [500]
-    with pytest.raises(MisuseError):
+    with pytest.raises(HistoryError):
         bench.middleware.report("nobody")
 
 
