@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ctxwindow.client.incidents import Incident, log, tell
@@ -11,7 +15,7 @@ from ctxwindow.client.middleware.sheltering import explain, sheltered
 from ctxwindow.client.watching import Watch
 from ctxwindow.record import from_json
 
-__all__ = ["Events", "Following", "keep", "record"]
+__all__ = ["Events", "Following", "caller", "keep", "record"]
 
 
 class Events:
@@ -56,6 +60,10 @@ class Following:
         self._watch = Watch(talk.store_events, talk.clock, talk.checkpoint)
         self._ended = False
         self._one_at_a_time = threading.Lock()  # it may be closed while somebody else reads it
+        self._reader: object = caller()
+        managed.following = weakref.ref(
+            self
+        )  # the conversation must not keep it: its end is that nobody has it any more
 
     def take(self, chunk: bytes) -> bool:
         """Take bytes as they come; whether `settle` is to be called before they are handed on."""
@@ -69,6 +77,19 @@ class Following:
             explain(error, "a streamed reply cannot be followed")
             return True
         return due or self._watch.streamed.complete
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around the waiting for more bytes: somebody wants them."""
+        self._reader = None
+        try:
+            yield
+        finally:
+            self._reader = caller()
+
+    def is_left_by(self, who: object) -> bool:
+        """Whether somebody has stopped reading: who read it last asks for something else. Another one may be about to go on."""
+        return not self._ended and self._reader == who
 
     def settle(self) -> None:
         """Store what has arrived; at the end of the reply, all of it, and let the conversation go. Blocks."""
@@ -114,6 +135,15 @@ class Following:
         self._managed.line = line
         done = "the stream ended before the reply did; what arrived is kept as evidence"
         tell(talk.incidents, Incident(at=now, send=engine.sends, kind="cut", status=None, rule="MSG-16", done=done))
+
+
+def caller() -> object:
+    """Who runs here: a thread, and the task in it, if any."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return threading.get_ident(), weakref.ref(task) if task is not None else None
 
 
 def record(managed: Managed, message: Any, request: dict[str, Any]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctxwindow.client.middleware.asking import Asked
 from ctxwindow.client.middleware.lines import Line
@@ -17,6 +18,9 @@ from ctxwindow.record import to_json
 from ctxwindow.record.canonical import canonical_message, canonical_system, canonical_tools, deferred_tools
 from ctxwindow.record.events import Started
 from ctxwindow.stores import Store
+
+if TYPE_CHECKING:
+    from ctxwindow.client.middleware.following import Following
 
 __all__ = ["Left", "Managed", "Registry", "family_of", "is_numbered", "newest", "numbered"]
 
@@ -44,6 +48,9 @@ class Managed:
     system: Any
     """As the caller sends it, with his cache breakpoints; so are the tools."""
     tools: Any
+
+    following: weakref.ref[Following] | None = None
+    """The stream that a reply of it comes by, if any, and if anybody still has it."""
 
     _left: tuple[Left, ...] = ()
 

@@ -12,6 +12,7 @@ from ctxwindow.client.actions import Blocking, Steps
 from ctxwindow.client.incidents import log
 from ctxwindow.client.middleware.appending import append
 from ctxwindow.client.middleware.asking import Asked, without_markers
+from ctxwindow.client.middleware.following import caller
 from ctxwindow.client.middleware.lines import Line
 from ctxwindow.client.middleware.managed import Managed, Registry, family_of, is_numbered, newest, numbered
 from ctxwindow.client.middleware.unbinding import binding_of
@@ -126,7 +127,13 @@ class Recogniser:
 
     def _hold(self, managed: Managed, asked: Asked, name: str | None) -> Steps[bool]:
         """Claim it, if nobody else is at it, and if it still is what was found when it has caught up."""
-        talk, line = managed.talk, managed.line
+        talk = managed.talk
+        left = managed.following() if managed.following is not None else None
+        if left is not None and left.is_left_by(caller()):
+            yield Blocking(
+                left.end
+            )  # he has stopped in the middle of a stream and goes on: what arrived is evidence (MSG-16)
+        line = managed.line
         hold = yield Blocking(lambda: talk.store.hold(talk.name))
         if hold is None:
             return False

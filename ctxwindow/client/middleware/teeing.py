@@ -30,7 +30,12 @@ class Tee(_Outer, httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            for chunk in self._inner:
+            inner = iter(self._inner)
+            while True:
+                with self._following.reading():
+                    chunk = next(inner, None)
+                if chunk is None:
+                    break
                 if self._following.take(chunk):
                     self._following.settle()
                 yield chunk
@@ -54,7 +59,12 @@ class AsyncTee(_Outer, httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._inner:
+            inner = aiter(self._inner)
+            while True:
+                with self._following.reading():
+                    chunk = await anext(inner, None)
+                if chunk is None:
+                    break
                 if self._following.take(chunk):
                     await _beside(self._following.settle)
                 yield chunk
