@@ -48,6 +48,7 @@ class Middleware(anthropic.Middleware):
         policy: Policy | None = None,
         checkpoint: float = 1.0,
         conversations: int = 256,
+        patience: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """A middleware with its store open.
@@ -58,6 +59,8 @@ class Middleware(anthropic.Middleware):
                 answer the tool, and nobody waits for what is prepared beside a conversation.
             checkpoint: seconds of streaming after which what has arrived is stored.
             conversations: how many are kept in memory; the others are read from the store when they go on.
+            patience: seconds that a request under a name (`ctxwindow.conversation`) waits while another one of the same name is in
+                flight; after that it goes out unchanged.
             clock: seconds since the epoch.
 
         Raises:
@@ -66,8 +69,9 @@ class Middleware(anthropic.Middleware):
         """
         _check(store, policy, conversations, clock)
         check_seconds("checkpoint", checkpoint)
+        check_seconds("patience", patience)
         self._policy = (policy or Policy()).model_copy(update={"recall": False, "background": None})
-        self._clock, self._checkpoint, self._most = clock, checkpoint, conversations
+        self._clock, self._checkpoint, self._patience, self._most = clock, checkpoint, patience, conversations
         self._marks = self._policy.cache is not None
         self._path = os.fspath(store) if isinstance(store, (str, os.PathLike)) else None
         self._inherited = list[Recogniser]()
@@ -75,14 +79,13 @@ class Middleware(anthropic.Middleware):
         self._recogniser = self._over(SqliteStore(self._path) if isinstance(self._path, str) else store)
 
     def _over(self, store: Any) -> Recogniser:
-        return Recogniser(store, self._policy, Registry(self._most), self._clock, self._checkpoint)
+        return Recogniser(store, self._policy, Registry(self._most), self._clock, self._checkpoint, self._patience)
 
     def _current(self) -> Recogniser:
         """Over a store of this process: the child of a fork opens the file anew, and knows what is in it."""
         if self._path is not None and self._process != os.getpid():
-            opened = self._over(
-                SqliteStore(self._path)
-            )  # of two threads that come first both do; one is used from then on
+            # Of two threads that come first both open it; one is used from then on.
+            opened = self._over(SqliteStore(self._path))
             self._inherited.append(self._recogniser)  # the parent's connection is not ours to close, nor to collect
             self._recogniser, self._process = opened, os.getpid()
         return self._recogniser

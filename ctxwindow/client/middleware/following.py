@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ctxwindow.client.actions import Blocking, Steps
 from ctxwindow.client.incidents import Incident, log, tell
 from ctxwindow.client.middleware.managed import Managed
 from ctxwindow.client.middleware.sheltering import explain, sheltered
 from ctxwindow.client.watching import Watch
 from ctxwindow.record import from_json
 
-__all__ = ["Events", "Following", "caller", "keep", "record"]
+__all__ = ["Events", "Following", "caller", "end_left", "keep", "record"]
 
 
 class Events:
@@ -135,6 +136,13 @@ class Following:
         self._managed.line = line
         done = "the stream ended before the reply did; what arrived is kept as evidence"
         tell(talk.incidents, Incident(at=now, send=engine.sends, kind="cut", status=None, rule="MSG-16", done=done))
+
+
+def end_left(managed: Managed) -> Steps[None]:
+    """End the stream that its reader has left in the middle to ask for something else: what arrived is evidence (MSG-16)."""
+    left = managed.following() if managed.following is not None else None
+    if left is not None and left.is_left_by(caller()):
+        yield Blocking(left.end)
 
 
 def caller() -> object:

@@ -22,7 +22,7 @@ from ctxwindow.stores import Store
 if TYPE_CHECKING:
     from ctxwindow.client.middleware.following import Following
 
-__all__ = ["Left", "Managed", "Registry", "family_of", "is_numbered", "newest", "numbered"]
+__all__ = ["Left", "Managed", "Registry", "family_of", "keys_of", "newest", "numbered"]
 
 _LOOKED_AT = 4
 """Conversations in the store that begin alike and are looked at, the newest, after a restart."""
@@ -48,6 +48,8 @@ class Managed:
     system: Any
     """As the caller sends it, with his cache breakpoints; so are the tools."""
     tools: Any
+    family: str
+    """The caller's name for it, or what is made of its beginning: several records may share it."""
 
     following: weakref.ref[Following] | None = None
     """The stream that a reply of it comes by, if any, and if anybody still has it."""
@@ -59,11 +61,11 @@ class Managed:
         self._line = Line.of(self.talk.engine)
 
     @classmethod
-    def stored(cls, talk: Talk) -> Managed:
+    def stored(cls, talk: Talk, family: str) -> Managed:
         """A conversation as a store has it."""
         first = talk.engine.events[0]
         assert isinstance(first, Started)  # noqa: S101 - by the engine
-        return cls(talk, first.system, first.tools)
+        return cls(talk, first.system, first.tools, family)
 
     @property
     def line(self) -> Line:
@@ -160,8 +162,20 @@ def _has_any(line: Line, seals: set[str]) -> bool:
 
 def family_of(asked: Asked) -> str:
     """What the names of all conversations that begin like this one have in common."""
-    beginning = [canonical_system(asked.system), *_tools(asked.tools), canonical_message(asked.messages[0])]
-    return f"sdk-{hashlib.blake2b(to_json(beginning), digest_size=10).hexdigest()}"
+    return f"sdk-{_hash([*_frame(asked), canonical_message(asked.messages[0])])}"
+
+
+def keys_of(asked: Asked) -> set[str]:
+    """What tells, in two ways, that lists are of one caller: the same system and tools, or the same first message."""
+    return {_hash(_frame(asked)), _hash(canonical_message(asked.messages[0]))}
+
+
+def _frame(asked: Asked) -> list[Any]:
+    return [canonical_system(asked.system), *_tools(asked.tools)]
+
+
+def _hash(value: Any) -> str:
+    return hashlib.blake2b(to_json(value), digest_size=10).hexdigest()
 
 
 def newest(store: Store, family: str) -> tuple[list[str], int]:
@@ -182,9 +196,3 @@ def newest(store: Store, family: str) -> tuple[list[str], int]:
 def numbered(family: str, number: int) -> str:
     """The name of one conversation of a family."""
     return family if number == 1 else f"{family}~{number}"
-
-
-def is_numbered(name: str, family: str) -> bool:
-    """Whether a name is one of a family's."""
-    beginning, mark, number = name.rpartition("~")
-    return name == family or (bool(mark) and beginning == family and number.isdecimal())

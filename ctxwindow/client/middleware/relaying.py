@@ -14,6 +14,7 @@ from ctxwindow.client.middleware.asking import Asked
 from ctxwindow.client.middleware.fetching import AnyResponse, fault_of, fetched, json_of
 from ctxwindow.client.middleware.following import Following, keep, record
 from ctxwindow.client.middleware.managed import Managed, Registry
+from ctxwindow.client.middleware.named import claim_named
 from ctxwindow.client.middleware.recognising import Recogniser
 from ctxwindow.client.middleware.sheltering import explain, sheltered
 from ctxwindow.client.preparing import prepare
@@ -49,7 +50,7 @@ def relay(recogniser: Recogniser, asked: Asked, name: str | None) -> Steps[Relay
     """
     managed: Managed | None = None
     try:
-        managed = yield from recogniser.claim(asked, name)
+        managed = yield from (recogniser.claim(asked) if name is None else claim_named(recogniser, asked, name))
     except Exception as error:  # noqa: BLE001 - the caller is served whatever is wrong here
         explain(error, UNCHANGED)
     if managed is None:

@@ -40,6 +40,7 @@ pytest.importorskip("anthropic")
         ("conversations", True),
         ("checkpoint", -1),
         ("checkpoint", "x"),
+        ("patience", None),
         ("clock", 5),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import ctxwindow
 from ctxwindow import Policy
 from tests.client.middleware.callers import Bench, Caller, said
 
@@ -190,3 +191,14 @@ def test_a_record_without_some_thinking_is_found_again() -> None:
     assert len(bench.record(name).branches) == 2
     assert said(bench.record(name))[-2] == "And then?"
     assert len(bench.fake.requests) == 6
+
+
+def test_under_a_name_other_tools_and_back_again_take_no_request_with_them() -> None:
+    bench = thoughtful()
+    caller = Caller(bench, thinking=THINKS)
+    with ctxwindow.conversation("t"):
+        for number, system in enumerate(["A", "A", "B", "B", "A", "B", "A"]):
+            caller.settings["system"] = system
+            caller.ask(f"Question {number}")
+    assert len(bench.fake.requests) == 7
+    assert len(bench.wire) == 13
