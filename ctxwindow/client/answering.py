@@ -18,12 +18,12 @@ from ctxwindow.client.preparing import collect, prepare, start_aside
 from ctxwindow.client.reply import stop_reason_of, text_of
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.watching import Watch
-from ctxwindow.errors import StoreError
+from ctxwindow.errors import EndpointError, StoreError
 from ctxwindow.record import intake
 from ctxwindow.record.events import Received
 from ctxwindow.record.streamed import is_whole
 from ctxwindow.tiers import Decision, Send
-from ctxwindow.tiers.state import usable
+from ctxwindow.tiers.replies import repeats_a_call, usable
 
 __all__ = ["Answer", "answer"]
 
@@ -65,6 +65,7 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
 
     Raises:
         WindowOverflow: what must be sent cannot fit.
+        EndpointError: two calls of the reply have one id.
         StoreError: the store failed. Where the reply had come it is kept in memory, and stored with what comes next.
         Exception: the error of the SDK, where the rules know no way out of it.
     """
@@ -90,6 +91,7 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
             continue
         found.message, cuts = message, 0
         found.messages.append(message)
+        _check_ids(message)
         reason = stop_reason_of(message)
         if reason == "pause_turn" and pauses < PAUSES:
             pauses += 1
@@ -119,18 +121,23 @@ def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
     streams = live or (talk.streaming if talk.streaming is not None else _must_stream(request))
     watch = Watch(talk.store_events, talk.clock, talk.checkpoint) if streams else None
     try:
-        message = yield Create(request, "reply", watch)
+        message = yield Create(talk.addressed(request), "reply", watch)
         engine.receive(watch.end() if watch is not None else message, now=talk.clock())
+        talk.begin_none()
     except BaseException as error:
         came = watch.streamed.message if watch is not None else None
         if not isinstance(error, Exception):
-            if engine.awaiting:  # an interrupt: what came is stored with what comes next
+            if engine.awaiting:  # an interrupt, or a reader who has left
                 engine.cut(came, now=talk.clock())
+                talk.begin_none()
+            if not isinstance(error, GeneratorExit):  # otherwise nobody is there to perform anything
+                yield Blocking(talk.try_to_keep)
             raise
         if came is None or not is_whole(came):
             yield from _recover(talk, error, request, watch, cuts)
             return None
         engine.cut(came, now=talk.clock())  # only its last event did not come: it is received as it is
+        talk.begin_none()
         message = came
     talk.previous = request
     try:
@@ -168,6 +175,17 @@ def _recover(talk: Talk, error: Exception, request: dict[str, Any], watch: Watch
     talk.cut_off = watch.streamed.message or {}
     if not talk.cut_off:
         yield Pause(min(FIRST_PAUSE * 2**cuts, LONGEST_PAUSE))
+
+
+def _check_ids(message: Any) -> None:
+    """Refuse a reply that no request could carry back, as a proxy makes it that numbers the calls itself (TOOL-04)."""
+    if repeats_a_call(intake(message, "reply")):
+        raise EndpointError(
+            "two calls of the reply have one id; it is in the record as evidence, and cannot be answered.",
+            rule="TOOL-04",
+            path="base_url",
+            remedy="Check the proxy behind the client's base_url; `resume()` asks again.",
+        )
 
 
 def _cut_short(message: Any, reason: str | None) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.client.actions import Approval, drive_async
 from ctxwindow.client.api import Surface
-from ctxwindow.client.changing import changed, finish
+from ctxwindow.client.changing import changed, configured, finish
 from ctxwindow.client.checking import check_opening
 from ctxwindow.client.limits import Limits
 from ctxwindow.client.opening import Opening, known_tools, open_talk
@@ -201,7 +201,7 @@ class AsyncSession(Seen):
         self, *, model: str | ModelProfile | None = None, settings: Mapping[str, Any] | None = None
     ) -> None:
         """Switch the model, or replace the settings; see `Conversation.configure`."""
-        await self._change(lambda engine, now: engine.configure(model=model, settings=settings, now=now))
+        await drive_async(configured(self._talk, model, settings), self._performer)
 
     async def pin(self, message: int) -> None:
         """Keep a message on the wire, word for word; see `Conversation.pin`."""
@@ -216,14 +216,20 @@ class AsyncSession(Seen):
         await self._change(lambda engine, now: engine.rewind(to, send=send, now=now))
 
     async def close(self) -> None:
-        """Wait for what is prepared in the background, take it in, and close the store if the session opened it."""
+        """Wait for an operation in progress and for what is prepared in the background, and close the store if the session opened it.
+
+        Raises:
+            MisuseError: an operation went on for longer than `patience`, or `busy` says not to wait; the session stays open.
+            StoreError: what was still to be stored could not be; the session is closed.
+        """
         if self._closed:
             return
         try:
             await drive_async(finish(self._talk), self._performer)
         finally:
-            await self._performer.close()
-            self._close_store()
+            if self._held.hold is None:
+                await self._performer.close()
+                self._close_store()
 
     async def __aenter__(self) -> Self:
         return self

@@ -25,6 +25,9 @@ def conversation(name: str) -> Iterator[None]:
         with ctxwindow.conversation("ticket-17"):
             client.messages.create(...)
 
+    One is sent at a time: a request waits while another one of this name is in flight (`Middleware(patience=...)`). Whether it
+    has the whole list, its end, or only what is new, it goes on with all that was said under the name.
+
     Raises:
         MisuseError: it cannot name a conversation, or is one of those that the middleware gives itself: they begin with
             `sdk-`, or end in `~` and a number.

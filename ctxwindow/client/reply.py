@@ -40,7 +40,11 @@ class Reply:
 
     @property
     def calls(self) -> tuple[Any, ...]:
-        """The calls of client tools in the message that have no result yet, as they came."""
+        """The calls of client tools in the message that have no result yet, as they came; none where it is a `reply`: calls of
+        a turn that has stopped are not to be run (SDK-06).
+        """
+        if self.stopped == "reply":
+            return ()
         content = self.message.get("content") if isinstance(self.message, dict) else self.message.content
         calls = (block for block in content or () if _type(block) == "tool_use")
         return tuple(call for call in calls if _id(call) not in self.answered)

@@ -6,11 +6,11 @@ other tools where a toolbox is given.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from ctxwindow.client.actions import Approval, Approve, Blocking, NextResult, StartTools, Steps
+from ctxwindow.client.actions import Approval, Approve, Blocking, NextResult, StartTools, Steps, StopTools
 from ctxwindow.client.answering import answer
 from ctxwindow.client.limits import Limits
 from ctxwindow.client.preparing import collect
@@ -29,7 +29,7 @@ __all__ = ["How", "Interruption", "converse", "resume"]
 Interruption = Literal["tell", "run"]
 
 _WENT_ON = "Not run: the user went on without it."
-_UNKNOWN = "The process that ran this call stopped before its result was known. Whether it took effect is unknown."
+_UNKNOWN = "This call was interrupted before its result was known. Whether it took effect, or still will, is unknown."
 _NOT_REACHED = "Not executed: an action before it failed."
 _DENIED = "The user did not approve this call."
 
@@ -78,8 +78,8 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
         before = _spent(talk)
         yield from collect(talk, max_tokens=talk.max_tokens)
         engine = talk.engine
-        if not engine.unanswered:
-            return None
+        if not engine.unanswered or (engine.open_calls and not engine.due_calls):
+            return None  # SDK-06: calls of a turn that has stopped are answered with what is said next
         if (message := engine.resumption) is not None:
             engine.append(message, now=talk.clock())
         elif engine.open_calls:
@@ -121,7 +121,7 @@ def _go_on(talk: Talk, how: How, before: tuple[int, float]) -> Steps[Reply]:
         spent = engine.summaries_paid - summaries
         dollars = paid + spent if paid is not None else spent or None
         stopped = how.limits.passed(rounds=rounds, seconds=talk.clock() - start, dollars=dollars or 0.0)
-        calls = engine.open_calls
+        calls = engine.due_calls
         reply = Reply(
             message=found.message,
             text=found.text,
@@ -130,13 +130,12 @@ def _go_on(talk: Talk, how: How, before: tuple[int, float]) -> Steps[Reply]:
             rounds=rounds,
             dollars=dollars,
         )
-        if not calls or reply.stop_reason != "tool_use":
-            return reply  # SDK-06: calls of a turn that stopped otherwise are not run
+        if not calls:
+            return reply
         if not all(_is_ours(talk, call, how) for call in calls):
             yield from _answer_recall(talk)
             return replace(reply, stopped="calls", answered=frozenset(engine.answers))
         if stopped is not None:
-            talk.idle = frozenset(call["id"] for call in calls)
             return replace(reply, stopped=stopped)
         yield from _run_round(talk, how)
         rounds += 1
@@ -174,12 +173,25 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
         else:
             approved.append(call)
     if approved:
-        assert how.toolbox is not None  # noqa: S101 - what is run is run by it
         talk.idle -= {call["id"] for call in approved}
-        yield StartTools(tuple(approved), how.toolbox, how.limits.tool_seconds)
-        for _ in approved:
-            yield from know((yield NextResult()))
+        yield from _run_calls(approved, how, know)
     yield Blocking(lambda: _append_results(talk, calls, results))
+
+
+def _run_calls(
+    calls: Sequence[Mapping[str, Any]], how: How, know: Callable[[dict[str, Any]], Steps[None]]
+) -> Steps[None]:
+    """Run calls side by side, and `know` each result when it is there. Where that fails, what still runs is stopped."""
+    assert how.toolbox is not None  # noqa: S101 - what is run is run by it
+    try:
+        yield StartTools(tuple(calls), how.toolbox, how.limits.tool_seconds)
+        for _ in calls:
+            yield from know((yield NextResult()))
+    except GeneratorExit:
+        raise  # nobody is there to perform anything
+    except BaseException:
+        yield StopTools()  # the model will be told that they were interrupted
+        raise
 
 
 def _checked(verdict: object) -> bool | str:

@@ -55,7 +55,7 @@ class Seen:
     def open_calls(self) -> tuple[dict[str, Any], ...]:
         """The calls that wait for their results. What is known of their round already, they are sent with."""
         engine = self._held.engine
-        return tuple(call for call in engine.open_calls if call["id"] not in engine.answers)
+        return tuple(call for call in engine.due_calls if call["id"] not in engine.answers)
 
     def report(self) -> SessionReport:
         """Where the conversation stands, what it cost, what was done to it, and what went wrong."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.client.actions import Approval, drive
 from ctxwindow.client.api import Surface
-from ctxwindow.client.changing import changed, finish
+from ctxwindow.client.changing import changed, configured, finish
 from ctxwindow.client.checking import check_opening
 from ctxwindow.client.limits import Limits
 from ctxwindow.client.opening import Opening, known_tools, open_talk
@@ -202,7 +202,7 @@ class Session(Seen):
 
     def configure(self, *, model: str | ModelProfile | None = None, settings: Mapping[str, Any] | None = None) -> None:
         """Switch the model, or replace the settings; see `Conversation.configure`."""
-        self._change(lambda engine, now: engine.configure(model=model, settings=settings, now=now))
+        drive(configured(self._talk, model, settings), self._performer)
 
     def pin(self, message: int) -> None:
         """Keep a message on the wire, word for word; see `Conversation.pin`."""
@@ -217,14 +217,20 @@ class Session(Seen):
         self._change(lambda engine, now: engine.rewind(to, send=send, now=now))
 
     def close(self) -> None:
-        """Wait for what is prepared in the background, take it in, and close the store if the session opened it."""
+        """Wait for an operation in progress and for what is prepared in the background, and close the store if the session opened it.
+
+        Raises:
+            MisuseError: an operation went on for longer than `patience`, or `busy` says not to wait; the session stays open.
+            StoreError: what was still to be stored could not be; the session is closed.
+        """
         if self._closed:
             return
         try:
             drive(finish(self._talk), self._performer)
         finally:
-            self._performer.close()
-            self._close_store()
+            if self._held.hold is None:
+                self._performer.close()
+                self._close_store()
 
     def __enter__(self) -> Self:
         return self

@@ -47,6 +47,14 @@ class Interrupted(Core):
         )
 
     @property
+    def due_calls(self) -> tuple[dict[str, Any], ...]:
+        """The open calls that are to be run: none where their reply stopped for another reason than them (SDK-06). Do not mutate.
+
+        Those have to be answered all the same, with what comes next (TOOL-01).
+        """
+        return () if self._state.stopped else self.open_calls
+
+    @property
     def answers(self) -> Mapping[str, dict[str, Any]]:
         """The results that `answered` has taken and that no message has brought yet, by id of their call. Do not mutate."""
         return MappingProxyType(self._state.answers)

@@ -320,3 +320,44 @@ def test_a_body_that_breaks_off(opened: Open) -> None:
     assert "resume()" in caught.value.__notes__[0]
     assert driven.resume().text == "Reply 1."
     driven.goes_on()
+
+
+@pytest.mark.parametrize("model", ["claude-haiku-4-5", MODEL])
+def test_what_asks_to_go_on_is_taken_back_when_something_else_is_said(opened: Open, model: str) -> None:
+    """It had no answer: the model would go on from there first, or take the part that had arrived for a whole turn."""
+    story = "Once upon a time there was a lamp that flickered in the evening only."
+    fake = FakeClaude([cut(), story, Fault(status=429), "4."])
+    driven = opened(fake, model=model, streaming=True)
+    with pytest.raises(anthropic.RateLimitError):
+        driven.send("Tell me a story.")
+    assert "Once upon" in str(fake.requests[-1].json["messages"]), "it was asked to go on"
+    assert driven.send("Never mind: what is 2+2?").text == "4."
+    sent = fake.requests[-1].json["messages"]
+    assert "Once" not in str(sent)
+    assert [message["role"] for message in sent] == ["user", "user"]
+    assert "Once" in str(driven.stored().messages)
+    driven.goes_on()
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_two_calls_of_one_id_are_refused(opened: Open, streaming: bool) -> None:
+    """TOOL-04: nothing runs, nothing of it is sent back, and it is asked again."""
+    ran: list[str] = []
+
+    def look() -> str:
+        """Look."""
+        ran.append("look")
+        return "Nothing."
+
+    script = Script([call(), call()], [call(), call(identity="toolu_2")], "Done.")
+    driven = opened(FakeClaude(script), tools=[look], streaming=streaming)
+    with pytest.raises(EndpointError) as caught:
+        driven.run("Look.")
+    assert (caught.value.rule, caught.value.path) == ("TOOL-04", "base_url")
+    assert ran == []
+    assert len(driven.stored().messages) == 2
+    assert driven.report().open == "turn"
+    assert driven.resume().text == "Done."
+    assert [len(body["messages"]) for body in script.bodies] == [1, 1, 3]
+    assert ran == ["look", "look"]
+    driven.goes_on()

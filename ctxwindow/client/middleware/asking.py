@@ -10,12 +10,13 @@ from anthropic import DEFAULT_MAX_RETRIES, APIRequest
 
 from ctxwindow.client.incidents import log
 
+from ctxwindow.tiers.recovery import with_binding
+
 __all__ = ["Asked", "asked_of", "without_markers"]
 
 _PATH, _COUNT_PATH = "/v1/messages", "/v1/messages/count_tokens"
 _BETA = "anthropic-beta"
 _THREADS_BETA = "message-threads-2026-08-12"
-_BINDING_BETA = "thinking-binding-controls-2026-08-01"
 
 _NAMED = ("model", "messages", "max_tokens", "system", "tools")
 _OF_THE_REQUEST = ("stream", "diagnostics", "fallback_credit_token")
@@ -69,13 +70,7 @@ class Asked:
         Args:
             current: those that it has. What a recovery has set among them stays (BIND-26).
         """
-        thinking, known = self.settings.get("thinking"), current.get("thinking")
-        binding = known.get("block_binding") if isinstance(known, Mapping) else None
-        if binding is None or (isinstance(thinking, Mapping) and thinking.get("type") == "disabled"):
-            return self.settings
-        given = thinking if isinstance(thinking, Mapping) else {"type": "adaptive"}
-        betas = sorted({*self.settings.get("betas", ()), _BINDING_BETA})
-        return {**self.settings, "thinking": {"block_binding": binding, **given}, "betas": betas}
+        return with_binding(self.settings, current)
 
     def _body(self, request: Mapping[str, Any]) -> dict[str, Any]:
         body = {key: value for key, value in request.items() if key != "betas"}

@@ -214,6 +214,21 @@ def test_a_request_without_a_name_does_not_wait_and_says_so(caplog: pytest.LogCa
     hold.release()
 
 
+def test_two_processes_take_turns_under_one_name(caplog: pytest.LogCaptureFixture) -> None:
+    bench = numbered()
+    here, there = Caller(bench), Caller(bench)
+    bench.restart()
+    there.client = bench.client()
+    with ctxwindow.conversation("t"):
+        for turn in range(3):
+            for caller in (here, there):
+                caller.messages = []
+                caller.ask(f"turn {turn}")
+    assert said(bench.record("t"))[::2] == [f"turn {turn}" for turn in range(3) for _ in range(2)]
+    assert len(bench.wire) == 11
+    assert not caplog.records
+
+
 # -- other system, other tools --------------------------------------------------------------------------------
 
 
