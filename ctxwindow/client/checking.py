@@ -22,6 +22,7 @@ __all__ = [
     "check_approval",
     "check_choice",
     "check_opening",
+    "check_seconds",
     "check_settings",
     "check_store",
 ]
@@ -55,10 +56,8 @@ def check_opening(
     """
     check_choice("surface", surface, get_args(Surface))
     check_choice("busy", busy, ("wait", "raise"))
-    for path, seconds in (("patience", patience), ("checkpoint", checkpoint)):
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or math.isnan(seconds) or seconds < 0:
-            remedy = "Pass a number of seconds, 0 or more."
-            raise MisuseError("this is no time.", path=path, remedy=remedy)
+    check_seconds("patience", patience)
+    check_seconds("checkpoint", checkpoint)
     check_store(store)
     check_settings(settings)
     check_approval(approve)
@@ -177,6 +176,16 @@ def _check_client(client: Any, *, is_async: bool, surface: Any) -> None:
             "Use AsyncSession, or anthropic.Anthropic()." if awaits else "Use Session, or anthropic.AsyncAnthropic()."
         )
         raise MisuseError(f"a {type(client).__name__} {_KIND[awaits]}.", path="client", remedy=remedy)
+
+
+def check_seconds(path: str, seconds: Any) -> None:
+    """Check a length of time.
+
+    Raises:
+        MisuseError: it is none; `path` names it.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or math.isnan(seconds) or seconds < 0:
+        raise MisuseError("this is no time.", path=path, remedy="Pass a number of seconds, 0 or more.")
 
 
 _KIND = {True: "awaits, and this session does not", False: "blocks, and this session awaits"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,6 +17,9 @@ from ctxwindow.stores import Hold, Store, follow, keep
 from ctxwindow.tiers import Compact, Summarize
 
 __all__ = ["Aside", "Talk"]
+
+_INCIDENTS = 1_000
+"""Faults that are known with their causes, the newest. All are in the record, without."""
 
 
 @dataclass
@@ -47,11 +51,13 @@ class Talk:
     """Seconds of streaming after which what has arrived is stored."""
     hold: Hold | None = None
     aside: Aside | None = None
-    incidents: list[Incident] = field(default_factory=list)
+    incidents: deque[Incident] = field(default_factory=lambda: deque(maxlen=_INCIDENTS))
     idle: frozenset[str] = frozenset()
     """Open calls that certainly have not begun to run."""
     cut_off: dict[str, Any] | None = None
     """What had arrived of the reply that was cut off just now."""
+    changed: str | None = None
+    """What the caller has changed of what was sent before, where he keeps the list himself."""
     names: dict[str, str] = field(default_factory=dict)
     """What the caller calls the models, by their ids."""
     previous: dict[str, Any] | None = None

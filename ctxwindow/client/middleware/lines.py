@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from ctxwindow.client.middleware.unbinding import bare
 from ctxwindow.conversation import Conversation
 from ctxwindow.record import block_type
 from ctxwindow.record.canonical import canonical_message
@@ -145,7 +146,9 @@ class Line:
             return False
         if place in self.replies and echoes(message, known):
             return True
-        return canonical_message(message) == canonical_message(known)
+        # What was taken in behind another prefix stands in the record without its thinking, if it is no reply.
+        shown = message if place in self.replies else bare(dict(message))
+        return canonical_message(known) in (canonical_message(message), canonical_message(shown))
 
 
 def echoes(message: Mapping[str, Any], reply: Mapping[str, Any]) -> bool:

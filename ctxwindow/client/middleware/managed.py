@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctxwindow.client.middleware.asking import Asked
 from ctxwindow.client.middleware.lines import Line
+from ctxwindow.client.middleware.unbinding import seals_of
 from ctxwindow.client.talk import Talk
 from ctxwindow.record import to_json
 from ctxwindow.record.canonical import canonical_message, canonical_system, canonical_tools, deferred_tools
 from ctxwindow.record.events import Started
 from ctxwindow.stores import Store
+
+if TYPE_CHECKING:
+    from ctxwindow.client.middleware.following import Following
 
 __all__ = ["Left", "Managed", "Registry", "family_of", "keys_of", "newest", "numbered"]
 
@@ -45,6 +50,9 @@ class Managed:
     tools: Any
     family: str
     """The caller's name for it, or what is made of its beginning: several records may share it."""
+
+    following: weakref.ref[Following] | None = None
+    """The stream that a reply of it comes by, if any, and if anybody still has it."""
 
     _left: tuple[Left, ...] = ()
 
@@ -83,6 +91,10 @@ class Managed:
             return None
         best = max(self._left, key=lambda left: left.line.common(messages), default=None)
         return best if best is not None and best.line.common(messages) > common else None
+
+    def known(self, messages: Sequence[dict[str, Any]]) -> int:
+        """How many messages of a list, from the first on, are known, on this branch or one that was left."""
+        return max(line.common(messages) for line in (self._line, *(left.line for left in self._left)))
 
     def follow(self) -> None:
         """Read the list from the record where the record has changed otherwise: another process went on, or something that
@@ -135,6 +147,17 @@ class Registry:
         """All of them, the most recently used first."""
         with self._lock:
             return list(reversed(self._managed.values()))
+
+    def ancestor(self, messages: Sequence[dict[str, Any]]) -> Managed | None:
+        """The conversation that the thinking in a list comes from, if it is in memory."""
+        seals = seals_of(messages)
+        if not seals:
+            return None
+        return next((managed for managed in self.recent() if _has_any(managed.line, seals)), None)
+
+
+def _has_any(line: Line, seals: set[str]) -> bool:
+    return any(not seals.isdisjoint(seals_of([message])) for message in reversed(line.sent))
 
 
 def family_of(asked: Asked) -> str:

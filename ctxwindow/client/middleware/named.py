@@ -14,6 +14,7 @@ from ctxwindow.client.actions import Blocking, Pause, Steps
 from ctxwindow.client.incidents import log
 from ctxwindow.client.middleware.aligning import continued, whole
 from ctxwindow.client.middleware.asking import Asked
+from ctxwindow.client.middleware.following import end_left
 from ctxwindow.client.middleware.managed import Managed, newest, numbered
 from ctxwindow.client.middleware.recognising import Recogniser
 from ctxwindow.client.reopening import catch_up
@@ -37,6 +38,9 @@ def claim_named(recogniser: Recogniser, asked: Asked, name: str) -> Steps[Manage
         StoreConflict: it is in flight for longer than the recogniser's patience.
         CtxwindowError: the request cannot be managed; nothing is held, and nothing of it is in the record.
     """
+    for known in recogniser.registry.recent():
+        if known.family == name:
+            yield from end_left(known)
     holds = [(yield from _waited(recogniser, name))]
     try:
         managed = yield from _found(recogniser, asked, name, holds)

@@ -13,9 +13,12 @@ from ctxwindow.client.incidents import log
 from ctxwindow.client.middleware.aligning import continued, has_reply
 from ctxwindow.client.middleware.appending import append
 from ctxwindow.client.middleware.asking import Asked, without_markers
+from ctxwindow.client.middleware.following import end_left
 from ctxwindow.client.middleware.lines import Line
 from ctxwindow.client.middleware.managed import Managed, Registry, family_of, keys_of, newest, numbered
+from ctxwindow.client.middleware.unbinding import binding_of
 from ctxwindow.client.reopening import catch_up
+from ctxwindow.client.report import SessionReport, report
 from ctxwindow.client.talk import Talk
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import InvalidRequest
@@ -70,6 +73,14 @@ class Recogniser:
             managed.talk.release()
         return None if asked.previous is not None else (yield from self._begin(asked))
 
+    def report(self, name: str) -> SessionReport:
+        """The report of a conversation as it is stored, with what this process knows of its faults. Blocks."""
+        talk = self.talk(name, load(self.store, name))
+        known = self.registry.get(name)
+        if known is not None:
+            talk.incidents.extend(known.talk.incidents.copy())
+        return report(talk)
+
     # -- finding ---------------------------------------------------------------------------------------------
 
     def _find(self, asked: Asked) -> Steps[Managed | None]:
@@ -112,7 +123,9 @@ class Recogniser:
 
     def _hold(self, managed: Managed, asked: Asked) -> Steps[bool]:
         """Claim it, if nobody else is at it, and if it still is what was found when it has caught up."""
-        talk, line = managed.talk, managed.line
+        talk = managed.talk
+        yield from end_left(managed)
+        line = managed.line
         hold = yield Blocking(lambda: talk.store.hold(talk.name))
         if hold is None:
             log.info("another request of the same conversation is in flight: this one goes as one of its own")
@@ -165,6 +178,7 @@ class Recogniser:
 
     def _align(self, managed: Managed, asked: Asked, messages: list[dict[str, Any]]) -> Steps[None]:
         engine, line, tip = managed.talk.engine, managed.line, len(managed.talk.engine.events)
+        binding = binding_of(engine.settings)
         match = line.against(messages)
         if (left := managed.left_behind(messages, match.common)) is not None:
             yield Blocking(lambda: engine.rewind(_branch(engine, left.tip), now=self.clock()))
@@ -173,14 +187,22 @@ class Recogniser:
         common = match.common
         if common < len(line.sent):
             yield Blocking(lambda: self._go_back(engine, line, common))
-        self._configure(engine, asked)
+        edited = common < len(line.sent)
+        managed.talk.changed = f"the caller's list parts from what was sent at messages.{common}" if edited else None
+        self._configure(engine, asked, binding)
         following = line.cut(match)
-        append(engine, asked, following, messages[common:], self.clock())
+        stale = edited or self._is_of_another_frame(managed, asked, messages[common:])
+        append(engine, asked, following, messages[common:], self.clock(), stale_from=0 if stale else None)
         if line is not managed.line or common < len(line.sent):
             managed.leave(managed.line, tip)
         managed.line = following
         if asked.previous is None:
             managed.system, managed.tools = asked.system, asked.tools
+
+    def _is_of_another_frame(self, managed: Managed, asked: Asked, messages: list[dict[str, Any]]) -> bool:
+        """Whether new messages hold thinking that was made behind other system or tools."""
+        before = self.registry.ancestor(messages)
+        return before is not None and before is not managed and not before.is_framed_by(asked)
 
     def _go_back(self, engine: Conversation, line: Line, common: int) -> None:
         """Leave what the caller has left, as a branch. Blocks: it costs the length of the history."""
@@ -189,10 +211,16 @@ class Recogniser:
             raise InvalidRequest("this was mended when it came, so that nothing goes back to it.")
         engine.rewind(place, now=self.clock())
 
-    def _configure(self, engine: Conversation, asked: Asked) -> None:
-        """Switch to another model or other settings, if the request has others."""
+    def _configure(self, engine: Conversation, asked: Asked, binding: Any) -> None:
+        """Switch to another model or other settings, if the request has others.
+
+        Args:
+            engine: the conversation.
+            asked: the request.
+            binding: what the API is to do with bound thinking, as was found out on any branch (BIND-26).
+        """
         model = asked.model if asked.model != engine.model and resolve(asked.model).id != engine.model else None
-        settings = asked.settings_on(engine.settings)
+        settings = asked.settings_on({"thinking": {"block_binding": binding}})
         changed = settings if settings != engine.settings else None
         if model is not None or changed is not None:
             engine.configure(model=model, settings=changed, now=self.clock())
@@ -222,16 +250,25 @@ class Recogniser:
     def started(self, asked: Asked, messages: list[dict[str, Any]], name: str, family: str) -> Managed:
         """A new conversation, of the caller's whole list. Blocks: it costs the length of what he brings."""
         marks = self.policy.cache is not None
+        before = self.registry.ancestor(messages)
+        binding = binding_of(before.talk.engine.settings) if before is not None else None
         engine = Conversation.start(
             model=asked.model,
             system=without_markers(asked.system) if marks else asked.system,
             tools=without_markers(asked.tools) if marks else asked.tools,
             policy=self.policy,
-            settings=asked.settings,
+            settings=asked.settings_on({"thinking": {"block_binding": binding}}),
             now=self.clock(),
         )
         managed = Managed(self.talk(name, engine), asked.system, asked.tools, family)
-        append(engine, asked, managed.line, messages, self.clock())
+        stale_from = None
+        if before is not None:
+            framed = before.is_framed_by(asked)
+            stale_from = before.known(messages) if framed else 0
+            where = f"the caller's list at messages.{stale_from}" if framed else "system or tools"
+            managed.talk.changed = f"the record before differs from this one in {where}"
+            managed.talk.previous = before.talk.previous
+        append(engine, asked, managed.line, messages, self.clock(), stale_from=stale_from)
         return managed
 
     def talk(self, name: str, engine: Conversation) -> Talk:
