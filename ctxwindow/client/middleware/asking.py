@@ -9,7 +9,6 @@ from typing import Any
 from anthropic import DEFAULT_MAX_RETRIES, APIRequest
 
 from ctxwindow.client.incidents import log
-
 from ctxwindow.tiers.recovery import with_binding
 
 __all__ = ["Asked", "asked_of", "without_markers"]
