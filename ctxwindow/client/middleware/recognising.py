@@ -92,12 +92,20 @@ class Recogniser:
             return None  # a first question asks for no look at what was said in other processes
         family = family_of(asked)  # it tells of system and tools, too
         names, _ = yield Blocking(lambda: newest(self.store, family))
+        best, most = None, (0, False)
         for name in names:
             if self.registry.get(name) is not None:
                 continue
             managed = yield Blocking(partial(self.stored, name, family))
-            if _common(managed.line, asked) is not None:
-                return managed if (yield from self._hold(managed, asked)) else None
+            if (common := _common(managed.line, asked)) is None:
+                continue
+            # The newest is not the one just because it fits: another that began alike fits as one that is edited would.
+            rank = (common, common == len(managed.line.sent))
+            best, most = (managed, rank) if rank > most else (best, most)
+            if most >= (len(asked.messages) - 1, True):
+                break
+        if best is not None:
+            return best if (yield from self._hold(best, asked)) else None
         self._tell_unknown(asked, framed_otherwise=framed_otherwise)
         return None
 

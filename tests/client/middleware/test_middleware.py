@@ -280,6 +280,24 @@ def test_betas_of_the_caller_stay_and_the_body_has_none() -> None:
 # -- restarts, names, many at once ------------------------------------------------------------------------------
 
 
+def test_after_a_restart_each_of_two_that_began_alike_goes_on_with_its_own() -> None:
+    """The newest fits both lists: as one that goes on, and as one that is edited."""
+    bench = Bench(lambda body: f"Yes, {len(body['messages'])}.")
+    callers = []
+    for place in (0, 1):  # each in a process of its own
+        bench.restart()
+        callers.append(Caller(bench))
+        callers[-1].ask("Hello.")
+        callers[-1].ask(f"I am {place}.")
+    for caller in callers:
+        bench.restart()
+        caller.client = bench.client()
+        caller.ask("Go on.")
+    alike = ["Hello.", "Yes, 1."]
+    found = [said(bench.record(name)) for name in bench.names]
+    assert found == [[*alike, f"I am {place}.", "Yes, 3.", "Go on.", "Yes, 5."] for place in (0, 1)]
+
+
 def test_found_again_after_a_restart() -> None:
     bench = Bench(lambda body: "Yes.")
     caller = Caller(bench)
