@@ -657,3 +657,46 @@ def test_what_is_being_summarised_is_not_overtaken() -> None:
     assert talk.conversation.epoch == 1
     talk.conversation.arrived(events[4:])
     talk.conversation.receive(Streamed(events).message)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_when_something_else_is_said_nobody_is_asked_to_go_on(kind: Kind, sent: bool, times: int) -> None:
+    """What asked the model to go on, or was its own words given back, had no answer: it leaves the wire, the record keeps it."""
+    talk = Talk(kind)
+    talk.answer({"type": "text", "text": "I look."}, call(1))
+    talk.say(result(1))
+    before = talk.conversation.wire
+    for _ in range(times):
+        talk.arrive(talk.asked(TEXT)[:-3])
+        assert talk.cut() is not None
+    assert talk.conversation.wire != before
+    if sent:
+        talk.asked(TEXT)
+        talk.conversation.fail({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
+    talk.say("Never mind: what is 2+2?")
+    chat = talk.conversation
+    assert chat.wire[:-1] == before
+    assert chat.wire[-1] == chat.messages[-1]
+    assert sum("zebra" in str(message) for message in chat.messages) == 2 * times
+    assert all(chat.is_evidence(place) for place in range(len(before), chat.recorded - 1))
+    assert seen(again(chat)) == seen(chat)
+    reference = Talk(kind)
+    reference.answer({"type": "text", "text": "I look."}, call(1))
+    reference.say(result(1))
+    reference.say("Never mind: what is 2+2?")
+    assert chat.window.tokens == pytest.approx(reference.conversation.window.tokens, rel=0.05)
+    talk.answer({"type": "text", "text": "4."})
+    talk.say("Thank you.")
+    talk.answer({"type": "text", "text": "Welcome."})
+    assert seen(again(chat)) == seen(chat)
+
+
+def test_an_answered_continuation_stays() -> None:
+    talk = Talk(BOUND)
+    talk.arrive(talk.asked(TEXT)[:-3])
+    resumed = talk.cut()
+    talk.answer({"type": "text", "text": "So it is."})
+    talk.say("And then?")
+    assert talk.conversation.wire[1] == resumed

@@ -46,7 +46,7 @@ def resolve(model: str | ModelProfile) -> ModelProfile:
 
     Args:
         model: an id of the API, Bedrock, Google Cloud or Foundry, or an alias; with or without the prefix of a
-            Bedrock region, `anthropic.` or `anthropic/`, and the suffixes `@YYYYMMDD`, `@default` and `[1m]`; upper
+            Bedrock region or in an ARN, `anthropic.` or `anthropic/`, and the suffixes `@YYYYMMDD`, `@default` and `[1m]`; upper
             and lower case alike. A profile is returned as it is.
 
     Raises:
@@ -79,6 +79,8 @@ def _bare(name: str) -> str:
     """`name` without the decorations that say where or how a model is reached."""
     # Bedrock and Google Cloud put ids into URLs, from where recordings take them with `:` and `@` encoded.
     bare = name.lower().replace("%3a", ":").replace("%40", "@")
+    if bare.startswith("arn:"):  # of a model or an inference profile of Bedrock
+        bare = bare.rpartition("/")[2]
     bare = bare.removesuffix("[1m]").removeprefix("anthropic/")
     for region in REGIONS:
         if bare.startswith(f"{region}anthropic."):

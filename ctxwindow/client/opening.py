@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.client.actions import Blocking, Steps
+from ctxwindow.client.api import Surface
+from ctxwindow.client.changing import following_settings
 from ctxwindow.client.reopening import claim
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.tools import Toolbox
@@ -36,6 +38,7 @@ class Opening:
     policy: Policy | None
     settings: Mapping[str, Any] | None
     max_tokens: int
+    surface: Surface
     streaming: bool | None
     busy: Literal["wait", "raise"]
     patience: float
@@ -82,17 +85,20 @@ def _open(given: Opening, store: Store) -> Steps[Talk]:
 
 
 def _talk(given: Opening, store: Store, engine: Conversation) -> Talk:
-    return Talk(
+    talk = Talk(
         engine=engine,
         store=store,
         name=given.name,
         max_tokens=given.max_tokens,
         clock=given.clock,
+        surface=given.surface,
         streaming=given.streaming,
         busy=given.busy,
         patience=given.patience,
         checkpoint=given.checkpoint,
     )
+    talk.call(given.model)
+    return talk
 
 
 def _started(given: Opening) -> Conversation:
@@ -148,7 +154,9 @@ def _changed(what: str) -> MisuseError:
 def _configure(talk: Talk, given: Opening) -> Steps[None]:
     """Switch to another model or other settings, if they are given."""
     model = given.model if given.model is not None and resolve(given.model).id != talk.engine.model else None
-    settings = given.settings if given.settings is not None and dict(given.settings) != talk.engine.settings else None
+    settings = following_settings(talk.engine, given.settings, model)
+    if settings == talk.engine.settings:
+        settings = None
     if model is None and settings is None:
         return
     yield from claim(talk)

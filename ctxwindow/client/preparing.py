@@ -27,13 +27,13 @@ def prepare(talk: Talk, decision: Summarize | Compact | CountDecision) -> Steps[
             chain = _chain(talk, decision, talk.engine.profile)
             step = chain.next_step()
             while isinstance(step, Ask):
-                found = yield from _asked(Create(step.request, "summary"))
+                found = yield from _asked(Create(talk.addressed(step.request), "summary"))
                 step = chain.failed(found) if isinstance(found, Exception) else chain.answered(found)
             _summarized(talk, decision, step)
         case Compact():
-            _compacted(talk, decision, (yield from _asked(Create(decision.request, "compaction"))))
+            _compacted(talk, decision, (yield from _asked(Create(talk.addressed(decision.request), "compaction"))))
         case CountDecision():
-            found = yield from _asked(Count(decision.request))
+            found = yield from _asked(Count(talk.addressed(decision.request)))
             # Without a count the estimate's upper bound is taken.
             talk.engine.counted(None if isinstance(found, Exception) else found, now=talk.clock())
     yield Blocking(talk.keep)
@@ -48,12 +48,12 @@ def start_aside(talk: Talk, decision: Summarize | Compact) -> Steps[None]:
     if talk.aside is not None:
         return
     if isinstance(decision, Compact):
-        action = Create(decision.request, "compaction")
+        action = Create(talk.addressed(decision.request), "compaction")
     else:
         step = _chain(talk, decision, talk.engine.profile).next_step()
         if not isinstance(step, Ask):
             return
-        action = Create(step.request, "summary")
+        action = Create(talk.addressed(step.request), "summary")
     talk.aside = Aside(decision=decision, profile=talk.engine.profile)
     yield StartAside(action)
 

@@ -9,7 +9,6 @@ conversation with them.
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 from collections.abc import Mapping
 from types import TracebackType
@@ -20,6 +19,7 @@ import pydantic
 from ctxwindow.client.json_text import NoJsonError, as_json, kind_of
 from ctxwindow.record import intake
 from ctxwindow.record.blocks import is_blank_text
+from ctxwindow.record.surrogates import without_surrogates
 from ctxwindow.rules import check
 
 __all__ = [
@@ -42,9 +42,6 @@ MAX_ERROR_CHARS = 2_000
 
 NOTHING = "(no output)"
 """What answers a call whose tool returned nothing that can be seen."""
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-"""No request can carry them: they have no UTF-8."""
 
 _BLOCKS: dict[str, tuple[str, type]] = {
     "text": ("text", str),
@@ -82,7 +79,7 @@ def succeeded(call: Mapping[str, Any], value: object) -> dict[str, Any]:
         )
     if _from_code(call) and isinstance(content, list) and any(block["type"] != "text" for block in content):
         return failed(call, f"{_name(call)} returned more than text, and code takes text alone. {_RAN}")  # TOOL-12
-    block = _result(call, _well_formed(content))
+    block = _result(call, without_surrogates(content))
     wrong = _refused(call, block) if isinstance(content, list) else None
     if wrong is not None:
         return failed(call, f"{_name(call)} returned blocks that the API does not take: {bounded(wrong, 300)} {_RAN}")
@@ -112,7 +109,7 @@ def failed(call: Mapping[str, Any], error: BaseException | str) -> dict[str, Any
         content = [block for block in map(_as_text, told) if not is_blank_text(block)]
     if not content or (isinstance(content, str) and not content.strip()):
         content = f"{_name(call)} failed, and did not say why."
-    return {**_result(call, _well_formed(content)), "is_error": True}
+    return {**_result(call, without_surrogates(content)), "is_error": True}
 
 
 class Answer:
@@ -196,17 +193,6 @@ def _text_chars(value: Any) -> int:
     if isinstance(value, list):
         return sum(_text_chars(inner) for inner in value)
     return len(value) if isinstance(value, str) else 0
-
-
-def _well_formed(value: Any) -> Any:
-    """The value, with lone surrogates replaced in its texts: a request with one cannot be sent, nor any after it."""
-    if isinstance(value, str):
-        return _LONE_SURROGATE.sub("\ufffd", value)
-    if isinstance(value, Mapping):
-        return {_well_formed(key): _well_formed(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_well_formed(inner) for inner in value]
-    return value
 
 
 def _refused(call: Mapping[str, Any], block: dict[str, Any]) -> str | None:

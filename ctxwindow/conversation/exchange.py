@@ -38,7 +38,8 @@ class Exchange(Core):
         """Add a message: a user message, tool results, or a mid-conversation system message.
 
         A request that is still out counts as given up from here on: its reply, which this message does not answer,
-        is no longer taken. Receive it first.
+        is no longer taken. Receive it first. What had the model go on from a reply that was cut off (`resumption`), and was
+        not answered, leaves the wire when something else is said.
 
         Returns:
             Its index in the record.

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from ctxwindow.record.surrogates import has_surrogates
+
 __all__ = [
     "BlockType",
     "Family",
@@ -151,8 +153,14 @@ def is_blank_text(block: Mapping[str, Any]) -> bool:
 
 
 def never_sent(block: Any) -> bool:
-    """Whether the API refuses a block anywhere: blank text (MSG-06), or thinking without a signature (REPLAY-04)."""
-    return isinstance(block, Mapping) and (is_blank_text(block) or (is_thinking(block) and not seal(block)))
+    """Whether a block cannot be sent anywhere: blank text (MSG-06), thinking without a signature (REPLAY-04), or what goes back
+    as it came (REPLAY-04, CMP-05) and holds half of a character, which no request can carry.
+    """
+    if not isinstance(block, Mapping):
+        return False
+    if is_thinking(block):
+        return not seal(block) or has_surrogates(block)
+    return is_blank_text(block) or (block.get("type") == "compaction" and has_surrogates(block))
 
 
 def blocks_of(message: Mapping[str, Any]) -> list[Any]:

@@ -18,9 +18,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from ctxwindow.record.surrogates import has_surrogates, without_surrogates
+
 __all__ = ["Form", "Piece", "Work", "main_argument", "pieces", "sendable"]
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Work = Literal["user", "assistant", "tool", "system"]
 """Whose words: the user's, the model's, a tool's or document's, the operator's."""
@@ -79,20 +80,14 @@ def pieces(messages: Sequence[Any], first: int) -> Iterator[Piece]:
     for offset, message in enumerate(messages):
         if isinstance(message, Mapping):
             for piece in _message(message, first + offset):
-                yield piece if _encodable(piece.text) else msgspec.structs.replace(piece, text=sendable(piece.text))
+                held = has_surrogates(piece.text)
+                yield msgspec.structs.replace(piece, text=sendable(piece.text)) if held else piece
 
 
 def sendable(text: str) -> str:
     """A text with U+FFFD for each lone surrogate."""
-    return text if _encodable(text) else _SURROGATE.sub("\ufffd", text)
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    found: str = without_surrogates(text)
+    return found
 
 
 def _message(message: Mapping[str, Any], index: int) -> Iterator[Piece]:

@@ -114,7 +114,10 @@ def _thinking(serial: str) -> st.SearchStrategy[dict[str, Any]]:
     """A block of thinking. The signature is unique, as the API's are: it tells blocks apart."""
     seal = serial.ljust(40, "s")
     # Display omitted: empty text, full signature (THINK-11).
-    shown = st.one_of(_text, st.just("")).map(lambda text: {"type": "thinking", "thinking": text, "signature": seal})
+    # Thinking that holds half of a character cannot go back, and a turn may have to begin with it (THINK-07).
+    shown = st.one_of(_text.map(as_today), st.just("")).map(
+        lambda text: {"type": "thinking", "thinking": text, "signature": seal}
+    )
     return st.one_of(shown, shown, st.just({"type": "redacted_thinking", "data": seal}))
 
 

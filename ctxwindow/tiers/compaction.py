@@ -11,10 +11,13 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import identifiers_of
 from ctxwindow.record.blocks import blocks_of
 from ctxwindow.record.events import Compacted, Declined, Edited
+from ctxwindow.record.surrogates import has_surrogates
 from ctxwindow.tiers.state import usable
 from ctxwindow.window import Share, bill, count_text, shares
 
 __all__ = ["Adopted", "Refused", "read_compaction", "server_compaction"]
+
+_HALVES = "its block holds half of a character, and cannot go back as it came"
 
 
 class Adopted(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +53,8 @@ def read_compaction(reply: Any, profile: ModelProfile, at: float | None) -> Adop
     blocks = [block for block in blocks_of(taken) if isinstance(block, Mapping)]
     found = [block for block in blocks if block.get("type") == "compaction"]
     content = found[0].get("content") if len(found) == 1 and len(blocks) == 1 else None
+    if found and has_surrogates(found[0]):
+        return Refused(why=_HALVES, cost=cost)
     if isinstance(content, str) and content.strip() and found[0].get("signature"):
         by = model if isinstance(model, str) else None
         return Adopted(block=dict(found[0]), summary=content, by=by, cost=cost)
@@ -72,6 +77,8 @@ def server_compaction(
     usage = reply.get("usage")
     spent = [share for share in shares(usage if isinstance(usage, Mapping) else None) if share.kind == "compaction"]
     cost = _dollars(spent, profile, at)
+    if found is not None and has_surrogates(found):
+        return Declined(at=at, method=armed.method, why=_HALVES, cost=cost)
     if not isinstance(content, str) or not content.strip() or not usable(message, _text(reply.get("stop_reason"))):
         why = "the reply has no compaction block with content"
         return Declined(at=at, method=armed.method, why=why, cost=cost)

@@ -183,6 +183,14 @@ _TEXTS = (
         ),
     ),
     (
+        "Could not resolve authentication method",
+        Way(
+            "ERR-02",
+            "the client has no key, so the SDK sends nothing.",
+            "Set `ANTHROPIC_API_KEY`, or pass `api_key` to the client.",
+        ),
+    ),
+    (
         "You have reached your specified API usage limits",
         Way(
             "RATE-06",
@@ -191,7 +199,7 @@ _TEXTS = (
         ),
     ),
 )
-"""What to do about errors that only their text tells from others (I-01 to I-04, I-07, I-13)."""
+"""What to do about errors that only their text tells from others (I-01 to I-04, I-07, I-13), one of them the SDK's own."""
 
 _STATUSES = {
     401: Way("ERR-02", "the API does not take the key.", "Check `ANTHROPIC_API_KEY`, or the `api_key` of the client."),

@@ -12,6 +12,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.errors import InvalidRequest, MisuseError, ProtocolError
 from ctxwindow.record import intake
 from ctxwindow.record.blocks import blocks_of
+from ctxwindow.record.surrogates import has_surrogates
 from ctxwindow.rules import View, Violation, check_rule, find_violations
 from ctxwindow.window.cost import MOST_DOLLARS, is_money
 
@@ -138,8 +139,15 @@ def check_fixed(
     """Check what stands around the messages; and, on a change of model, the messages on the new one.
 
     Raises:
-        InvalidRequest: a rule is broken that no later message can mend.
+        InvalidRequest: a rule is broken that no later message can mend; or no request could carry it.
     """
+    for path, value in (("system", system), ("tools", tools), ("settings", settings)):
+        if has_surrogates(value):
+            raise InvalidRequest(
+                "this holds half of a character (a lone surrogate), so no request could carry it.",
+                path=path,
+                remedy='Clean its texts: `text.encode("utf-8", "replace").decode()`.',
+            )
     # No max_tokens: it comes with each plan, and rules that compare with it (THINK-04) wait for it.
     request: dict[str, Any] = {**settings, "model": profile.id}
     request["messages"] = list(messages) or [{"role": "user", "content": "."}]

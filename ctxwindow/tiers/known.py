@@ -15,6 +15,7 @@ from ctxwindow.record import Outline
 from ctxwindow.record.blocks import blocks_of, call_id, result_id
 from ctxwindow.record.events import Compacted, Edited, Sent, Spilled, Started
 from ctxwindow.record.fingerprint import content_key
+from ctxwindow.record.turns import OutlineMark
 from ctxwindow.tiers.caching import LastSend, has_markers
 from ctxwindow.tiers.decisions import Edit
 from ctxwindow.tiers.heads import epoch_messages, restated
@@ -50,6 +51,7 @@ class Known:
         cut: record index of the newest reply that was cut off, or None.
         paused: whether the last reply was paused and goes back as it is (MSG-13).
         resumes: record indices of messages that only have the model go on from a reply that was cut.
+        resuming: the outline before the newest of these, and those right before it, if no reply has answered them.
         unsent: record index of the first message that was never sent.
         edits: every compaction, in order.
         warm: the summaries that stand on the wire, in order.
@@ -104,8 +106,10 @@ class Known:
         self.answers: dict[str, dict[str, Any]] = {}
         self.cut: int | None = None
         self.resumes: set[int] = set()
+        self.resuming: OutlineMark | None = None
         self.unsent = 0
         self.paused = False
+        self.stopped = False
         self.cached: LastSend | None = None
         self.counts: dict[str, int | None] = {}
         self.tightened: int | None = None

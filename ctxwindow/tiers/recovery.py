@@ -10,7 +10,7 @@ import msgspec
 from ctxwindow.errors import InvalidRequest, MisuseError
 from ctxwindow.tiers.faults import Fault, fault_of
 
-__all__ = ["Recovery", "recover"]
+__all__ = ["Recovery", "recover", "with_binding"]
 
 Action = Literal["plan_again", "send_again", "give_up"]
 
@@ -63,6 +63,25 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True):
             return
         error = InvalidRequest if self.status == 400 else MisuseError  # noqa: PLR2004 - the HTTP status
         raise error(self.why, rule=self.rule, remedy=self.remedy or "See the API's own message.")
+
+
+def with_binding(given: Mapping[str, Any], current: Mapping[str, Any], *, same_model: bool = True) -> dict[str, Any]:
+    """Settings that take the place of others, with what a recovery has set among those: the API goes on dropping thinking that
+    is bound elsewhere (BIND-26). Not where thinking is switched off, which takes no `block_binding` (THINK-01).
+
+    Args:
+        given: the settings that are to be. A `block_binding` of their own is kept.
+        current: those that are.
+        same_model: whether the model stays. For another one no thinking is asked for that was not asked for.
+    """
+    thinking, known = given.get("thinking"), current.get("thinking")
+    binding = known.get("block_binding") if isinstance(known, Mapping) else None
+    if thinking is None and same_model:
+        thinking = {"type": "adaptive"}
+    if binding is None or not isinstance(thinking, Mapping) or thinking.get("type") not in _BINDABLE:
+        return dict(given)
+    betas = sorted({*(given.get("betas") or ()), _BINDING_BETA})
+    return {**given, "thinking": {"block_binding": binding, **thinking}, "betas": betas}
 
 
 def recover(

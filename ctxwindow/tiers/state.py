@@ -7,7 +7,8 @@ Theory of operation. The *record* (`messages`) only grows, by `Appended` and `Re
 at most one wire *form*; a reply that cannot be sent back (cut inside thinking or inside a call, or empty) has none
 and stays as evidence. The *wire* holds the forms of the epoch: its head, then every form since. Messages since the
 last `Sent` are unsent: only they may still change form, by `Spilled`. `Compacted` starts a new epoch and a new wire.
-`Sent` freezes the wire; the reply's usage pins its size. `Rewound` follows the events of its path only: going back makes
+`Sent` freezes the wire, but for what had the model go on from a reply that was cut, when something else is said instead;
+the reply's usage pins its size. `Rewound` follows the events of its path only: going back makes
 another state (`ctxwindow.tiers.travel`). The same events always give the same state (law 8).
 """
 
@@ -92,15 +93,35 @@ class State(Replies, Epochs):
         self._settle()
         self.awaiting = None  # a request that the caller gave up on
         self.arrived = []
-        self.paused = self.shrunk = False
+        self.paused = self.stopped = self.shrunk = False
         if event.resumes:
+            self.resuming = self.resuming or self.outline.mark()
             self.resumes.add(len(self.messages))
+        else:
+            self._withdraw()
         self._take(event.message)
         self.answers = {call: block for call, block in self.answers.items() if call in self.outline.open_calls}
         if event.message.get("role") == "assistant":
             # A resumed history: what a reply answers was sent by somebody, so it may not change any more (BIND-12).
             self.unsent = len(self.messages)
             self.wire.sent()
+
+    def _withdraw(self) -> None:
+        """Something else is said than what has the model go on from a reply that was cut. That had no answer, and would now have
+        the model go on from it first: it leaves the wire, whether or not it was sent. It stood at the end, so that nothing is
+        bound to it (BIND-12); of the cache what stands before it stays.
+        """
+        mark, self.resuming = self.resuming, None
+        if mark is None:
+            return
+        place = sum(source is None or source < mark.length for source in self._wire.sources)
+        self.trail = [last for last in self.trail if last.messages <= place]
+        self.cached = self.trail[-1] if self.trail else None
+        self.outline.rollback(mark)
+        for index in range(mark.length, len(self.messages)):
+            self.forms.pop(index, None)
+            self.outline.add({"role": "assistant", "content": []})  # evidence, which begins no turn
+        self._wire = self._new_wire()
 
     def _spilled(self, event: Spilled) -> None:
         self.spills[event.message, event.block] = event

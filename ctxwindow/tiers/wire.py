@@ -2,8 +2,8 @@
 
 Within an epoch nothing on the wire changes (law 4). Each record message has one wire form, made once:
 blank text blocks are left out because the API refuses them (MSG-06) and ignores them in the prefix check
-(BIND-14), and thinking without a signature because it is refused anywhere (REPLAY-04); everything else goes out as it
-came, but for spilled results.
+(BIND-14), and thinking without a signature because it is refused anywhere (REPLAY-04); for halves of characters stands
+U+FFFD, because no request can carry them; everything else goes out as it came, but for spilled results.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from ctxwindow.catalog import ModelProfile
 from ctxwindow.record import Outline, Prefix
 from ctxwindow.record.blocks import blocks_of, is_thinking, never_sent
+from ctxwindow.record.surrogates import without_surrogates
 from ctxwindow.record.turns import OutlineMark
 from ctxwindow.rules.editing import COMPACT
 from ctxwindow.tiers.caching import has_markers, thin
@@ -33,16 +34,18 @@ ON_DEMAND_BETA = "compact-2026-09-04"
 
 
 def sendable(message: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The form in which a message can be sent: itself, or without what the API always refuses; None when nothing remains."""
+    """The form in which a message can be sent: itself, or without what no request can carry; None when nothing remains."""
     content = message.get("content")
     if isinstance(content, str):
-        return dict(message) if content.strip() else None
+        return dict(without_surrogates(message)) if content.strip() else None
     blocks = blocks_of(message)
     kept = [block for block in blocks if not never_sent(block)]
     if not kept:
         # An effort-only system message has no content at all (SYS-06).
-        return dict(message) if message.get("output_config") and not blocks else None
-    return {**message, "content": kept} if len(kept) != len(blocks) else dict(message)
+        return dict(without_surrogates(message)) if message.get("output_config") and not blocks else None
+    form = {**message, "content": kept} if len(kept) != len(blocks) else dict(message)
+    sent: dict[str, Any] = without_surrogates(form)
+    return sent
 
 
 def without_thinking(message: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -164,6 +164,36 @@ def test_bound_elsewhere_drops_for_the_rest(opened: Open, surface: str, caplog: 
     assert blocks(script.bodies[-1], "thinking"), "the history keeps it"
 
 
+def test_what_is_dropped_stays_dropped_whatever_settings_are_given(opened: Open) -> None:
+    """BIND-26: by the line that opened the conversation, and by other settings; but where thinking is switched off."""
+    driven, script = _thinking(opened, refused(BOUND))
+    driven.send("Go on.")
+    again = opened(driven.fake, settings=ADAPTIVE)
+    again.send("And on.")
+    again.configure(settings={"thinking": {"type": "adaptive", "display": "omitted"}})
+    again.send("And on.")
+    again.configure(settings={})
+    again.send("And on.")
+    dropping = {"prefix_mismatch_behavior": "drop_block"}
+    assert [body["thinking"]["block_binding"] for body in script.bodies[2:]] == [dropping] * 4
+    assert script.bodies[-2]["thinking"]["display"] == "omitted"
+    for request in again.fake.requests[2:]:
+        assert "thinking-binding-controls-2026-08-01" in request.headers["anthropic-beta"]
+    own = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "error"}}
+    again.configure(settings={"thinking": own})
+    again.send("And on.")
+    assert script.bodies[-1]["thinking"] == own
+
+
+def test_thinking_that_is_off_asks_for_nothing(opened: Open) -> None:
+    """THINK-01: `disabled` takes no `block_binding`; nor is thinking asked for on another model."""
+    driven, script = _thinking(opened, refused(BOUND))
+    driven.send("Go on.")
+    driven.configure(model="claude-haiku-4-5", settings={})
+    driven.send("And on.")
+    assert "thinking" not in script.bodies[-1]
+
+
 def test_the_cause_is_found_where_the_history_was_changed(opened: Open) -> None:
     """BIND-12: what differs from the request that was answered before is told."""
     driven, _ = _thinking(opened, refused(BOUND), system="Be brief.")

@@ -42,6 +42,15 @@ def test_a_reply_without_a_summary_is_paid_all_the_same() -> None:
     assert found.cost == pytest.approx(0.006)
 
 
+def test_a_block_that_cannot_go_back_is_none() -> None:
+    """CMP-05: it goes back byte for byte, and no request can carry half of a character. It is paid all the same."""
+    half = {**BLOCK, "content": "They read \ud83d."}
+    found = read_compaction({"content": [half], "usage": USAGE, "stop_reason": "compaction"}, PROFILE, NOVEMBER)
+    assert isinstance(found, Refused)
+    assert found.cost == pytest.approx(0.006)
+    assert isinstance(_threshold([{**OPENED, "content": "They read \ud83d."}, TEXT]), Declined)
+
+
 def test_what_the_api_says_is_told_in_short() -> None:
     found = read_compaction({"content": [], "stop_reason": "x" * 1_000}, PROFILE, None)
     assert isinstance(found, Refused)

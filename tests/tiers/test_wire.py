@@ -24,10 +24,25 @@ OPUS = resolve("claude-opus-4-6")
             {"role": "system", "content": [], "output_config": {"effort": "low"}},
             {"role": "system", "content": [], "output_config": {"effort": "low"}},
         ),
+        ({"role": "user", "content": "a\ud83d"}, {"role": "user", "content": "a\ufffd"}),
+        (
+            {
+                "role": "assistant",
+                "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {"\ud83d": ["\ude00"]}}],
+            },
+            {
+                "role": "assistant",
+                "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {"\ufffd": ["\ufffd"]}}],
+            },
+        ),
+        ({"role": "assistant", "content": [{"type": "thinking", "thinking": "\ud83d", "signature": "c2ln"}]}, None),
+        ({"role": "assistant", "content": [{"type": "compaction", "content": "\ud83d", "signature": "c2ln"}]}, None),
     ],
 )
 def test_what_can_be_sent(message: dict[str, Any], form: dict[str, Any] | None) -> None:
-    """MSG-06, MSG-07; SYS-06: an effort-only system message has no content."""
+    """MSG-06, MSG-07; SYS-06: an effort-only system message has no content. No request can carry half of a character, and what is
+    signed is not changed (REPLAY-04, CMP-05).
+    """
     assert sendable(message) == form
 
 
