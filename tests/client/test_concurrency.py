@@ -372,7 +372,7 @@ def test_a_reply_is_cancelled_in_the_middle_of_its_stream(tmp_path: Path, way: s
             assert 0 < len(evidence) < len(story)
             reply = await session.resume()
             assert reply is not None
-            assert reply.text == "The end."
+            assert reply.text == f"{evidence}The end."
             assert session.report().open is None
             assert session.conversation.unkept == ()
             assert session.conversation.events == load(session._held.store, "main").events
