@@ -15,17 +15,18 @@ RECORDINGS = ROOT.parent / "shared" / "data" / "dev"
 SMALL = Path(__file__).resolve().parent / "data"
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
-settings.register_profile("fast", max_examples=30, derandomize=True, **_COMMON)  # type: ignore[arg-type]
+settings.register_profile("fast", max_examples=12, derandomize=True, **_COMMON)  # type: ignore[arg-type]
+settings.register_profile("usual", max_examples=30, derandomize=True, **_COMMON)  # type: ignore[arg-type]
 settings.register_profile("deep", max_examples=500, **_COMMON)  # type: ignore[arg-type]
 settings.load_profile("fast")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """`-m slow` runs the deep profile, `-m recorded` the full set of recordings; by default neither runs."""
+    """`-m long` runs what takes long, `-m slow` the deep profile, `-m recorded` the full set of recordings; by default none runs."""
     if config.option.markexpr == "slow":
         settings.load_profile("deep")
     elif not config.option.markexpr:
-        config.option.markexpr = "not slow and not recorded"
+        config.option.markexpr = "not slow and not recorded and not long"
 
 
 @pytest.fixture(autouse=True)

@@ -30,6 +30,7 @@ __all__ = [
     "StartAside",
     "StartTools",
     "Steps",
+    "StopTools",
     "drive",
     "drive_async",
 ]
@@ -89,6 +90,11 @@ class NextResult:
 
 
 @dataclass(frozen=True)
+class StopTools:
+    """Give up the calls that still run: coroutines are cancelled, and awaited for a moment; threads cannot be stopped."""
+
+
+@dataclass(frozen=True)
 class Approve:
     """Ask whether a call may run. Gives True, or False or a reason against it."""
 
@@ -113,7 +119,9 @@ class Collect:
     wait: bool
 
 
-Action: TypeAlias = Create | Count | Blocking | Pause | StartTools | NextResult | Approve | StartAside | Collect
+Action: TypeAlias = (
+    Create | Count | Blocking | Pause | StartTools | NextResult | StopTools | Approve | StartAside | Collect
+)
 Steps: TypeAlias = Generator[Action, Any, T]
 
 

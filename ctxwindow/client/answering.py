@@ -7,23 +7,25 @@ does not try again, a stream that broke off, is gone on with a few times (MSG-16
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from ctxwindow.client.actions import Blocking, Create, Pause, Steps
+from ctxwindow.client.api import message_of
 from ctxwindow.client.faults import is_api_error, was_tried_again, went_wrong
 from ctxwindow.client.incidents import ARRIVED, Incident, tell
 from ctxwindow.client.preparing import collect, prepare, start_aside
 from ctxwindow.client.reply import stop_reason_of, text_of
 from ctxwindow.client.talk import Talk
 from ctxwindow.client.watching import Watch
-from ctxwindow.errors import StoreError
+from ctxwindow.errors import EndpointError, StoreError
 from ctxwindow.record import intake
 from ctxwindow.record.events import Received
 from ctxwindow.record.streamed import is_whole
 from ctxwindow.tiers import Decision, Send
-from ctxwindow.tiers.state import usable
+from ctxwindow.tiers.replies import repeats_a_call, usable
 
 __all__ = ["Answer", "answer"]
 
@@ -46,6 +48,9 @@ _OLD_NONSTREAMING = 8_192
 _OLD = ("claude-opus-4-2025", "claude-opus-4-0", "claude-opus-4-1", "claude-4-opus")
 
 
+Spent: TypeAlias = "Literal['rounds', 'seconds', 'dollars'] | None"
+
+
 @dataclass
 class Answer:
     """A reply, whole, and what it took to get it."""
@@ -54,21 +59,26 @@ class Answer:
     """As the SDK gave it."""
     text: str = ""
     messages: list[Any] = field(default_factory=list)
+    stopped: Spent = None
+    """The limit that was reached before the reply was whole; `resume` goes on."""
 
 
-def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
+def answer(talk: Talk, *, live: bool = False, spent: Callable[[], Spent] = lambda: None) -> Steps[Answer]:
     """The reply to what was appended last.
 
     Args:
         talk: held by the caller.
         live: somebody reads the reply as it streams.
+        spent: the limit that is reached, asked for before a reply that has come costs more: a paused turn, one that a limit
+            on the output cut.
 
     Raises:
         WindowOverflow: what must be sent cannot fit.
+        EndpointError: two calls of the reply have one id.
         StoreError: the store failed. Where the reply had come it is kept in memory, and stored with what comes next.
         Exception: the error of the SDK, where the rules know no way out of it.
     """
-    found, texts = Answer(), list[str]()
+    found = Answer()
     max_tokens, cuts, pauses = talk.max_tokens, 0, 0
     while True:
         if not talk.engine.unkept:  # what the caller has just given is still his, until it is planned and stored
@@ -86,19 +96,24 @@ def answer(talk: Talk, *, live: bool = False) -> Steps[Answer]:
                 cuts, talk.cut_off = cuts + 1, None
             if arrived:
                 found.messages.append(arrived)
-                texts.append(text_of(arrived).rstrip())
             continue
         found.message, cuts = message, 0
         found.messages.append(message)
+        _check_ids(message)
         reason = stop_reason_of(message)
-        if reason == "pause_turn" and pauses < PAUSES:
+        is_paused = reason == "pause_turn" and pauses < PAUSES
+        larger = _larger(talk, max_tokens) if _cut_short(message, reason) else None
+        if is_paused or larger is not None:
+            found.stopped = spent()
+        if is_paused and found.stopped is None:
             pauses += 1
             continue
-        if _cut_short(message, reason) and (larger := _larger(talk, max_tokens)):
+        if larger is not None and found.stopped is None:
             _note(talk, str(reason), "MSG-14", f"cut inside a call or thinking; asked again with max_tokens {larger:,}")
             max_tokens = larger
             continue
-        found.text = "".join([*texts, text_of(message)])
+        parts = [text_of(part).rstrip() for part in talk.engine.continued]  # as the model was told of them
+        found.text = "".join([*parts, text_of(message)])
         return found
 
 
@@ -121,17 +136,22 @@ def _send(talk: Talk, decision: Send, *, live: bool, cuts: int) -> Steps[Any]:
     try:
         message = yield Create(talk.addressed(request), "reply", watch)
         engine.receive(watch.end() if watch is not None else message, now=talk.clock())
+        talk.begin_none()
     except BaseException as error:
         came = watch.streamed.message if watch is not None else None
         if not isinstance(error, Exception):
-            if engine.awaiting:  # an interrupt: what came is stored with what comes next
+            if engine.awaiting:  # an interrupt, or a reader who has left
                 engine.cut(came, now=talk.clock())
+                talk.begin_none()
+            if not isinstance(error, GeneratorExit):  # otherwise nobody is there to perform anything
+                yield Blocking(talk.try_to_keep)
             raise
         if came is None or not is_whole(came):
             yield from _recover(talk, error, request, watch, cuts)
             return None
         engine.cut(came, now=talk.clock())  # only its last event did not come: it is received as it is
-        message = came
+        talk.begin_none()
+        message = message_of(came, talk.surface)
     talk.previous = request
     try:
         yield Blocking(talk.keep)
@@ -168,6 +188,17 @@ def _recover(talk: Talk, error: Exception, request: dict[str, Any], watch: Watch
     talk.cut_off = watch.streamed.message or {}
     if not talk.cut_off:
         yield Pause(min(FIRST_PAUSE * 2**cuts, LONGEST_PAUSE))
+
+
+def _check_ids(message: Any) -> None:
+    """Refuse a reply that no request could carry back, as a proxy makes it that numbers the calls itself (TOOL-04)."""
+    if repeats_a_call(intake(message, "reply")):
+        raise EndpointError(
+            "two calls of the reply have one id; it is in the record as evidence, and cannot be answered.",
+            rule="TOOL-04",
+            path="base_url",
+            remedy="Check the proxy behind the client's base_url; `resume()` asks again.",
+        )
 
 
 def _cut_short(message: Any, reason: str | None) -> bool:

@@ -17,8 +17,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.client.actions import Approval, drive_async
 from ctxwindow.client.api import Surface
 from ctxwindow.client.changing import changed, configured, finish
-from ctxwindow.client.checking import check_opening
-from ctxwindow.client.limits import Limits
+from ctxwindow.client.checking import LimitsLike, PolicyLike, as_limits, as_policy, check_opening, check_settings
 from ctxwindow.client.opening import Opening, known_tools, open_talk
 from ctxwindow.client.performing import AsyncClientPerformer
 from ctxwindow.client.reply import Reply
@@ -30,7 +29,6 @@ from ctxwindow.conversation import Conversation
 from ctxwindow.recall import Recalled
 from ctxwindow.record.log import Branch
 from ctxwindow.stores import Store
-from ctxwindow.tiers import Policy
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -53,12 +51,12 @@ class AsyncSession(Seen):
         name: str = "main",
         system: Any = None,
         tools: Sequence[Any] = (),
-        policy: Policy | None = None,
+        policy: PolicyLike | None = None,
         settings: Mapping[str, Any] | None = None,
         max_tokens: int = 8_000,
         surface: Surface = "beta",
         streaming: bool | None = None,
-        limits: Limits | None = None,
+        limits: LimitsLike | None = None,
         approve: Approval | None = None,
         busy: Literal["wait", "raise"] = "wait",
         patience: float = 60.0,
@@ -77,13 +75,13 @@ class AsyncSession(Seen):
             system: as the API takes it. It, `tools` and `policy` stay for the life of a conversation (BIND-12).
             tools: functions and coroutine functions, the SDK's `beta_tool`s, and definitions as dicts. `run` runs the first two kinds.
                 Left out: those it began with, whose calls all come back to the caller.
-            policy: how to keep it inside its window.
+            policy: how to keep it inside its window; its keys or the name of a preset will do.
             settings: other request fields that every send carries (`thinking`, `metadata`, ...).
             max_tokens: output to ask for, in tokens.
             surface: whether `client.beta.messages` or `client.messages` is called.
             streaming: whether `send` and `run` stream, so that what arrives is stored as it comes; None: where the SDK demands
                 it (SDK-02).
-            limits: of one operation, unless it has its own.
+            limits: of one operation, unless it has its own; their keys will do.
             approve: asked before a call runs, unless an operation has its own.
             busy: what an operation does while another one, of whatever process, is at this conversation.
             patience: seconds to wait for it.
@@ -99,12 +97,18 @@ class AsyncSession(Seen):
         check_opening(
             client,
             is_async=True,
+            store=store,
+            settings=settings,
+            max_tokens=max_tokens,
             surface=surface,
+            streaming=streaming,
+            approve=approve,
             busy=busy,
             patience=patience,
             checkpoint=checkpoint,
-            limits=limits,
+            clock=clock,
         )
+        bounds = as_limits(limits)
         toolbox = Toolbox(tools)
         performer = AsyncClientPerformer(client, surface)
         given = Opening(
@@ -113,9 +117,10 @@ class AsyncSession(Seen):
             model=model,
             system=system,
             toolbox=toolbox,
-            policy=policy,
+            policy=as_policy(policy),
             settings=settings,
             max_tokens=max_tokens,
+            surface=surface,
             streaming=streaming,
             busy=busy,
             patience=patience,
@@ -123,7 +128,7 @@ class AsyncSession(Seen):
             clock=clock,
         )
         talk = await drive_async(open_talk(given), performer)
-        session = cls(talk, known_tools(talk, toolbox), limits, approve, owns_store=is_path(store))
+        session = cls(talk, known_tools(talk, toolbox), bounds, approve, owns_store=is_path(store))
         session._performer = performer
         return session
 
@@ -134,6 +139,7 @@ class AsyncSession(Seen):
             content: a text, a block, a list of blocks (results of calls, say), or a user message.
 
         Raises:
+            MisuseError: an option is none; or dollars are limited, and no price is known. Nothing was stored.
             InvalidRequest: the API would refuse it here; nothing was stored.
             WindowOverflow: it cannot fit; nothing was stored.
             StoreConflict: somebody else is at the conversation, and stayed.
@@ -143,12 +149,13 @@ class AsyncSession(Seen):
         """
         return await drive_async(converse(self._talk, content, self._how()), self._performer)
 
-    async def run(self, content: Any, *, limits: Limits | None = None, approve: Approval | None = None) -> Reply:
+    async def run(self, content: Any, *, limits: LimitsLike | None = None, approve: Approval | None = None) -> Reply:
         """Say something, and run the calls of tools until the model has said what it has to say.
 
         Args:
             content: as for `send`.
-            limits: of rounds, time and money; what is reached stops it before the next round, and `resume` goes on.
+            limits: of rounds, time and money; what is reached stops it before the next round, and `resume` goes on. A dict
+                will do.
             approve: asked before a call runs; False, or a string with the reason, is told to the model instead.
 
         Raises:
@@ -157,7 +164,7 @@ class AsyncSession(Seen):
         return await drive_async(converse(self._talk, content, self._running(limits, approve)), self._performer)
 
     def stream(
-        self, content: Any, *, run: bool = False, limits: Limits | None = None, approve: Approval | None = None
+        self, content: Any, *, run: bool = False, limits: LimitsLike | None = None, approve: Approval | None = None
     ) -> AsyncSessionStream:
         """Say something, and read the reply as it streams: events of the SDK's own types, live.
 
@@ -175,7 +182,7 @@ class AsyncSession(Seen):
         return AsyncSessionStream(converse(self._talk, content, how), self._performer)
 
     async def resume(
-        self, *, interrupted: Interruption = "tell", limits: Limits | None = None, approve: Approval | None = None
+        self, *, interrupted: Interruption = "tell", limits: LimitsLike | None = None, approve: Approval | None = None
     ) -> Reply | None:
         """Go on where a fault, a limit or the end of a process has left the conversation; None where nothing is open.
 
@@ -185,7 +192,7 @@ class AsyncSession(Seen):
         Args:
             interrupted: of calls that were running when the process died, `tell` the model that their outcome is unknown, or
                 `run` them, perhaps again.
-            limits: as for `run`.
+            limits: as for `run`; what was run before does not count.
             approve: as for `run`.
 
         Raises:
@@ -201,6 +208,7 @@ class AsyncSession(Seen):
         self, *, model: str | ModelProfile | None = None, settings: Mapping[str, Any] | None = None
     ) -> None:
         """Switch the model, or replace the settings; see `Conversation.configure`."""
+        check_settings(settings)
         await drive_async(configured(self._talk, model, settings), self._performer)
 
     async def pin(self, message: int) -> None:
@@ -216,14 +224,20 @@ class AsyncSession(Seen):
         await self._change(lambda engine, now: engine.rewind(to, send=send, now=now))
 
     async def close(self) -> None:
-        """Wait for what is prepared in the background, take it in, and close the store if the session opened it."""
+        """Wait for an operation in progress and for what is prepared in the background, and close the store if the session opened it.
+
+        Raises:
+            MisuseError: an operation went on for longer than `patience`, or `busy` says not to wait; the session stays open.
+            StoreError: what was still to be stored could not be; the session is closed.
+        """
         if self._closed:
             return
         try:
             await drive_async(finish(self._talk), self._performer)
         finally:
-            await self._performer.close()
-            self._close_store()
+            if self._held.hold is None:
+                await self._performer.close()
+                self._close_store()
 
     async def __aenter__(self) -> Self:
         return self

@@ -11,6 +11,7 @@ from ctxwindow.client.preparing import collect
 from ctxwindow.client.reopening import claim
 from ctxwindow.client.talk import Talk
 from ctxwindow.conversation import Conversation
+from ctxwindow.errors import MisuseError, StoreConflict
 from ctxwindow.tiers.intake import checked_settings
 from ctxwindow.tiers.recovery import with_binding
 
@@ -52,10 +53,23 @@ def following_settings(
 
 
 def finish(talk: Talk) -> Steps[None]:
-    """Take in what is prepared beside the conversation, for it is paid for, and store what is not."""
-    if talk.aside is None and not talk.engine.unkept:
+    """Wait for an operation of this very session, take in what is prepared beside the conversation, for it is paid for, and
+    store what is not.
+
+    Raises:
+        MisuseError: an operation of this session has not ended: it needs the store, so the session stays open.
+    """
+    if talk.hold is None and talk.aside is None and not talk.engine.unkept:
         return
-    yield from claim(talk)
+    try:
+        yield from claim(talk)
+    except StoreConflict:
+        if talk.hold is None:
+            raise
+        raise MisuseError(
+            "an operation of this session has not ended, so the session is still open.",
+            remedy="Let it end, or leave the stream that is open, and close again.",
+        ) from None
     try:
         yield from collect(talk)
     finally:

@@ -87,9 +87,11 @@ _PREFIX_RULES = frozenset({"BIND-26", "REPLAY-01", "REPLAY-02"})
 
 def _cause(request: dict[str, Any], talk: Talk) -> str | None:
     """Why thinking is not taken any more, as far as the request and the one before it tell."""
+    if talk.changed is not None:
+        return talk.changed
     previous = talk.previous
     if previous is None:
-        return "unknown: the request before was sent by another process"
+        return "unknown: this process has sent no request of the conversation before"
     report = check(request, previous=previous)
     found = next((thought.reason for thought in report.thinking if not thought.valid and thought.reason), None)
     return found or "not in the history: it extends the request before; another account, key or proxy may be behind it"

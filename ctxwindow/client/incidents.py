@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import MutableSequence
 from dataclasses import dataclass
 
 __all__ = ["ARRIVED", "LEFT", "Incident", "declined", "log", "tell"]
@@ -42,7 +43,7 @@ def declined(method: str, why: str, *, at: float, send: int) -> Incident:
     return Incident(at=at, send=send, kind=method, status=None, rule=None, done=done)
 
 
-def tell(incidents: list[Incident], incident: Incident) -> None:
+def tell(incidents: MutableSequence[Incident], incident: Incident) -> None:
     """Note an incident, and log it."""
     incidents.append(incident)
     status = f" {incident.status}" if incident.status is not None else ""

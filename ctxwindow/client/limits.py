@@ -29,9 +29,10 @@ class Limits(BaseModel):
     rounds: Rounds | None = None
     """Replies with tool calls that are carried out."""
     seconds: Amount | None = None
-    """From the start of the loop. Looked at between rounds: a reply that has begun, and a round, are finished."""
+    """From the start of the operation. Looked at between rounds, and before a paused turn, or a reply that `max_tokens` cut, costs
+    another request: a reply that has begun, and a round, are finished."""
     dollars: Amount | None = None
-    """Spent by the loop, with what it spends on summaries, compactions and counts. Looked at between rounds too."""
+    """Spent by the operation, with its summaries and compactions. Looked at when `seconds` is; refused where no price is known."""
     tool_seconds: Amount | None = None
     """For one call of a tool."""
 
@@ -50,7 +51,7 @@ class Limits(BaseModel):
 
         Args:
             rounds: carried out so far.
-            seconds: since the start of the loop.
+            seconds: since the start of the operation.
             dollars: spent since then.
         """
         if self.rounds is not None and rounds >= self.rounds:

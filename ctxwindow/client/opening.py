@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.client.actions import Blocking, Steps
+from ctxwindow.client.api import Surface
 from ctxwindow.client.changing import following_settings
 from ctxwindow.client.reopening import claim
 from ctxwindow.client.talk import Talk
@@ -37,6 +38,7 @@ class Opening:
     policy: Policy | None
     settings: Mapping[str, Any] | None
     max_tokens: int
+    surface: Surface
     streaming: bool | None
     busy: Literal["wait", "raise"]
     patience: float
@@ -89,6 +91,7 @@ def _talk(given: Opening, store: Store, engine: Conversation) -> Talk:
         name=given.name,
         max_tokens=given.max_tokens,
         clock=given.clock,
+        surface=given.surface,
         streaming=given.streaming,
         busy=given.busy,
         patience=given.patience,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ctxwindow.client import actions
@@ -57,12 +59,12 @@ class ClientPerformer:
             case actions.NextResult():
                 assert self.runner is not None  # noqa: S101 - calls run
                 return self.runner.next()[1]
+            case actions.StopTools():
+                self.close()
             case actions.Approve():
                 return _asked(action.hook, action.call)
             case actions.StartAside():
-                pool = ThreadPoolExecutor(1, thread_name_prefix="ctxwindow-aside")
-                self.aside = pool.submit(self.create, action.action)
-                pool.shutdown(wait=False)
+                self.aside = _in_background(partial(self.create, action.action))
             case actions.Collect():
                 return self._collect(wait=action.wait)
         return None
@@ -121,6 +123,8 @@ class AsyncClientPerformer:
             case actions.NextResult():
                 assert self.runner is not None  # noqa: S101 - calls run
                 return (await self.runner.next())[1]
+            case actions.StopTools():
+                await self.close()
             case actions.Approve():
                 verdict = action.hook(action.call)
                 return await verdict if isinstance(verdict, Awaitable) else verdict
@@ -171,6 +175,23 @@ async def in_thread(function: Callable[[], Any]) -> Any:
         if not running.cancelled():
             running.exception()  # it is looked at, so that nobody warns of it
         raise
+
+
+def _in_background(function: Callable[[], Any]) -> Future[Any]:
+    """Call a function in a thread that does not keep the process from ending."""
+    found: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            found.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - it is raised, or told, where the result is collected
+            found.set_exception(error)
+
+    try:
+        threading.Thread(target=work, name="ctxwindow-aside", daemon=True).start()
+    except RuntimeError as error:  # the system has no more threads to give
+        found.set_exception(error)
+    return found
 
 
 def _asked(hook: actions.Approval, call: Mapping[str, Any]) -> bool | str:

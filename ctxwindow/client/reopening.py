@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 from ctxwindow.client.actions import Blocking, Pause, Steps
@@ -40,7 +41,7 @@ def _take(talk: Talk, taken: list[Hold]) -> None:
 
 
 def _hold(talk: Talk) -> Steps[None]:
-    pause, until = _FIRST_PAUSE, talk.clock() + talk.patience
+    pause, until = _FIRST_PAUSE, time.monotonic() + talk.patience
     while True:
         taken: list[Hold] = []
         try:
@@ -51,7 +52,7 @@ def _hold(talk: Talk) -> Steps[None]:
             raise
         if taken:
             return
-        if talk.busy == "raise" or talk.clock() >= until:
+        if talk.busy == "raise" or time.monotonic() >= until:
             waited = "" if talk.busy == "raise" else f" for more than {talk.patience:g} seconds"
             raise StoreConflict(
                 f"the conversation is in use by another thread or process{waited}; nothing was sent.",
@@ -69,8 +70,10 @@ def catch_up(talk: Talk) -> Steps[None]:
         if talk.engine.unkept:
             log.warning("%d events could not be stored, for somebody else has gone on", len(talk.engine.unkept))
         yield Blocking(talk.follow)
+        talk.idle = frozenset()  # somebody else may have begun them
     if talk.engine.awaiting:
         # The process that waited for this reply is gone, or what waited in this one was interrupted.
         talk.engine.cut(now=talk.clock())
+        talk.begin_none()
     if talk.engine.unkept:
         yield Blocking(talk.keep)

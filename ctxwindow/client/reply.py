@@ -17,9 +17,9 @@ class Reply:
     """What came of an operation: the model's last message, and how it came about."""
 
     message: Any
-    """The last message, as the SDK gave it."""
+    """The last message, as the SDK gave it; one that came before a crash, made anew from the record, of the SDK's type too."""
     text: str
-    """Its text; of a reply that was cut off and gone on with, that of all its parts."""
+    """Its text; of a reply that was cut off and gone on with, that of all its parts, whichever operation brought them."""
     messages: tuple[Any, ...]
     """All messages that the operation brought, in order, the last one included: of tool rounds, paused turns, and what had
     arrived (a dict) of replies that were cut off."""
@@ -40,7 +40,11 @@ class Reply:
 
     @property
     def calls(self) -> tuple[Any, ...]:
-        """The calls of client tools in the message that have no result yet, as they came."""
+        """The calls of client tools in the message that have no result yet, as they came; none where it is a `reply`: calls of
+        a turn that has stopped are not to be run (SDK-06).
+        """
+        if self.stopped == "reply":
+            return ()
         content = self.message.get("content") if isinstance(self.message, dict) else self.message.content
         calls = (block for block in content or () if _type(block) == "tool_use")
         return tuple(call for call in calls if _id(call) not in self.answered)

@@ -91,11 +91,11 @@ def report(talk: Talk) -> SessionReport:
 
 
 def _open(engine: Conversation) -> str | None:
-    if engine.open_calls:
+    if engine.due_calls:
         return "calls"
     if engine.resumption is not None:
         return "cut"
-    return "turn" if engine.recorded and engine.unanswered else None
+    return "turn" if engine.recorded and engine.unanswered and not engine.open_calls else None
 
 
 def _incidents(talk: Talk) -> tuple[Incident, ...]:

@@ -6,14 +6,17 @@ other tools where a toolbox is given.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from ctxwindow.client.actions import Approval, Approve, Blocking, NextResult, StartTools, Steps
+from ctxwindow.client.actions import Approval, Approve, Blocking, NextResult, StartTools, Steps, StopTools
 from ctxwindow.client.answering import answer
+from ctxwindow.client.api import message_of
+from ctxwindow.client.checking import check_choice
 from ctxwindow.client.limits import Limits
 from ctxwindow.client.preparing import collect
+from ctxwindow.client.progress import Progress
 from ctxwindow.client.reopening import claim
 from ctxwindow.client.reply import Reply, text_of
 from ctxwindow.client.results import failed
@@ -23,13 +26,14 @@ from ctxwindow.errors import InvalidRequest, MisuseError
 from ctxwindow.recall.tool import TOOL_NAME
 from ctxwindow.record import intake
 from ctxwindow.record.blocks import blocks_of
+from ctxwindow.record.events import Received
 
 __all__ = ["How", "Interruption", "converse", "resume"]
 
 Interruption = Literal["tell", "run"]
 
 _WENT_ON = "Not run: the user went on without it."
-_UNKNOWN = "The process that ran this call stopped before its result was known. Whether it took effect is unknown."
+_UNKNOWN = "This call was interrupted before its result was known. Whether it took effect, or still will, is unknown."
 _NOT_REACHED = "Not executed: an action before it failed."
 _DENIED = "The user did not approve this call."
 
@@ -51,15 +55,16 @@ def converse(talk: Talk, content: Any, how: How) -> Steps[Reply]:
     """Append what the caller says, and get the reply.
 
     Raises:
+        MisuseError: its dollars are limited, and no price is known; nothing was stored.
         InvalidRequest: the API would refuse it here; nothing was stored.
         WindowOverflow: it cannot fit; nothing was stored, unless a part of the operation was done before.
         StoreConflict: somebody else is at it.
     """
     yield from claim(talk)
     try:
-        before = _spent(talk)
+        progress = Progress.begin(talk, how.limits)
         yield from _append(talk, content)
-        return (yield from _go_on(talk, how, before))
+        return (yield from _go_on(talk, how, progress))
     finally:
         talk.release()
 
@@ -72,14 +77,18 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
         how: the calls. Those that nothing here runs are handed back.
         interrupted: of calls that were running when a process died, `tell` the model that their outcome is unknown, or `run`
             them (again, perhaps). Results that are known are kept.
+
+    Raises:
+        MisuseError: `interrupted` says neither; nothing was done.
     """
+    check_choice("interrupted", interrupted, get_args(Interruption))
     yield from claim(talk)
     try:
-        before = _spent(talk)
+        progress = Progress.begin(talk, how.limits)
         yield from collect(talk, max_tokens=talk.max_tokens)
         engine = talk.engine
-        if not engine.unanswered:
-            return None
+        if not engine.unanswered or (engine.open_calls and not engine.due_calls):
+            return None  # SDK-06: calls of a turn that has stopped are answered with what is said next
         if (message := engine.resumption) is not None:
             engine.append(message, now=talk.clock())
         elif engine.open_calls:
@@ -88,8 +97,8 @@ def resume(talk: Talk, how: How, interrupted: Interruption = "tell") -> Steps[Re
                 yield from _answer_recall(talk)
                 return _handed_back(talk)
             unknown = {call["id"] for call in waiting} - talk.idle if interrupted == "tell" else set[str]()
-            yield from _run_round(talk, how, unknown=unknown)
-        return (yield from _go_on(talk, how, before))
+            yield from _run_round(talk, how, progress, unknown=unknown)
+        return (yield from _go_on(talk, how, progress))
     finally:
         talk.release()
 
@@ -104,45 +113,32 @@ def _append(talk: Talk, content: Any) -> Steps[None]:
         talk.engine.append(_outgoing(talk, content), now=talk.clock())
 
 
-def _spent(talk: Talk) -> tuple[int, float]:
-    """Where an operation begins in the book: requests so far, and dollars of summaries."""
-    return talk.engine.sends, talk.engine.summaries_paid
-
-
-def _go_on(talk: Talk, how: How, before: tuple[int, float]) -> Steps[Reply]:
+def _go_on(talk: Talk, how: How, progress: Progress) -> Steps[Reply]:
     """Replies and rounds, from what was appended last."""
-    engine, messages, rounds = talk.engine, list[Any](), 0
-    start, (sends, summaries) = talk.clock(), before
     while True:
-        found = yield from answer(talk, live=how.live)
-        messages += found.messages
-        engine = talk.engine
-        paid = engine.paid(since=sends)
-        spent = engine.summaries_paid - summaries
-        dollars = paid + spent if paid is not None else spent or None
-        stopped = how.limits.passed(rounds=rounds, seconds=talk.clock() - start, dollars=dollars or 0.0)
-        calls = engine.open_calls
+        found = yield from answer(talk, live=how.live, spent=progress.spent)
+        progress.messages += found.messages
+        engine, stopped = talk.engine, progress.passed()
+        calls = engine.due_calls
         reply = Reply(
             message=found.message,
             text=found.text,
-            messages=tuple(messages),
-            stopped="reply",
-            rounds=rounds,
-            dollars=dollars,
+            messages=tuple(progress.messages),
+            stopped=found.stopped or "reply",
+            rounds=progress.rounds,
+            dollars=progress.dollars,
         )
-        if not calls or reply.stop_reason != "tool_use":
-            return reply  # SDK-06: calls of a turn that stopped otherwise are not run
+        if found.stopped is not None or not calls:
+            return reply
         if not all(_is_ours(talk, call, how) for call in calls):
             yield from _answer_recall(talk)
             return replace(reply, stopped="calls", answered=frozenset(engine.answers))
         if stopped is not None:
-            talk.idle = frozenset(call["id"] for call in calls)
             return replace(reply, stopped=stopped)
-        yield from _run_round(talk, how)
-        rounds += 1
+        yield from _run_round(talk, how, progress)
 
 
-def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[None]:
+def _run_round(talk: Talk, how: How, progress: Progress, unknown: Collection[str] = ()) -> Steps[None]:
     """Answer all open calls, and append the results in one message (TOOL-06), in the order of the calls.
 
     A result is stored as soon as it is there, while others still run: the process may die before they are.
@@ -174,12 +170,26 @@ def _run_round(talk: Talk, how: How, unknown: Collection[str] = ()) -> Steps[Non
         else:
             approved.append(call)
     if approved:
-        assert how.toolbox is not None  # noqa: S101 - what is run is run by it
         talk.idle -= {call["id"] for call in approved}
-        yield StartTools(tuple(approved), how.toolbox, how.limits.tool_seconds)
-        for _ in approved:
-            yield from know((yield NextResult()))
+        yield from _run_calls(approved, how, know)
     yield Blocking(lambda: _append_results(talk, calls, results))
+    progress.rounds += 1
+
+
+def _run_calls(
+    calls: Sequence[Mapping[str, Any]], how: How, know: Callable[[dict[str, Any]], Steps[None]]
+) -> Steps[None]:
+    """Run calls side by side, and `know` each result when it is there. Where that fails, what still runs is stopped."""
+    assert how.toolbox is not None  # noqa: S101 - what is run is run by it
+    try:
+        yield StartTools(tuple(calls), how.toolbox, how.limits.tool_seconds)
+        for _ in calls:
+            yield from know((yield NextResult()))
+    except GeneratorExit:
+        raise  # nobody is there to perform anything
+    except BaseException:
+        yield StopTools()  # the model will be told that they were interrupted
+        raise
 
 
 def _checked(verdict: object) -> bool | str:
@@ -242,13 +252,19 @@ def _recalls(talk: Talk) -> bool:
 
 
 def _handed_back(talk: Talk) -> Reply:
-    """The open calls, for the caller: the message is as it was recorded."""
-    ids = {call["id"] for call in talk.engine.open_calls}
-    message = next(
-        {**message, "stop_reason": "tool_use"}
-        for message in reversed(talk.engine.messages)
+    """The open calls, for the caller: in their message, made anew from the record."""
+    engine = talk.engine
+    ids = {call["id"] for call in engine.open_calls}
+    fields: dict[str, Any] = next(
+        {"model": engine.model, "usage": None, **message}
+        for message in reversed(engine.messages)
         if ids & {block.get("id") for block in blocks_of(message) if isinstance(block, Mapping)}
     )
+    for event in reversed(engine.events):
+        if isinstance(event, Received) and event.message.get("content") == fields["content"]:
+            fields |= {**event.rest, "id": event.reply_id, "model": event.model, "usage": event.usage}
+            break
+    message = message_of({**fields, "stop_reason": "tool_use"}, talk.surface)
     return Reply(
         message=message,
         text=text_of(message),
@@ -256,7 +272,7 @@ def _handed_back(talk: Talk) -> Reply:
         stopped="calls",
         rounds=0,
         dollars=None,
-        answered=frozenset(talk.engine.answers),
+        answered=frozenset(engine.answers),
     )
 
 
@@ -276,9 +292,12 @@ def _outgoing(talk: Talk, content: Any) -> Any:
     blocks = blocks_of(message)
     if not blocks or not all(isinstance(block, Mapping) for block in blocks):
         return message  # which `append` refuses
-    given = {block.get("tool_use_id"): block for block in blocks if block.get("type") == "tool_result"}
-    if not given:
+    results = [block for block in blocks if block.get("type") == "tool_result"]
+    given = {block["tool_use_id"] for block in results if isinstance(block.get("tool_use_id"), str)}
+    if not results:
         known = {call["id"]: failed(call, _WENT_ON) for call in calls} | dict(known)
-    rest = [block for block in blocks if block.get("type") != "tool_result"]
-    found = [given.pop(call["id"], None) or known.get(call["id"]) for call in calls]
-    return {**message, "content": [*filter(None, found), *given.values(), *rest]}
+    places = {call["id"]: place for place, call in enumerate(calls)}
+    results += [block for call, block in known.items() if call in places and call not in given]
+    # In the order of the calls (TOOL-06). Those that answer no call, or answer one again, are for `append` to refuse.
+    results.sort(key=lambda block: places.get(str(block.get("tool_use_id")), len(places)))
+    return {**message, "content": [*results, *(block for block in blocks if block.get("type") != "tool_result")]}

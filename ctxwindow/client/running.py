@@ -104,6 +104,8 @@ class _Round:
         running = self._running.pop(number, None)
         if running is None:
             return
+        if isinstance(outcome, asyncio.CancelledError):  # of something inside the tool: nobody has cancelled the call
+            outcome = failed(running.call, outcome)
         if isinstance(outcome, BaseException):
             raise outcome
         self._settle(running.call, outcome)

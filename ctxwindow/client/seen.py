@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from ctxwindow.client.actions import Approval
+from ctxwindow.client.checking import LimitsLike, as_limits, check_approval
 from ctxwindow.client.limits import Limits
 from ctxwindow.client.report import SessionReport, report
 from ctxwindow.client.rounds import How
@@ -55,7 +56,7 @@ class Seen:
     def open_calls(self) -> tuple[dict[str, Any], ...]:
         """The calls that wait for their results. What is known of their round already, they are sent with."""
         engine = self._held.engine
-        return tuple(call for call in engine.open_calls if call["id"] not in engine.answers)
+        return tuple(call for call in engine.due_calls if call["id"] not in engine.answers)
 
     def report(self) -> SessionReport:
         """Where the conversation stands, what it cost, what was done to it, and what went wrong."""
@@ -71,11 +72,16 @@ class Seen:
         """Calls go to the caller."""
         return How(limits=self._limits, live=live)
 
-    def _running(self, limits: Limits | None, approve: Approval | None, *, live: bool = False) -> How:
-        """Calls are run here."""
+    def _running(self, limits: LimitsLike | None, approve: Approval | None, *, live: bool = False) -> How:
+        """Calls are run here.
+
+        Raises:
+            MisuseError: these are no limits, or no hook.
+        """
+        check_approval(approve)
         return How(
             toolbox=self._toolbox,
-            limits=limits or self._limits,
+            limits=as_limits(limits) or self._limits,
             approve=approve or self._approve,
             live=live,
         )

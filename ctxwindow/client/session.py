@@ -18,8 +18,7 @@ from ctxwindow.catalog import ModelProfile
 from ctxwindow.client.actions import Approval, drive
 from ctxwindow.client.api import Surface
 from ctxwindow.client.changing import changed, configured, finish
-from ctxwindow.client.checking import check_opening
-from ctxwindow.client.limits import Limits
+from ctxwindow.client.checking import LimitsLike, PolicyLike, as_limits, as_policy, check_opening, check_settings
 from ctxwindow.client.opening import Opening, known_tools, open_talk
 from ctxwindow.client.performing import ClientPerformer
 from ctxwindow.client.reply import Reply
@@ -32,7 +31,6 @@ from ctxwindow.conversation import Conversation
 from ctxwindow.recall import Recalled
 from ctxwindow.record.log import Branch
 from ctxwindow.stores import Store
-from ctxwindow.tiers import Policy
 
 if TYPE_CHECKING:
     from anthropic import Anthropic
@@ -55,12 +53,12 @@ class Session(Seen):
         name: str = "main",
         system: Any = None,
         tools: Sequence[Any] = (),
-        policy: Policy | None = None,
+        policy: PolicyLike | None = None,
         settings: Mapping[str, Any] | None = None,
         max_tokens: int = 8_000,
         surface: Surface = "beta",
         streaming: bool | None = None,
-        limits: Limits | None = None,
+        limits: LimitsLike | None = None,
         approve: Approval | None = None,
         busy: Literal["wait", "raise"] = "wait",
         patience: float = 60.0,
@@ -79,13 +77,13 @@ class Session(Seen):
             system: as the API takes it. It, `tools` and `policy` stay for the life of a conversation (BIND-12).
             tools: plain functions, the SDK's `beta_tool`s, and definitions as dicts. `run` runs the first two kinds.
                 Left out: those it began with, whose calls all come back to the caller.
-            policy: how to keep it inside its window.
+            policy: how to keep it inside its window; its keys or the name of a preset will do.
             settings: other request fields that every send carries (`thinking`, `metadata`, ...).
             max_tokens: output to ask for, in tokens.
             surface: whether `client.beta.messages` or `client.messages` is called.
             streaming: whether `send` and `run` stream, so that what arrives is stored as it comes; None: where the SDK demands
                 it (SDK-02).
-            limits: of one operation, unless it has its own.
+            limits: of one operation, unless it has its own; their keys will do.
             approve: asked before a call runs, unless an operation has its own.
             busy: what an operation does while another one, of whatever process, is at this conversation.
             patience: seconds to wait for it.
@@ -101,12 +99,18 @@ class Session(Seen):
         check_opening(
             client,
             is_async=False,
+            store=store,
+            settings=settings,
+            max_tokens=max_tokens,
             surface=surface,
+            streaming=streaming,
+            approve=approve,
             busy=busy,
             patience=patience,
             checkpoint=checkpoint,
-            limits=limits,
+            clock=clock,
         )
+        bounds = as_limits(limits)
         toolbox = Toolbox(tools)
         Runner(toolbox)  # none of them is async
         performer = ClientPerformer(client, surface)
@@ -116,9 +120,10 @@ class Session(Seen):
             model=model,
             system=system,
             toolbox=toolbox,
-            policy=policy,
+            policy=as_policy(policy),
             settings=settings,
             max_tokens=max_tokens,
+            surface=surface,
             streaming=streaming,
             busy=busy,
             patience=patience,
@@ -126,7 +131,7 @@ class Session(Seen):
             clock=clock,
         )
         talk = drive(open_talk(given), performer)
-        session = cls(talk, known_tools(talk, toolbox), limits, approve, owns_store=is_path(store))
+        session = cls(talk, known_tools(talk, toolbox), bounds, approve, owns_store=is_path(store))
         session._performer = performer
         return session
 
@@ -137,6 +142,7 @@ class Session(Seen):
             content: a text, a block, a list of blocks (results of calls, say), or a user message.
 
         Raises:
+            MisuseError: an option is none; or dollars are limited, and no price is known. Nothing was stored.
             InvalidRequest: the API would refuse it here; nothing was stored.
             WindowOverflow: it cannot fit; nothing was stored.
             StoreConflict: somebody else is at the conversation, and stayed.
@@ -146,12 +152,13 @@ class Session(Seen):
         """
         return drive(converse(self._talk, content, self._how()), self._performer)
 
-    def run(self, content: Any, *, limits: Limits | None = None, approve: Approval | None = None) -> Reply:
+    def run(self, content: Any, *, limits: LimitsLike | None = None, approve: Approval | None = None) -> Reply:
         """Say something, and run the calls of tools until the model has said what it has to say.
 
         Args:
             content: as for `send`.
-            limits: of rounds, time and money; what is reached stops it before the next round, and `resume` goes on.
+            limits: of rounds, time and money; what is reached stops it before the next round, and `resume` goes on. A dict
+                will do.
             approve: asked before a call runs; False, or a string with the reason, is told to the model instead.
 
         Raises:
@@ -160,7 +167,7 @@ class Session(Seen):
         return drive(converse(self._talk, content, self._running(limits, approve)), self._performer)
 
     def stream(
-        self, content: Any, *, run: bool = False, limits: Limits | None = None, approve: Approval | None = None
+        self, content: Any, *, run: bool = False, limits: LimitsLike | None = None, approve: Approval | None = None
     ) -> SessionStream:
         """Say something, and read the reply as it streams: events of the SDK's own types, live.
 
@@ -178,7 +185,7 @@ class Session(Seen):
         return SessionStream(converse(self._talk, content, how), self._performer)
 
     def resume(
-        self, *, interrupted: Interruption = "tell", limits: Limits | None = None, approve: Approval | None = None
+        self, *, interrupted: Interruption = "tell", limits: LimitsLike | None = None, approve: Approval | None = None
     ) -> Reply | None:
         """Go on where a fault, a limit or the end of a process has left the conversation; None where nothing is open.
 
@@ -188,7 +195,7 @@ class Session(Seen):
         Args:
             interrupted: of calls that were running when the process died, `tell` the model that their outcome is unknown, or
                 `run` them, perhaps again.
-            limits: as for `run`.
+            limits: as for `run`; what was run before does not count.
             approve: as for `run`.
 
         Raises:
@@ -202,6 +209,7 @@ class Session(Seen):
 
     def configure(self, *, model: str | ModelProfile | None = None, settings: Mapping[str, Any] | None = None) -> None:
         """Switch the model, or replace the settings; see `Conversation.configure`."""
+        check_settings(settings)
         drive(configured(self._talk, model, settings), self._performer)
 
     def pin(self, message: int) -> None:
@@ -217,14 +225,20 @@ class Session(Seen):
         self._change(lambda engine, now: engine.rewind(to, send=send, now=now))
 
     def close(self) -> None:
-        """Wait for what is prepared in the background, take it in, and close the store if the session opened it."""
+        """Wait for an operation in progress and for what is prepared in the background, and close the store if the session opened it.
+
+        Raises:
+            MisuseError: an operation went on for longer than `patience`, or `busy` says not to wait; the session stays open.
+            StoreError: what was still to be stored could not be; the session is closed.
+        """
         if self._closed:
             return
         try:
             drive(finish(self._talk), self._performer)
         finally:
-            self._performer.close()
-            self._close_store()
+            if self._held.hold is None:
+                self._performer.close()
+                self._close_store()
 
     def __enter__(self) -> Self:
         return self

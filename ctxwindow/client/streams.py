@@ -7,6 +7,7 @@ gone on with, the next round of a run).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from anthropic.lib.streaming import BetaAsyncMessageStream, BetaMessageStream, ParsedBetaMessageStreamEvent
 
 __all__ = ["AsyncSessionStream", "SessionStream"]
+
+
+class _LeftError(BaseException):
+    """The reader has left the stream before its end: the steps are told, so that they store what has arrived."""
 
 
 class _Stream:
@@ -125,12 +130,15 @@ class SessionStream(_Stream):
         return self.until_done().text
 
     def close(self) -> None:
-        """Stop reading. What has arrived of a reply that is not complete is kept as evidence, and `resume` goes on from it."""
+        """Stop reading. What has arrived of a reply that is not complete is stored as evidence, and `resume` goes on from it."""
         stream, self._stream = self._stream, None
         try:
             if stream is not None:
                 stream.close()
         finally:
+            if stream is not None:
+                with contextlib.suppress(_LeftError):
+                    self._advance(error=_LeftError())
             self._steps.close()
 
     def _advance(self, found: Any = None, error: BaseException | None = None) -> None:
@@ -210,12 +218,15 @@ class AsyncSessionStream(_Stream):
         return (await self.until_done()).text
 
     async def close(self) -> None:
-        """Stop reading. What has arrived of a reply that is not complete is kept as evidence, and `resume` goes on from it."""
+        """Stop reading. What has arrived of a reply that is not complete is stored as evidence, and `resume` goes on from it."""
         stream, self._stream = self._stream, None
         try:
             if stream is not None:
                 await stream.close()
         finally:
+            if stream is not None:
+                with contextlib.suppress(_LeftError):
+                    await self._advance(error=_LeftError())
             self._steps.close()
 
     async def _advance(self, found: Any = None, error: BaseException | None = None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ctxwindow.catalog import ModelProfile, resolve
 from ctxwindow.client.addressing import model_name
+from ctxwindow.client.api import Surface
 from ctxwindow.client.incidents import Incident, log
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import StoreError
@@ -15,6 +17,9 @@ from ctxwindow.stores import Hold, Store, follow, keep
 from ctxwindow.tiers import Compact, Summarize
 
 __all__ = ["Aside", "Talk"]
+
+_INCIDENTS = 1_000
+"""Faults that are known with their causes, the newest. All are in the record, without."""
 
 
 @dataclass
@@ -35,6 +40,8 @@ class Talk:
     name: str
     max_tokens: int
     clock: Callable[[], float]
+    surface: Surface = "beta"
+    """Of the client: whose types messages have."""
     streaming: bool | None = None
     """Whether replies are streamed inside `send` and `run`; None: where the SDK demands it (SDK-02)."""
     busy: Literal["wait", "raise"] = "wait"
@@ -44,11 +51,13 @@ class Talk:
     """Seconds of streaming after which what has arrived is stored."""
     hold: Hold | None = None
     aside: Aside | None = None
-    incidents: list[Incident] = field(default_factory=list)
+    incidents: deque[Incident] = field(default_factory=lambda: deque(maxlen=_INCIDENTS))
     idle: frozenset[str] = frozenset()
-    """Open calls that certainly have not begun to run: a limit was reached before."""
+    """Open calls that certainly have not begun to run."""
     cut_off: dict[str, Any] | None = None
     """What had arrived of the reply that was cut off just now."""
+    changed: str | None = None
+    """What the caller has changed of what was sent before, where he keeps the list himself."""
     names: dict[str, str] = field(default_factory=dict)
     """What the caller calls the models, by their ids."""
     previous: dict[str, Any] | None = None
@@ -95,6 +104,10 @@ class Talk:
     def forget(self) -> None:
         """Take back what no store has: the operation failed before anything was sent."""
         self.engine.take_back()
+
+    def begin_none(self) -> None:
+        """A reply has just been received: none of its calls has begun to run."""
+        self.idle = frozenset(call["id"] for call in self.engine.open_calls)
 
     def release(self) -> None:
         """Let others go on with the conversation."""

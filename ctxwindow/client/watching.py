@@ -64,9 +64,9 @@ class Watch:
 
     def checkpoint(self) -> None:
         """Store what has arrived since the last time. Blocks."""
+        self._kept_at = self._clock()  # also where it fails: it is not tried with every event then
         if self._store is not None:
             self._store(self.streamed.taken())
-        self._kept_at = self._clock()
 
     def end(self) -> dict[str, Any]:
         """The reply, when the stream has ended.

@@ -47,6 +47,14 @@ class Interrupted(Core):
         )
 
     @property
+    def due_calls(self) -> tuple[dict[str, Any], ...]:
+        """The open calls that are to be run: none where their reply stopped for another reason than them (SDK-06). Do not mutate.
+
+        Those have to be answered all the same, with what comes next (TOOL-01).
+        """
+        return () if self._state.stopped else self.open_calls
+
+    @property
     def answers(self) -> Mapping[str, dict[str, Any]]:
         """The results that `answered` has taken and that no message has brought yet, by id of their call. Do not mutate."""
         return MappingProxyType(self._state.answers)
@@ -60,6 +68,21 @@ class Interrupted(Core):
         if message is None or any(broken.severity == "error" for broken in self._broken_by(message)):
             return None  # a system message at the end has to stay there (SYS-04): the text is written again
         return message
+
+    @property
+    def continued(self) -> tuple[dict[str, Any], ...]:
+        """The replies that were cut off and that the reply which came last goes on from (MSG-16), oldest first. Do not mutate."""
+        state, parts = self._state, list[dict[str, Any]]()
+        index = len(state.messages) - 2
+        while index > 0:
+            if index in state.resumes:  # it stands right behind the reply that it has the model go on from
+                parts.append(state.messages[index - 1])
+                index -= 2
+            elif state.messages[index].get("role") == "assistant" and index not in state.forms:
+                index -= 1  # evidence of a try of which nothing could be gone on from
+            else:
+                break
+        return tuple(reversed(parts))
 
     def arrived(self, events: Sequence[Any], *, now: float | None = None) -> None:
         """Keep what has arrived of the reply while the rest still streams. `receive` or `cut` ends it.

@@ -109,6 +109,7 @@ class Known:
         self.resuming: OutlineMark | None = None
         self.unsent = 0
         self.paused = False
+        self.stopped = False
         self.cached: LastSend | None = None
         self.counts: dict[str, int | None] = {}
         self.tightened: int | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctxwindow.record import block_type
-from ctxwindow.record.blocks import blocks_of, is_thinking
+from ctxwindow.record.blocks import blocks_of, call_id, is_thinking
 from ctxwindow.record.events import Counted, Failed, Received
 from ctxwindow.rules import is_misshapen
 from ctxwindow.tiers.known import Known
@@ -15,17 +15,17 @@ from ctxwindow.tiers.switching import maker_of
 from ctxwindow.tiers.wire import sendable
 from ctxwindow.window import Billed, Suspicion, contradiction, is_open_ended
 
-__all__ = ["Replies", "usable"]
+__all__ = ["Replies", "repeats_a_call", "usable"]
 
 
 def usable(message: Mapping[str, Any], stop_reason: str | None) -> bool:
     """Whether a reply can be sent back as a turn of the conversation.
 
     Not when it is empty (FB-02, MSG-07), ends inside thinking (MSG-09), is a refusal (FB-02), was cut by the token
-    limit inside a call (MSG-14), or is no message by its shape: these stay in the record as evidence and leave the
-    wire alone.
+    limit inside a call (MSG-14), has two calls of one id (TOOL-04), or is no message by its shape: these stay in the
+    record as evidence and leave the wire alone.
     """
-    if stop_reason == "refusal" or is_misshapen(message):
+    if stop_reason == "refusal" or is_misshapen(message) or repeats_a_call(message):
         return False
     form = sendable(message)
     if form is None:
@@ -33,6 +33,15 @@ def usable(message: Mapping[str, Any], stop_reason: str | None) -> bool:
     last = blocks_of(form)[-1]
     cut = stop_reason in ("max_tokens", "model_context_window_exceeded")
     return not is_thinking(last) and not (cut and block_type(last).family in ("call", "server_call"))
+
+
+def repeats_a_call(message: Mapping[str, Any]) -> bool:
+    """Whether two calls of a reply have one id: no request could carry it (TOOL-04)."""
+    blocks = [
+        block for block in blocks_of(message) if isinstance(block, Mapping) and block_type(block).family == "call"
+    ]
+    known = [identity for identity in map(call_id, blocks) if identity is not None]
+    return len(set(known)) < len(known)
 
 
 class Replies(Known):
@@ -48,6 +57,7 @@ class Replies(Known):
         self.arrived = []
         if not event.cut:  # what was asked is still to be answered then, a paused turn too (MSG-13)
             self.paused = event.stop_reason == "pause_turn"
+            self.stopped = event.stop_reason != "tool_use"
             self.shrunk = False
         index = len(self.messages)
         on_wire = not event.cut and usable(event.message, event.stop_reason)

@@ -93,7 +93,7 @@ class State(Replies, Epochs):
         self._settle()
         self.awaiting = None  # a request that the caller gave up on
         self.arrived = []
-        self.paused = self.shrunk = False
+        self.paused = self.stopped = self.shrunk = False
         if event.resumes:
             self.resuming = self.resuming or self.outline.mark()
             self.resumes.add(len(self.messages))

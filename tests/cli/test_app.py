@@ -110,11 +110,11 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert done.stderr == b"ctxwindow: the disk is full. Make room, or write somewhere else.\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_an_interrupted_command_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "out"
     with subprocess.Popen(  # noqa: S603
-        command("replay", session(tmp_path / "s.jsonl", 400), "--window", "12000", "--wires", out),
+        command("replay", session(tmp_path / "s.jsonl", 150), "--window", "12000", "--wires", out),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=surroundings(),

@@ -189,6 +189,12 @@ class Agent:
         return [(number, lane) for number in range(1, self._parts + 1) for lane in range(self._parallel)]
 
     @property
+    def ran_all(self) -> bool:
+        """Whether every call was run once, round after round; the calls of one round run in threads, in any order."""
+        in_turn = [number for number, _ in self.ran] == [number for number, _ in self.asked]
+        return in_turn and sorted(self.ran) == self.asked
+
+    @property
     def tools(self) -> list[Callable[..., str]]:
         """Its tool as a plain function, with annotations and a docstring."""
 

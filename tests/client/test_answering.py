@@ -8,12 +8,13 @@ import anthropic
 import httpx2
 import pytest
 
+from ctxwindow import Limits
 from ctxwindow.client.answering import PAUSES, RESUMPTIONS
 from ctxwindow.emulator.faults import Fault
 from ctxwindow.errors import EndpointError, StreamCut
 from ctxwindow.record.events import Failed, Received
 from ctxwindow.testing import FakeClaude
-from tests.client.driven import MODEL, THOUGHT, Answer, Between, Driven, Open, Script, call
+from tests.client.driven import MODEL, THOUGHT, Answer, Between, Driven, Open, Script, call, refused
 
 SAID = {"type": "text", "text": "It is a monoid in the category of endofunctors, what is the problem?"}
 
@@ -49,6 +50,34 @@ def paused(number: int) -> dict[str, Any]:
 
 
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+
+
+def test_a_paused_turn_stops_at_a_limit(opened: Open) -> None:
+    """Each time that it is sent back costs; `resume` goes on with it."""
+    script = Script(*(paused(number) for number in range(1, 5)), "Done.")
+    driven = opened(FakeClaude(script), tools=[SEARCH])
+    reply = driven.run("Search.", limits=Limits(dollars=1e-6))
+    assert (reply.stopped, reply.stop_reason, len(script.bodies)) == ("dollars", "pause_turn", 1)
+    assert driven.report().open == "turn"
+    reply = driven.resume(limits=Limits(seconds=1e-9))
+    assert (reply.stopped, len(reply.messages), len(script.bodies)) == ("seconds", 1, 2)
+    reply = driven.resume(limits=Limits(rounds=1, dollars=1_000.0))
+    assert (reply.stopped, reply.text, len(script.bodies)) == ("reply", "Done.", 5)
+    driven.goes_on()
+
+
+def test_a_reply_that_a_limit_on_the_output_cuts_stops_at_a_limit(opened: Open) -> None:
+    """It is not asked for again with more; `resume` does that."""
+    script = Script({"content": [SAID, call()], "stop_reason": "max_tokens"})
+    driven = opened(FakeClaude(script), max_tokens=1_000)
+    reply = driven.send("Go.")
+    assert reply.stopped == "reply"
+    assert len(script.bodies) == 2
+    script.entries = [{"content": [SAID, call()], "stop_reason": "max_tokens"}]
+    reply = driven.run("Go on.", limits=Limits(dollars=1e-6))
+    assert (reply.stopped, reply.stop_reason, len(script.bodies)) == ("dollars", "max_tokens", 3)
+    assert driven.resume().stopped == "reply"
+    driven.goes_on()
 
 
 def test_a_paused_turn_is_sent_back_as_it_is(opened: Open) -> None:
@@ -171,6 +200,40 @@ def test_a_stream_that_is_cut_before_anything_came(opened: Open, live: bool) -> 
     assert len(script.bodies) == 3, "the reply that was lost counts as asked"
     assert script.bodies[-1]["messages"] == script.bodies[0]["messages"]
     driven.goes_on()
+
+
+@pytest.mark.parametrize("reopens", [False, True])
+@pytest.mark.parametrize("model", [MODEL, "claude-haiku-4-5"])
+def test_what_is_resumed_has_all_its_parts(opened: Open, reopens: bool, model: str) -> None:
+    """Whenever they came, and whoever had them come: the text is whole, and the words that are sent again are no part of it."""
+    script = Script(
+        cut(), [SAID], cut(), [{"type": "text", "text": "And that is because of this and of that, as they say."}]
+    )
+    script.entries += [refused("No.", 429), cut(10), [SAID], refused("No.", 500)]
+    driven = opened(FakeClaude(script), streaming=True, model=model)
+    with pytest.raises(anthropic.RateLimitError):
+        driven.send("Tell me.")
+    for _ in range(2):
+        driven = opened(driven.fake, streaming=True, model=model) if reopens else driven
+        if script.entries:
+            with pytest.raises(anthropic.InternalServerError):
+                driven.resume()
+    reply = driven.resume()
+    parts = [event.message["content"][0]["text"].rstrip() for event in replies(driven)[:2]]
+    assert all(parts)
+    assert reply.text == "".join(parts) + "Reply 1."
+    driven.goes_on()
+    assert driven.send("Good.").text == "Reply 3.", "the parts are of that reply alone"
+
+
+def test_a_reply_that_is_written_again_has_no_parts(opened: Open) -> None:
+    """Behind a system message at the end nothing can be gone on from (SYS-04)."""
+    driven = opened(FakeClaude(Script(refused("No.", 429), cut(), [SAID], "The whole of it.")), streaming=True)
+    with pytest.raises(anthropic.RateLimitError):
+        driven.send("Hello.")
+    reply = driven.send({"role": "system", "content": "Be brief."})
+    assert [event.cut for event in replies(driven)] == [True, False]
+    assert (reply.text, len(reply.messages)) == ("The whole of it.", 2)
 
 
 @pytest.mark.parametrize("live", [False, True])
@@ -336,4 +399,28 @@ def test_what_asks_to_go_on_is_taken_back_when_something_else_is_said(opened: Op
     assert "Once" not in str(sent)
     assert [message["role"] for message in sent] == ["user", "user"]
     assert "Once" in str(driven.stored().messages)
+    driven.goes_on()
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_two_calls_of_one_id_are_refused(opened: Open, streaming: bool) -> None:
+    """TOOL-04: nothing runs, nothing of it is sent back, and it is asked again."""
+    ran: list[str] = []
+
+    def look() -> str:
+        """Look."""
+        ran.append("look")
+        return "Nothing."
+
+    script = Script([call(), call()], [call(), call(identity="toolu_2")], "Done.")
+    driven = opened(FakeClaude(script), tools=[look], streaming=streaming)
+    with pytest.raises(EndpointError) as caught:
+        driven.run("Look.")
+    assert (caught.value.rule, caught.value.path) == ("TOOL-04", "base_url")
+    assert ran == []
+    assert len(driven.stored().messages) == 2
+    assert driven.report().open == "turn"
+    assert driven.resume().text == "Done."
+    assert [len(body["messages"]) for body in script.bodies] == [1, 1, 3]
+    assert ran == ["look", "look"]
     driven.goes_on()

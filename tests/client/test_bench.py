@@ -115,7 +115,9 @@ def whole_stream() -> bytes:
     return log.exchanges[0].response
 
 
-@pytest.mark.parametrize(("way", "step"), [("closed", 1), ("reset", 11)])
+@pytest.mark.parametrize(
+    ("way", "step"), [("closed", 13), ("reset", 11), pytest.param("closed", 1, marks=pytest.mark.long)]
+)
 def test_a_stream_that_is_cut_at_any_byte_raises_and_never_hangs(way: Any, step: int) -> None:
     length = len(whole_stream())
     places = list(range(0, length + 1, step))

@@ -98,8 +98,9 @@ def alone(agent: Agent, stored: Conversation, bodies: list[str]) -> None:
     assert not stored.unanswered
 
 
-def test_many_sessions_on_one_store(tmp_path: Path) -> None:
-    talk_all(24, tmp_path / "agents.db")
+@pytest.mark.parametrize("sessions", [8, pytest.param(24, marks=pytest.mark.long)])
+def test_many_sessions_on_one_store(tmp_path: Path, sessions: int) -> None:
+    talk_all(sessions, tmp_path / "agents.db")
 
 
 @pytest.mark.slow

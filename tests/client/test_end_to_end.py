@@ -13,7 +13,8 @@ from tests.client.working import MODELS, Case, check, check_recall, work
 pytestmark = pytest.mark.filterwarnings("ignore:The model 'claude-sonnet-4-5:DeprecationWarning")
 
 SOME = [
-    Case("claude-opus-5-5"),
+    pytest.param(Case("claude-opus-5-5"), marks=pytest.mark.long),
+    Case("claude-opus-5-5", rounds=60),
     Case("claude-sonnet-4-5", api="async", streaming=True, surface="stable", rounds=80),
     Case("claude-opus-4-6", streaming=True, surface="stable", rounds=80),
     Case("claude-opus-5-5", api="async", streaming=True, rounds=40, parallel=2),

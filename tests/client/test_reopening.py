@@ -164,3 +164,13 @@ def test_half_a_round_of_another_process(opened: Open) -> None:
     assert again.resume().text == "I see."
     assert len(ran) == 2
     again.goes_on()
+
+
+def test_patience_does_not_go_by_the_callers_clock(opened: Open) -> None:
+    """Which may stand still, and did so for ever."""
+    driven = opened(FakeClaude(), patience=0.05, clock=lambda: 0.0)
+    with SqliteStore(driven.path) as store, store.hold("main") as hold:  # type: ignore[union-attr]
+        assert hold is not None
+        with pytest.raises(StoreConflict):
+            driven.send("Hello.")
+    driven.goes_on()

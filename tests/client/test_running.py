@@ -245,7 +245,7 @@ def test_interrupts_pass_through(results: Any, kind: type[BaseException]) -> Non
         results([stop], [call("stop")])
 
 
-def test_a_cancelled_session_stops_its_tools() -> None:
+def test_a_closed_runner_has_cancelled_its_coroutines() -> None:
     ended = []
 
     async def hang() -> str:
@@ -269,6 +269,32 @@ def test_a_cancelled_session_stops_its_tools() -> None:
         assert len(runner) == 0
 
     asyncio.run(run())
+
+
+async def _cancels_another_task() -> str:
+    task = asyncio.create_task(asyncio.sleep(60))
+    task.cancel()
+    await task
+    return "late"
+
+
+async def _cancels_its_own_task() -> str:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(60)
+    return "late"
+
+
+def _runs_a_loop_of_its_own() -> str:
+    return asyncio.run(_cancels_another_task())
+
+
+@pytest.mark.parametrize("tool", [_cancels_another_task, _cancels_its_own_task, _runs_a_loop_of_its_own])
+def test_a_cancellation_inside_a_tool_is_the_tools_own_failure(tool: Any) -> None:
+    (block,) = async_results([tool], [call(tool.__name__)])
+    assert block["is_error"] is True
+    assert "CancelledError" in block["content"]
 
 
 def test_a_closed_runner_hands_nothing_out(never: Callable[[], str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,9 +26,9 @@ from ctxwindow.errors import (
     UnknownModel,
 )
 from ctxwindow.record.events import Appended, Received
-from ctxwindow.stores import SqliteStore
+from ctxwindow.stores import SqliteStore, load
 from ctxwindow.testing import FakeClaude
-from tests.client.driven import MODEL, Driven, Open, Script, call
+from tests.client.driven import MODEL, Between, Driven, Open, Script, call
 from tests.stores.test_database import folder, not_root  # noqa: F401 - a fixture
 
 
@@ -234,10 +235,9 @@ def test_content_that_cannot_be_sent(opened: Open, content: Any, open_call: bool
     driven.goes_on()
 
 
-@pytest.mark.parametrize("max_tokens", [0, -1, 10**9, 1.5, "8000", True])
-def test_max_tokens_that_cannot_be(opened: Open, max_tokens: Any) -> None:
+def test_max_tokens_that_the_model_does_not_have(opened: Open) -> None:
     """CTX-06."""
-    driven = opened(FakeClaude(), max_tokens=max_tokens)
+    driven = opened(FakeClaude(), max_tokens=10**9)
     with pytest.raises(InvalidRequest) as caught:
         driven.send("Hello.")
     assert "[CTX-06]" in one_line(caught.value)
@@ -385,6 +385,61 @@ def test_a_full_disk_at_any_moment(opened: Open, tmp_path: Path, fails_at: int, 
         driven.shut()
 
 
+def test_calls_whose_reply_could_not_be_stored_have_not_begun(opened: Open, tmp_path: Path) -> None:
+    """`resume` runs them, and does not tell that they were interrupted."""
+    ran: list[str] = []
+    with SqliteStore(tmp_path / "agent.db") as store:
+        failing = Failing(store, 3)
+        driven = opened(FakeClaude(Script([call("act")], "Done.")), store=failing, tools=[_acts(ran)])
+        with pytest.raises(StoreUnavailable):
+            driven.run("Act.")
+        assert ran == []
+        assert driven.resume().text == "Done."
+        assert ran == ["act"]
+        driven.goes_on()
+        driven.shut()
+
+
+def test_what_somebody_else_may_have_begun_is_not_known_to_be_idle(opened: Open) -> None:
+    ran: list[str] = []
+    fake = FakeClaude(Script([call("act")], [call("act", identity="toolu_2")], "Done."))
+    driven, other = opened(fake, tools=[_acts(ran)]), opened(fake)
+    assert driven.run("Act.", limits=Limits(rounds=1)).stopped == "rounds"
+    other.pin(0)
+    assert driven.resume().text == "Done."
+    assert ran == ["act"]
+    assert "interrupted" in str(fake.requests[-1].json["messages"][-1])
+    driven.goes_on()
+
+
+def test_calls_of_a_turn_that_has_stopped_are_never_run(opened: Open) -> None:
+    """SDK-06: nothing is open; they are answered as not run with what is said next."""
+    ran: list[str] = []
+    stopped = {"content": [{"type": "text", "text": "There."}, call("act")], "stop_reason": "end_turn"}
+    fake = FakeClaude(Script(stopped))
+    driven = opened(fake, tools=[_acts(ran)])
+    reply = driven.run("Act.")
+    assert (reply.stopped, reply.calls, reply.text) == ("reply", (), "There.")
+    for session in (driven, opened(fake, tools=[_acts(ran)])):
+        assert session.report().open is None
+        assert session.open_calls == ()
+        assert session.resume() is None
+        assert session.resume(interrupted="run") is None
+    driven.goes_on()
+    result = fake.requests[-1].json["messages"][-1]["content"][0]
+    assert (result["tool_use_id"], result["is_error"]) == ("toolu_1", True)
+    assert "Not run" in result["content"]
+    assert ran == []
+
+
+def test_a_refusal_has_no_calls(opened: Open) -> None:
+    refusal = {"content": [{"type": "text", "text": "No."}, call("act")], "stop_reason": "refusal"}
+    driven = opened(FakeClaude(Script(refusal)), tools=[_acts([])])
+    reply = driven.send("Act.")
+    assert (reply.stopped, reply.calls) == ("reply", ())
+    driven.goes_on()
+
+
 @pytest.mark.parametrize("room", [2, 6])
 def test_a_disk_that_is_really_full(opened: Open, tmp_path: Path, room: int) -> None:
     with SqliteStore(tmp_path / "agent.db") as store:
@@ -505,6 +560,73 @@ def test_a_task_that_is_cancelled_while_it_waits(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_cancelled_run_stops_its_coroutines(tmp_path: Path) -> None:
+    """What the model is told of them is true: they were interrupted."""
+    said: list[str] = []
+
+    async def main() -> None:
+        started = asyncio.Event()
+
+        async def slow() -> str:
+            """Take long."""
+            started.set()
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                said.append("stopped")
+                raise
+            return "done"
+
+        fake = FakeClaude(Script([call("slow")], "I see."))
+        async with await AsyncSession.open(
+            tmp_path / "a.db", client=fake.async_client(), model=MODEL, tools=[slow]
+        ) as session:
+            task = asyncio.create_task(session.run("Go."))
+            await started.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert said == ["stopped"]
+            assert (await session.resume()).text == "I see."  # type: ignore[union-attr]
+            told = fake.requests[-1].json["messages"][-1]["content"][0]
+        assert told["is_error"] is True
+        assert "interrupted" in told["content"]
+
+    asyncio.run(main())
+
+
+def test_a_round_that_a_tool_leaves_stops_its_coroutines(tmp_path: Path) -> None:
+    """`SystemExit` of one tool leaves no task of another behind."""
+    said: list[str] = []
+
+    async def main() -> None:
+        started = threading.Event()
+
+        async def slow() -> str:
+            """Take long."""
+            started.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                said.append("stopped")
+            return "done"
+
+        def leave() -> str:
+            """Leave."""
+            started.wait()
+            raise SystemExit
+
+        fake = FakeClaude(Script([call("slow"), call("leave", identity="toolu_2")]))
+        async with await AsyncSession.open(
+            tmp_path / "a.db", client=fake.async_client(), model=MODEL, tools=[slow, leave]
+        ) as session:
+            with pytest.raises(SystemExit):
+                await session.run("Go.")
+            assert said == ["stopped"]
+
+    asyncio.run(main())
+
+
 # -- the end ----------------------------------------------------------------------------------------------
 
 
@@ -525,3 +647,79 @@ def test_a_closed_session(opened: Open) -> None:
     with pytest.raises(MisuseError):
         driven.recall("Hello")
     opened(FakeClaude()).goes_on()
+
+
+def held_up(driven: Driven, script: Script) -> tuple[threading.Event, Any, list[Any]]:
+    """A send that waits for its reply in another thread or task, what lets it go on, and what waits for it to end."""
+    asked, answers, found = threading.Event(), threading.Event(), list[Any]()
+
+    def slowly(body: Any) -> str:
+        asked.set()
+        assert answers.wait(30)
+        return "At last."
+
+    script.entries = [slowly]
+    thread = threading.Thread(target=lambda: found.append(driven.session.send("Hello.").text))
+    thread.start()
+    assert asked.wait(30)
+    return answers, thread, found
+
+
+def test_a_session_that_is_closed_waits_for_its_own_operation(tmp_path: Path) -> None:
+    """The reply is paid for: it is stored before the store is closed."""
+    script = Script()
+    driven = Driven("sync", tmp_path / "agent.db", FakeClaude(script))
+    answers, thread, found = held_up(driven, script)
+    threading.Timer(0.2, answers.set).start()
+    driven.close()
+    thread.join()
+    assert found == ["At last."]
+    assert driven.stored().messages[-1]["content"] == [{"type": "text", "text": "At last."}]
+    with pytest.raises(MisuseError):
+        driven.send("Hello again.")
+
+
+@pytest.mark.parametrize("given", [{"busy": "raise"}, {"patience": 0.05}], ids=["raise", "wait"])
+def test_a_session_that_cannot_wait_stays_open(tmp_path: Path, given: Any) -> None:
+    script = Script()
+    driven = Driven("sync", tmp_path / "agent.db", FakeClaude(script), **given)
+    answers, thread, found = held_up(driven, script)
+    with pytest.raises(MisuseError) as caught:
+        driven.close()
+    assert "has not ended" in one_line(caught.value)
+    answers.set()
+    thread.join()
+    assert found == ["At last."]
+    driven.goes_on()
+    driven.shut()
+
+
+def test_a_task_closes_the_session_of_another(tmp_path: Path) -> None:
+    asked, between = asyncio.Event(), Between(FakeClaude(Script("At last.")), lambda request, ask: ask())
+
+    async def slowly(request: httpx2.Request) -> httpx2.Response:
+        asked.set()
+        await asyncio.sleep(0.2)
+        return await between.handle_async_request(request)
+
+    async def main() -> None:
+        http = httpx2.AsyncClient(transport=httpx2.MockTransport(slowly))
+        client = anthropic.AsyncAnthropic(api_key="k", base_url="http://emulator.invalid", http_client=http)
+        session = await AsyncSession.open(tmp_path / "agent.db", client=client, model=MODEL)
+        task = asyncio.create_task(session.send("Hello."))
+        await asked.wait()
+        await session.close()
+        assert (await task).text == "At last."
+
+    asyncio.run(main())
+    with SqliteStore(tmp_path / "agent.db") as store:
+        assert len(load(store, "main").messages) == 2
+
+
+def test_a_session_is_closed_while_another_one_is_at_its_conversation(opened: Open) -> None:
+    """It has nothing to wait for."""
+    driven = opened(FakeClaude(), busy="raise")
+    driven.goes_on("Hello.")
+    with SqliteStore(driven.path) as store, store.hold("main") as hold:  # type: ignore[union-attr]
+        assert hold is not None
+        driven.close()

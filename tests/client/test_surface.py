@@ -112,8 +112,8 @@ def _lines(text: str) -> list[str]:
 
 @pytest.mark.parametrize(("blocks", "awaits"), PAIRS)
 def test_what_does_io_is_awaited_and_what_looks_is_not(blocks: type, awaits: type) -> None:
-    """A property, a report and a search in memory do not wait; what may send or write does."""
-    immediate = {"report", "stream", "recall", "text_stream", "__aiter__"}
+    """A property and a report do not wait, and a stream only when it is entered; what may send, write or search long does."""
+    immediate = {"report", "stream", "__aiter__"}
     for name, member in surface(awaits).items():
         if isinstance(member, property) or name in immediate:
             continue

@@ -33,7 +33,9 @@ def at(forks: Forks) -> Iterator[Place]:
         yield found
 
 
-@pytest.mark.parametrize("number", range(1, 41))
+@pytest.mark.parametrize(
+    "number", [*range(1, 13), *(pytest.param(number, marks=pytest.mark.long) for number in range(13, 41))]
+)
 def test_a_run_through_faults_and_kills(number: int, at: Place, tmp_path: Path) -> None:
     plan = draw(SEED, number, largest=4)
     assert run(plan, tmp_path, at).violations == [], plan
@@ -99,8 +101,14 @@ ALWAYS = {"hold", "append to the store", "plan", "append", "receive", "tool", "a
 @pytest.mark.parametrize(
     ("given", "passed", "chosen"),
     [
-        (SUMMARIES, {"request", "event of a stream", "checkpoint", "summary comes", "summarized"}, "each once"),
+        (SUMMARIES, {"request", "event of a stream", "checkpoint", "summary comes", "summarized"}, "its own once"),
         (COMPACTIONS, {"request, async", "compacted"}, "its own once"),
+        pytest.param(
+            SUMMARIES,
+            {"request", "event of a stream", "checkpoint", "summary comes", "summarized"},
+            "each once",
+            marks=pytest.mark.long,
+        ),
         *(
             pytest.param(scenario, passed, "all", marks=pytest.mark.slow)
             for scenario, passed in (
@@ -109,7 +117,7 @@ ALWAYS = {"hold", "append to the store", "plan", "append", "receive", "tool", "a
             )
         ),
     ],
-    ids=["summaries", "compactions", "summaries-all", "compactions-all"],
+    ids=["summaries", "compactions", "summaries-each", "summaries-all", "compactions-all"],
 )
 def test_a_process_that_dies_at_any_moment_goes_on(
     given: dict[str, Any], passed: set[str], chosen: str, at: Place, tmp_path: Path

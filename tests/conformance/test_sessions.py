@@ -33,7 +33,12 @@ HARD = {"thinking": (3, 0), "agent": (2, 2), "compact-auto": (4, 4)}
 
 LONG, LONG_MODELS = "compact-auto", (FAMILIES[-1],)
 """Takes as long as all the others together: replayed as bound only, where most can go wrong."""
-RUNS = [(path, model) for path in SHIPPED for model in (None, *FAMILIES) if name(path) != LONG or model in LONG_MODELS]
+RUNS = [
+    pytest.param(path, model, marks=[pytest.mark.long] if name(path) == LONG or model in FAMILIES[1:-1] else [])
+    for path in SHIPPED
+    for model in (None, *FAMILIES)
+    if name(path) != LONG or model in LONG_MODELS
+]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ print(driven.conversation.spending.as_dict())
 """
 
 
+@pytest.mark.long
 def test_law_8_in_any_process() -> None:
     """The same conversation gives the same requests, byte for byte, whatever the seed of hashes."""
     outputs = [

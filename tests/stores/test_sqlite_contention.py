@@ -100,8 +100,9 @@ def contend(path: Path, *, processes: int, threads: int, appends: int, timeout: 
         assert store._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_four_processes_of_many_threads(tmp_path: Path) -> None:
-    contend(tmp_path / "log.db", processes=4, threads=50, appends=4, timeout=5)
+@pytest.mark.parametrize("threads", [14, pytest.param(50, marks=pytest.mark.long)])
+def test_four_processes_of_many_threads(tmp_path: Path, threads: int) -> None:
+    contend(tmp_path / "log.db", processes=4, threads=threads, appends=4, timeout=5)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from typing import Any
 from ctxwindow.client.incidents import log
 from ctxwindow.client.middleware.asking import Asked, without_markers
 from ctxwindow.client.middleware.lines import Line, echoes
+from ctxwindow.client.middleware.unbinding import unbound
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import InvalidRequest
 from ctxwindow.record.blocks import blocks_of, is_thinking
@@ -15,13 +16,25 @@ from ctxwindow.repairs import repair
 __all__ = ["append"]
 
 
-def append(engine: Conversation, asked: Asked, line: Line, messages: list[Any], now: float) -> None:
+def append(
+    engine: Conversation, asked: Asked, line: Line, messages: list[Any], now: float, *, stale_from: int | None = None
+) -> None:
     """Append messages, and put them on the line; mended from the first one on that the API would refuse.
+
+    Args:
+        engine: the conversation.
+        asked: the request.
+        line: what the caller has said of it.
+        messages: his, in order.
+        now: his clock.
+        stale_from: the first of them whose thinking, and that of all later ones, was made behind another prefix, if any.
 
     Raises:
         InvalidRequest: they cannot be mended.
     """
     new = [without_markers(message) for message in messages]
+    if stale_from is not None:
+        new[stale_from:] = unbound(asked, engine, new[stale_from:], now)
     places = _after_evidence(engine, line, new)
     for place in range(len(places), len(new)):
         try:
@@ -64,5 +77,6 @@ def _mended(
     body, repairs = repair(request, model=engine.profile, betas=betas)
     if not repairs or body["messages"][: len(base)] != base:
         raise error
-    log.warning("the caller's messages were mended in %d places; first: %s", len(repairs), repairs[0])
+    places = "1 place" if len(repairs) == 1 else f"{len(repairs)} places; first"
+    log.warning("the caller's messages were mended in %s: %s", places, repairs[0])
     return list(body["messages"][len(base) :])

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from anthropic import APIRequest
+from anthropic import DEFAULT_MAX_RETRIES, APIRequest
 
+from ctxwindow.client.incidents import log
 from ctxwindow.tiers.recovery import with_binding
 
 __all__ = ["Asked", "asked_of", "without_markers"]
@@ -43,6 +44,11 @@ class Asked:
     def streams(self) -> bool:
         """Whether the reply is to be streamed."""
         return bool(self.request.stream)
+
+    @property
+    def retries(self) -> int:
+        """Times to try a request of ours again: as for the caller's, where it says so. What his client has is not told."""
+        return self.request.options.get_max_retries(DEFAULT_MAX_RETRIES)
 
     def rewritten(self, request: Mapping[str, Any]) -> APIRequest:
         """The caller's request with another body: what the engine planned."""
@@ -110,8 +116,10 @@ def asked_of(request: APIRequest, *, marks: bool) -> Asked | None:
     previous = thread.get("previous_message_id") if isinstance(thread, Mapping) and continues else None
     if (continues and not isinstance(previous, str)) or (not continues and not messages):
         return None
-    if not all(isinstance(message, dict) for message in (*messages[:1], *messages[-1:])):
-        return None  # the others are looked at by the engine, where they are new
+    place = next((place for place, message in enumerate(messages) if not isinstance(message, dict)), None)
+    if place is not None:
+        log.warning("messages.%d: this is no message; the caller's request goes out unchanged", place)
+        return None
     left_out = {*_NAMED, *_OF_THE_REQUEST, "thread", *(("cache_control",) if marks else ())}
     settings = {key: value for key, value in body.items() if key not in left_out}
     if betas := _betas(request):

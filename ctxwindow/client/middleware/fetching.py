@@ -17,13 +17,17 @@ T = TypeVar("T")
 AnyResponse = APIResponse[Any] | AsyncAPIResponse[Any]
 
 _ERRORS = 400
-_RETRIES = 2
 _FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_ASKED = 0.5, 8.0, 60.0
 """Seconds."""
 
 
-def fetched(steps: Steps[T]) -> Steps[T]:
-    """The same steps, with the responses to their requests read: a driver of these gives back raw responses."""
+def fetched(steps: Steps[T], retries: int) -> Steps[T]:
+    """The same steps, with the responses to their requests read: a driver of these gives back raw responses.
+
+    Args:
+        steps: of ours.
+        retries: times to try a request again.
+    """
     found: Any = None
     error: BaseException | None = None
     while True:
@@ -34,7 +38,7 @@ def fetched(steps: Steps[T]) -> Steps[T]:
             return result
         found = error = None
         try:
-            found = (yield from _fetch(action)) if isinstance(action, (Create, Count)) else (yield action)
+            found = (yield from _fetch(action, retries)) if isinstance(action, (Create, Count)) else (yield action)
         except GeneratorExit:
             steps.close()
             raise
@@ -42,10 +46,10 @@ def fetched(steps: Steps[T]) -> Steps[T]:
             error = raised
 
 
-def _fetch(action: Create | Count) -> Steps[Any]:
+def _fetch(action: Create | Count, retries: int) -> Steps[Any]:
     """What a request brings: a message, or a number of tokens."""
-    for attempt in range(_RETRIES + 1):
-        last = attempt == _RETRIES
+    for attempt in range(retries + 1):
+        last = attempt == retries
         try:
             response: AnyResponse = yield action
         except APIConnectionError:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from ctxwindow.client.actions import Blocking, Steps
 from ctxwindow.client.incidents import Incident, log, tell
 from ctxwindow.client.middleware.managed import Managed
+from ctxwindow.client.middleware.sheltering import explain, sheltered
 from ctxwindow.client.watching import Watch
-from ctxwindow.errors import StoreError
 from ctxwindow.record import from_json
 
-__all__ = ["Events", "Following", "keep", "record"]
+__all__ = ["Events", "Following", "caller", "end_left", "keep", "record"]
 
 
 class Events:
@@ -56,6 +61,10 @@ class Following:
         self._watch = Watch(talk.store_events, talk.clock, talk.checkpoint)
         self._ended = False
         self._one_at_a_time = threading.Lock()  # it may be closed while somebody else reads it
+        self._reader: object = caller()
+        managed.following = weakref.ref(
+            self
+        )  # the conversation must not keep it: its end is that nobody has it any more
 
     def take(self, chunk: bytes) -> bool:
         """Take bytes as they come; whether `settle` is to be called before they are handed on."""
@@ -66,9 +75,22 @@ class Following:
             for event in self._events.feed(chunk):
                 due = self._watch.feed(event) or due
         except Exception as error:  # noqa: BLE001 - the caller gets his bytes whatever they are
-            log.error("a streamed reply cannot be followed: %s", type(error).__name__)
+            explain(error, "a streamed reply cannot be followed")
             return True
         return due or self._watch.streamed.complete
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around the waiting for more bytes: somebody wants them."""
+        self._reader = None
+        try:
+            yield
+        finally:
+            self._reader = caller()
+
+    def is_left_by(self, who: object) -> bool:
+        """Whether somebody has stopped reading: who read it last asks for something else. Another one may be about to go on."""
+        return not self._ended and self._reader == who
 
     def settle(self) -> None:
         """Store what has arrived; at the end of the reply, all of it, and let the conversation go. Blocks."""
@@ -78,10 +100,8 @@ class Following:
             if self._watch.streamed.complete:
                 self._end(complete=True)
                 return
-            try:
+            with sheltered("what has arrived of a reply is not stored yet"):
                 self._watch.checkpoint()
-            except StoreError as error:
-                log.warning("what has arrived of a reply is not stored yet: %s", error)
 
     def end(self) -> None:
         """The stream has ended, whether its reply is complete or not. Blocks."""
@@ -92,17 +112,17 @@ class Following:
     def _end(self, *, complete: bool) -> None:
         self._ended = True
         try:
-            if complete:
-                record(self._managed, self._watch.streamed.message, self._request)
-            else:
-                self._cut()
-            keep(self._managed)
-        except Exception as error:  # noqa: BLE001 - the caller gets his bytes whatever is wrong here
-            log.error("a streamed reply is not in the record: %s", type(error).__name__)
+            with sheltered("a streamed reply is not in the record"):
+                if complete:
+                    record(self._managed, self._watch.streamed.message, self._request)
+                else:
+                    self._cut()
+                keep(self._managed)
         finally:
-            if self._hold is not None:
-                self._hold.release()
-                self._hold = None
+            hold, self._hold = self._hold, None
+            with sheltered("the conversation is not let go"):
+                if hold is not None:
+                    hold.release()
 
     def _cut(self) -> None:
         """What arrived stays in the record as evidence (MSG-16); whether to go on from it is the caller's to say."""
@@ -116,6 +136,22 @@ class Following:
         self._managed.line = line
         done = "the stream ended before the reply did; what arrived is kept as evidence"
         tell(talk.incidents, Incident(at=now, send=engine.sends, kind="cut", status=None, rule="MSG-16", done=done))
+
+
+def end_left(managed: Managed) -> Steps[None]:
+    """End the stream that its reader has left in the middle to ask for something else: what arrived is evidence (MSG-16)."""
+    left = managed.following() if managed.following is not None else None
+    if left is not None and left.is_left_by(caller()):
+        yield Blocking(left.end)
+
+
+def caller() -> object:
+    """Who runs here: a thread, and the task in it, if any."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return threading.get_ident(), weakref.ref(task) if task is not None else None
 
 
 def record(managed: Managed, message: Any, request: dict[str, Any]) -> None:
@@ -137,7 +173,5 @@ def record(managed: Managed, message: Any, request: dict[str, Any]) -> None:
 
 def keep(managed: Managed) -> None:
     """Store what has come. What cannot be stored now is stored with what comes next, for the reply is the caller's. Blocks."""
-    try:
+    with sheltered("what has come is not stored yet"):
         managed.talk.keep()
-    except StoreError as error:
-        log.warning("what has come is not stored yet: %s", error)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from ctxwindow.client.middleware.unbinding import bare
 from ctxwindow.conversation import Conversation
 from ctxwindow.record import block_type
 from ctxwindow.record.canonical import canonical_message
@@ -119,23 +120,23 @@ class Line:
         return next((place + 1 for place, found in self.replies.items() if found == reply_id), None)
 
     def overlap(self, messages: Sequence[dict[str, Any]]) -> int | None:
-        """Where the list begins that a caller sends who trims its head: it goes on from there to the end, and on.
+        """Where the list begins that a caller sends who trims its head: it goes on from there to the end, and on; or to the
+        end but for the last reply, which he has not sent back. The longest; costs what the list costs.
 
         None where it does not meet what is known.
         """
-        for start in range(len(self.sent)):
-            length = len(self.sent) - start
-            if length > len(messages):
-                continue
-            if (
-                self._same(start, messages[0])
-                and Line(self.sent[start:], self.places[start:], self._shifted(start)).common(messages) == length
-            ):
+        length = len(self.sent)
+        end = length - 1 if length - 1 in self.replies else length
+        for start in range(max(0, end - len(messages)), length):
+            met = self.met(start, messages)
+            if met and start + met >= end:
                 return start
         return None
 
-    def _shifted(self, start: int) -> dict[int, str | None]:
-        return {place - start: found for place, found in self.replies.items() if place >= start}
+    def met(self, start: int, messages: Sequence[dict[str, Any]]) -> int:
+        """How many messages of a list are the same as those from a place on."""
+        length = min(len(self.sent) - start, len(messages))
+        return next((n for n in range(length) if not self._same(start + n, messages[n])), length)
 
     def _same(self, place: int, message: Any) -> bool:
         known = self.sent[place]
@@ -145,7 +146,9 @@ class Line:
             return False
         if place in self.replies and echoes(message, known):
             return True
-        return canonical_message(message) == canonical_message(known)
+        # What was taken in behind another prefix stands in the record without its thinking, if it is no reply.
+        shown = message if place in self.replies else bare(dict(message))
+        return canonical_message(known) in (canonical_message(message), canonical_message(shown))
 
 
 def echoes(message: Mapping[str, Any], reply: Mapping[str, Any]) -> bool:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctxwindow.client.middleware.asking import Asked
 from ctxwindow.client.middleware.lines import Line
+from ctxwindow.client.middleware.unbinding import seals_of
 from ctxwindow.client.talk import Talk
 from ctxwindow.record import to_json
 from ctxwindow.record.canonical import canonical_message, canonical_system, canonical_tools, deferred_tools
 from ctxwindow.record.events import Started
 from ctxwindow.stores import Store
 
-__all__ = ["Left", "Managed", "Registry", "family_of", "is_numbered", "newest", "numbered"]
+if TYPE_CHECKING:
+    from ctxwindow.client.middleware.following import Following
+
+__all__ = ["Left", "Managed", "Registry", "family_of", "keys_of", "newest", "numbered"]
 
 _LOOKED_AT = 4
 """Conversations in the store that begin alike and are looked at, the newest, after a restart."""
@@ -43,6 +48,11 @@ class Managed:
     system: Any
     """As the caller sends it, with his cache breakpoints; so are the tools."""
     tools: Any
+    family: str
+    """The caller's name for it, or what is made of its beginning: several records may share it."""
+
+    following: weakref.ref[Following] | None = None
+    """The stream that a reply of it comes by, if any, and if anybody still has it."""
 
     _left: tuple[Left, ...] = ()
 
@@ -51,11 +61,11 @@ class Managed:
         self._line = Line.of(self.talk.engine)
 
     @classmethod
-    def stored(cls, talk: Talk) -> Managed:
+    def stored(cls, talk: Talk, family: str) -> Managed:
         """A conversation as a store has it."""
         first = talk.engine.events[0]
         assert isinstance(first, Started)  # noqa: S101 - by the engine
-        return cls(talk, first.system, first.tools)
+        return cls(talk, first.system, first.tools, family)
 
     @property
     def line(self) -> Line:
@@ -81,6 +91,10 @@ class Managed:
             return None
         best = max(self._left, key=lambda left: left.line.common(messages), default=None)
         return best if best is not None and best.line.common(messages) > common else None
+
+    def known(self, messages: Sequence[dict[str, Any]]) -> int:
+        """How many messages of a list, from the first on, are known, on this branch or one that was left."""
+        return max(line.common(messages) for line in (self._line, *(left.line for left in self._left)))
 
     def follow(self) -> None:
         """Read the list from the record where the record has changed otherwise: another process went on, or something that
@@ -134,11 +148,34 @@ class Registry:
         with self._lock:
             return list(reversed(self._managed.values()))
 
+    def ancestor(self, messages: Sequence[dict[str, Any]]) -> Managed | None:
+        """The conversation that the thinking in a list comes from, if it is in memory."""
+        seals = seals_of(messages)
+        if not seals:
+            return None
+        return next((managed for managed in self.recent() if _has_any(managed.line, seals)), None)
+
+
+def _has_any(line: Line, seals: set[str]) -> bool:
+    return any(not seals.isdisjoint(seals_of([message])) for message in reversed(line.sent))
+
 
 def family_of(asked: Asked) -> str:
     """What the names of all conversations that begin like this one have in common."""
-    beginning = [canonical_system(asked.system), *_tools(asked.tools), canonical_message(asked.messages[0])]
-    return f"sdk-{hashlib.blake2b(to_json(beginning), digest_size=10).hexdigest()}"
+    return f"sdk-{_hash([*_frame(asked), canonical_message(asked.messages[0])])}"
+
+
+def keys_of(asked: Asked) -> set[str]:
+    """What tells, in two ways, that lists are of one caller: the same system and tools, or the same first message."""
+    return {_hash(_frame(asked)), _hash(canonical_message(asked.messages[0]))}
+
+
+def _frame(asked: Asked) -> list[Any]:
+    return [canonical_system(asked.system), *_tools(asked.tools)]
+
+
+def _hash(value: Any) -> str:
+    return hashlib.blake2b(to_json(value), digest_size=10).hexdigest()
 
 
 def newest(store: Store, family: str) -> tuple[list[str], int]:
@@ -159,9 +196,3 @@ def newest(store: Store, family: str) -> tuple[list[str], int]:
 def numbered(family: str, number: int) -> str:
     """The name of one conversation of a family."""
     return family if number == 1 else f"{family}~{number}"
-
-
-def is_numbered(name: str, family: str) -> bool:
-    """Whether a name is one of a family's."""
-    beginning, mark, number = name.rpartition("~")
-    return name == family or (bool(mark) and beginning == family and number.isdecimal())

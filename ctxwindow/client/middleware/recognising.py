@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from ctxwindow.catalog import resolve
 from ctxwindow.client.actions import Blocking, Steps
 from ctxwindow.client.incidents import log
+from ctxwindow.client.middleware.aligning import continued, has_reply
 from ctxwindow.client.middleware.appending import append
 from ctxwindow.client.middleware.asking import Asked, without_markers
+from ctxwindow.client.middleware.following import end_left
 from ctxwindow.client.middleware.lines import Line
-from ctxwindow.client.middleware.managed import Managed, Registry, family_of, is_numbered, newest, numbered
+from ctxwindow.client.middleware.managed import Managed, Registry, family_of, keys_of, newest, numbered
+from ctxwindow.client.middleware.unbinding import binding_of
 from ctxwindow.client.reopening import catch_up
+from ctxwindow.client.report import SessionReport, report
 from ctxwindow.client.talk import Talk
 from ctxwindow.conversation import Conversation
 from ctxwindow.errors import InvalidRequest
@@ -23,6 +27,19 @@ from ctxwindow.stores import Store, load
 from ctxwindow.tiers import Policy
 
 __all__ = ["Recogniser"]
+
+_TOLD = 1_000
+"""Keys of what was told that are remembered."""
+
+_UNKNOWN = (
+    "a list with replies that are not known begins a record of its own: its first message, system or tools are others than "
+    "those of what is known, or its head is trimmed."
+)
+_FRAMED_OTHERWISE = "system or tools have changed, and they are the prefix: another record is begun [BIND-12]."
+_ADVICE = (
+    "If it is so for every request, keep what changes out of the beginning, or say which conversation it is with "
+    "ctxwindow.conversation(). This is told once."
+)
 
 
 @dataclass
@@ -34,58 +51,67 @@ class Recogniser:
     registry: Registry
     clock: Callable[[], float]
     checkpoint: float
+    patience: float = 60.0
+    """Seconds that a request under a name waits for another one."""
+    _told: set[str] = field(default_factory=set)
 
-    def claim(self, asked: Asked, name: str | None) -> Steps[Managed | None]:
+    def claim(self, asked: Asked) -> Steps[Managed | None]:
         """The conversation of a request, held, with all in its record that the request says; None where it is a thread
         that nothing is known of. Whoever calls this must release it.
-
-        Args:
-            asked: the request.
-            name: the conversation's, where the caller has said so.
 
         Raises:
             CtxwindowError: it cannot be managed; nothing is held, and nothing of it is in the record.
         """
-        managed = yield from self._find(asked, name)
+        managed = yield from self._find(asked)
         if managed is not None:
             try:
-                yield from self._align(managed, asked, pinned=name is not None)
-            except BaseException as error:
-                managed.take_back()
+                if (yield from self.align(managed, asked, continued(managed.line, asked))):
+                    return managed
+            except BaseException:
                 managed.talk.release()
-                if not isinstance(error, InvalidRequest) or asked.previous is not None:
-                    raise
-                log.warning(
-                    "what the caller has changed cannot be put into the record; another one is begun: %s", error
-                )
-            else:
-                return managed
-        if asked.previous is not None:
-            return None
-        return (yield from self._begin(asked, name or family_of(asked)))
+                raise
+            managed.talk.release()
+        return None if asked.previous is not None else (yield from self._begin(asked))
+
+    def report(self, name: str) -> SessionReport:
+        """The report of a conversation as it is stored, with what this process knows of its faults. Blocks."""
+        talk = self.talk(name, load(self.store, name))
+        known = self.registry.get(name)
+        if known is not None:
+            talk.incidents.extend(known.talk.incidents.copy())
+        return report(talk)
 
     # -- finding ---------------------------------------------------------------------------------------------
 
-    def _find(self, asked: Asked, name: str | None) -> Steps[Managed | None]:
+    def _find(self, asked: Asked) -> Steps[Managed | None]:
         """A conversation that the request goes on with, held; None where a new one must be begun."""
-        found = self._best(asked) if name is None else self._named(name, asked)
+        found, framed_otherwise = self._best(asked)
         if found is not None:
-            return found if (yield from self._hold(found, asked, name)) else None
-        if asked.previous is not None or (name is None and not _has_reply(asked)):
+            return found if (yield from self._hold(found, asked)) else None
+        if asked.previous is not None or not has_reply(asked.messages):
             return None  # a first question asks for no look at what was said in other processes
-        names, _ = yield Blocking(lambda: newest(self.store, name or family_of(asked)))
-        for stored in names:
-            if self.registry.get(stored) is not None:
+        family = family_of(asked)  # it tells of system and tools, too
+        names, _ = yield Blocking(lambda: newest(self.store, family))
+        best, most = None, (0, False)
+        for name in names:
+            if self.registry.get(name) is not None:
                 continue
-            managed = yield Blocking(partial(self._stored, stored))
-            if not managed.is_framed_by(asked) or (name is None and _common(managed.line, asked) is None):
+            managed = yield Blocking(partial(self.stored, name, family))
+            if (common := _common(managed.line, asked)) is None:
                 continue
-            return managed if (yield from self._hold(managed, asked, name)) else None
+            # The newest is not the one just because it fits: another that began alike fits as one that is edited would.
+            rank = (common, common == len(managed.line.sent))
+            best, most = (managed, rank) if rank > most else (best, most)
+            if most >= (len(asked.messages) - 1, True):
+                break
+        if best is not None:
+            return best if (yield from self._hold(best, asked)) else None
+        self._tell_unknown(asked, framed_otherwise=framed_otherwise)
         return None
 
-    def _best(self, asked: Asked) -> Managed | None:
+    def _best(self, asked: Asked) -> tuple[Managed | None, bool]:
         """The conversation in memory that the request goes on with: of those that it fits, that with the most in common, and of
-        these one that it leaves nothing of.
+        these one that it leaves nothing of. And whether it fits one with other system or tools.
         """
         best, most, framed_otherwise = None, (0, False), False
         for managed in self.registry.recent():
@@ -97,47 +123,70 @@ class Recogniser:
             elif not _is_alive_elsewhere(managed, asked, common):
                 rank = (common, common == len(managed.line.sent))
                 best, most = (managed, rank) if rank > most else (best, most)
-        if framed_otherwise and best is None and _has_reply(asked):
-            log.warning("system or tools have changed, and they are the prefix: another record is begun [BIND-12]")
-        return best
+        return best, framed_otherwise
 
-    def _named(self, name: str, asked: Asked) -> Managed | None:
-        """The conversation of this name in memory that was used last."""
-        for managed in self.registry.recent():
-            if not is_numbered(managed.talk.name, name) or not managed.is_framed_by(asked):
-                continue
-            if asked.previous is None or _common(managed.line, asked) is not None:
-                return managed
-        return None
-
-    def _stored(self, name: str) -> Managed:
+    def stored(self, name: str, family: str) -> Managed:
         """A conversation as the store has it. Blocks."""
-        return Managed.stored(self._talk(name, load(self.store, name)))
+        return Managed.stored(self.talk(name, load(self.store, name)), family)
 
-    def _hold(self, managed: Managed, asked: Asked, name: str | None) -> Steps[bool]:
+    def _hold(self, managed: Managed, asked: Asked) -> Steps[bool]:
         """Claim it, if nobody else is at it, and if it still is what was found when it has caught up."""
-        talk, line = managed.talk, managed.line
+        talk = managed.talk
+        yield from end_left(managed)
+        line = managed.line
         hold = yield Blocking(lambda: talk.store.hold(talk.name))
         if hold is None:
+            log.info("another request of the same conversation is in flight: this one goes as one of its own")
             return False
         talk.hold = hold
         try:
             yield from catch_up(talk)
             managed.follow()
-            if managed.line is line or name is not None or _common(managed.line, asked) is not None:
+            if managed.line is line or _common(managed.line, asked) is not None:
                 return True
         except BaseException:
             talk.release()
             raise
         talk.release()
+        log.info("somebody else has gone on with the conversation: this request goes as one of its own")
         return False
+
+    def tell_once(self, keys: set[str], text: str) -> None:
+        """Log what may be so for every request from now on; once for what these keys tell."""
+        if not keys & self._told:
+            log.warning(text)
+        if len(self._told) > _TOLD:
+            self._told.clear()
+        self._told |= keys
+
+    def _tell_unknown(self, asked: Asked, *, framed_otherwise: bool) -> None:
+        """A record of its own for every request is no record at all, and costs the length of the history each time."""
+        self.tell_once(keys_of(asked), f"{_FRAMED_OTHERWISE if framed_otherwise else _UNKNOWN} {_ADVICE}")
 
     # -- what is new -----------------------------------------------------------------------------------------
 
-    def _align(self, managed: Managed, asked: Asked, *, pinned: bool) -> Steps[None]:
-        """Have the record say what the request says."""
+    def align(self, managed: Managed, asked: Asked, messages: list[dict[str, Any]]) -> Steps[bool]:
+        """Have the record of a conversation that is held say what the caller says; False where it cannot, and another one must
+        be begun: then it is as it was.
+
+        Args:
+            managed: the conversation.
+            asked: the request.
+            messages: the caller's whole list.
+        """
+        try:
+            yield from self._align(managed, asked, messages)
+        except BaseException as error:
+            managed.take_back()
+            if not isinstance(error, InvalidRequest) or asked.previous is not None:
+                raise
+            log.warning("what the caller has changed cannot be put into the record; another one is begun: %s", error)
+            return False
+        return True
+
+    def _align(self, managed: Managed, asked: Asked, messages: list[dict[str, Any]]) -> Steps[None]:
         engine, line, tip = managed.talk.engine, managed.line, len(managed.talk.engine.events)
-        messages = _whole(line, asked, pinned=pinned)
+        binding = binding_of(engine.settings)
         match = line.against(messages)
         if (left := managed.left_behind(messages, match.common)) is not None:
             yield Blocking(lambda: engine.rewind(_branch(engine, left.tip), now=self.clock()))
@@ -146,34 +195,49 @@ class Recogniser:
         common = match.common
         if common < len(line.sent):
             yield Blocking(lambda: self._go_back(engine, line, common))
-        self._configure(engine, asked)
+        edited = common < len(line.sent)
+        managed.talk.changed = f"the caller's list parts from what was sent at messages.{common}" if edited else None
+        self._configure(engine, asked, binding)
         following = line.cut(match)
-        append(engine, asked, following, messages[common:], self.clock())
+        stale = edited or self._is_of_another_frame(managed, asked, messages[common:])
+        append(engine, asked, following, messages[common:], self.clock(), stale_from=0 if stale else None)
         if line is not managed.line or common < len(line.sent):
             managed.leave(managed.line, tip)
         managed.line = following
         if asked.previous is None:
             managed.system, managed.tools = asked.system, asked.tools
 
+    def _is_of_another_frame(self, managed: Managed, asked: Asked, messages: list[dict[str, Any]]) -> bool:
+        """Whether new messages hold thinking that was made behind other system or tools."""
+        before = self.registry.ancestor(messages)
+        return before is not None and before is not managed and not before.is_framed_by(asked)
+
     def _go_back(self, engine: Conversation, line: Line, common: int) -> None:
         """Leave what the caller has left, as a branch. Blocks: it costs the length of the history."""
-        place = line.places[common]
+        place = line.places[common] if common else 0
         if place is None:
             raise InvalidRequest("this was mended when it came, so that nothing goes back to it.")
         engine.rewind(place, now=self.clock())
 
-    def _configure(self, engine: Conversation, asked: Asked) -> None:
-        """Switch to another model or other settings, if the request has others."""
+    def _configure(self, engine: Conversation, asked: Asked, binding: Any) -> None:
+        """Switch to another model or other settings, if the request has others.
+
+        Args:
+            engine: the conversation.
+            asked: the request.
+            binding: what the API is to do with bound thinking, as was found out on any branch (BIND-26).
+        """
         model = asked.model if asked.model != engine.model and resolve(asked.model).id != engine.model else None
-        settings = asked.settings_on(engine.settings)
+        settings = asked.settings_on({"thinking": {"block_binding": binding}})
         changed = settings if settings != engine.settings else None
         if model is not None or changed is not None:
             engine.configure(model=model, settings=changed, now=self.clock())
 
     # -- beginnings ------------------------------------------------------------------------------------------
 
-    def _begin(self, asked: Asked, family: str) -> Steps[Managed]:
+    def _begin(self, asked: Asked) -> Steps[Managed]:
         """A new conversation with the caller's whole list, held, under a name that nobody has."""
+        family = family_of(asked)
         _, number = yield Blocking(lambda: newest(self.store, family))
         while True:
             name = numbered(family, number)
@@ -184,37 +248,42 @@ class Recogniser:
                 hold.release()
             number += 1  # somebody else has begun it just now
         try:
-            managed = yield Blocking(lambda: self._started(asked, name))
+            managed = yield Blocking(lambda: self.started(asked, asked.messages, name, family))
         except BaseException:
             hold.release()
             raise
         managed.talk.hold = hold
         return managed  # type: ignore[no-any-return]
 
-    def _started(self, asked: Asked, name: str) -> Managed:
-        """A new conversation. Blocks: it costs the length of what the caller brings."""
+    def started(self, asked: Asked, messages: list[dict[str, Any]], name: str, family: str) -> Managed:
+        """A new conversation, of the caller's whole list. Blocks: it costs the length of what he brings."""
         marks = self.policy.cache is not None
+        before = self.registry.ancestor(messages)
+        binding = binding_of(before.talk.engine.settings) if before is not None else None
         engine = Conversation.start(
             model=asked.model,
             system=without_markers(asked.system) if marks else asked.system,
             tools=without_markers(asked.tools) if marks else asked.tools,
             policy=self.policy,
-            settings=asked.settings,
+            settings=asked.settings_on({"thinking": {"block_binding": binding}}),
             now=self.clock(),
         )
-        managed = Managed(self._talk(name, engine), asked.system, asked.tools)
-        append(engine, asked, managed.line, asked.messages, self.clock())
+        managed = Managed(self.talk(name, engine), asked.system, asked.tools, family)
+        stale_from = None
+        if before is not None:
+            framed = before.is_framed_by(asked)
+            stale_from = before.known(messages) if framed else 0
+            where = f"the caller's list at messages.{stale_from}" if framed else "system or tools"
+            managed.talk.changed = f"the record before differs from this one in {where}"
+            managed.talk.previous = before.talk.previous
+        append(engine, asked, managed.line, messages, self.clock(), stale_from=stale_from)
         return managed
 
-    def _talk(self, name: str, engine: Conversation) -> Talk:
+    def talk(self, name: str, engine: Conversation) -> Talk:
+        """What the steps that drive a conversation need to know."""
         return Talk(
             engine=engine, store=self.store, name=name, max_tokens=1, clock=self.clock, checkpoint=self.checkpoint
         )
-
-
-def _has_reply(asked: Asked) -> bool:
-    """Whether something was said already."""
-    return any(message.get("role") == "assistant" for message in asked.messages)
 
 
 def _common(line: Line, asked: Asked) -> int | None:
@@ -240,15 +309,3 @@ def _is_alive_elsewhere(managed: Managed, asked: Asked, common: int) -> bool:
 def _branch(engine: Conversation, tip: int) -> Branch:
     """The branch that ends with an event."""
     return next(branch for branch in engine.branches if branch.tip == tip)
-
-
-def _whole(line: Line, asked: Asked, *, pinned: bool) -> list[dict[str, Any]]:
-    """The caller's whole list, where he sends a part of it: of a thread, or of what is too long for him."""
-    if asked.previous is not None:
-        length = line.following(asked.previous)
-        assert length is not None  # noqa: S101 - it was found by this id
-        return [*line.sent[:length], *asked.messages]
-    if pinned and line.sent and not line.common(asked.messages[:1]):
-        start = line.overlap(asked.messages)
-        return [*line.sent[:start], *asked.messages]
-    return asked.messages

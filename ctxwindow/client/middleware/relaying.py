@@ -6,26 +6,24 @@ Whatever goes wrong on our side, the caller's request goes out as he made it, an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
 from ctxwindow.client.actions import Blocking, Create, Steps
 from ctxwindow.client.faults import is_api_error, went_wrong
-from ctxwindow.client.incidents import log
 from ctxwindow.client.middleware.asking import Asked
 from ctxwindow.client.middleware.fetching import AnyResponse, fault_of, fetched, json_of
 from ctxwindow.client.middleware.following import Following, keep, record
 from ctxwindow.client.middleware.managed import Managed, Registry
+from ctxwindow.client.middleware.named import claim_named
 from ctxwindow.client.middleware.recognising import Recogniser
+from ctxwindow.client.middleware.sheltering import explain, sheltered
 from ctxwindow.client.preparing import prepare
-from ctxwindow.errors import CtxwindowError
 from ctxwindow.tiers import Send
 
-__all__ = ["Relayed", "relay"]
+__all__ = ["UNCHANGED", "Relayed", "relay"]
 
 _SUCCESS = range(200, 300)
-_UNCHANGED = "the caller's request goes out unchanged"
+UNCHANGED = "the caller's request goes out unchanged"
 _REFUSED = "the API's answer goes to the caller"
 _ADVICE = "the same request asks again."
 
@@ -52,15 +50,16 @@ def relay(recogniser: Recogniser, asked: Asked, name: str | None) -> Steps[Relay
     """
     managed: Managed | None = None
     try:
-        managed = yield from recogniser.claim(asked, name)
+        managed = yield from (recogniser.claim(asked) if name is None else claim_named(recogniser, asked, name))
     except Exception as error:  # noqa: BLE001 - the caller is served whatever is wrong here
-        _explain(error, _UNCHANGED)
+        explain(error, UNCHANGED)
     if managed is None:
         return None
     try:
         return (yield from _converse(recogniser.registry, managed, asked))
     finally:
-        managed.talk.release()
+        with sheltered("the conversation is not let go"):
+            managed.talk.release()
 
 
 def _converse(registry: Registry, managed: Managed, asked: Asked) -> Steps[Relayed | None]:
@@ -73,11 +72,12 @@ def _converse(registry: Registry, managed: Managed, asked: Asked) -> Steps[Relay
             yield Blocking(talk.keep)  # what is intended is stored before it is done
             registry.put(managed)
             if not isinstance(decision, Send):
-                yield from fetched(prepare(talk, decision))
+                yield from fetched(prepare(talk, decision), asked.retries)
                 continue
         except Exception as error:  # noqa: BLE001 - the caller is served whatever is wrong here
-            managed.take_back()
-            _explain(error, _REFUSED if refused else _UNCHANGED)
+            explain(error, _REFUSED if refused else UNCHANGED)
+            with sheltered("what was planned is not taken back"):
+                managed.take_back()
             return refused
         response = yield from _send(managed, decision.request)
         if response.status_code in _SUCCESS:
@@ -85,9 +85,13 @@ def _converse(registry: Registry, managed: Managed, asked: Asked) -> Steps[Relay
                 return Relayed(response, Following(managed, decision.request))
             yield from _received(managed, response, decision.request)
             return Relayed(response)
-        final = went_wrong(talk, fault_of(response), decision.request, advice=_ADVICE)
-        yield Blocking(lambda: keep(managed))
         refused = Relayed(response)
+        try:
+            final = went_wrong(talk, fault_of(response), decision.request, advice=_ADVICE)
+            yield Blocking(lambda: keep(managed))
+        except Exception as error:  # noqa: BLE001 - the caller is served whatever is wrong here
+            explain(error, _REFUSED)
+            return refused
         if final is not None:
             return refused
 
@@ -98,29 +102,18 @@ def _send(managed: Managed, request: dict[str, Any]) -> Steps[AnyResponse]:
     try:
         response: AnyResponse = yield Create(request, "reply")
     except BaseException as error:
-        if isinstance(error, Exception) and is_api_error(error):
-            went_wrong(talk, error, request, advice=_ADVICE)
-            yield Blocking(lambda: keep(managed))
-        else:
-            talk.engine.cut(now=talk.clock())
+        with sheltered("what has come is not in the record"):
+            if isinstance(error, Exception) and is_api_error(error):
+                went_wrong(talk, error, request, advice=_ADVICE)
+                yield Blocking(lambda: keep(managed))
+            else:
+                talk.engine.cut(now=talk.clock())
         raise
     return response
 
 
 def _received(managed: Managed, response: AnyResponse, request: dict[str, Any]) -> Steps[None]:
     """Record a reply that came whole. It is the caller's, whatever is wrong here."""
-    try:
+    with sheltered("the reply is not in the record"):
         record(managed, json_of(response), request)
         yield Blocking(lambda: keep(managed))
-    except Exception as error:  # noqa: BLE001 - the caller is served whatever is wrong here
-        _explain(error, "the reply is not in the record")
-
-
-def _explain(error: Exception, done: str) -> None:
-    """Say in the log why something was not managed. A mistake of ours is told by its place: its text may hold content."""
-    if isinstance(error, CtxwindowError):
-        log.warning("%s: %s", done, error)
-        return
-    frames = extract_tb(error.__traceback__)
-    place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
-    log.error("%s, for a mistake of ctxwindow: %s%s", done, type(error).__name__, place)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx2
 
 from ctxwindow.client.middleware.following import Following
+from ctxwindow.client.middleware.sheltering import sheltered
 from ctxwindow.client.performing import in_thread
 
 __all__ = ["AsyncTee", "Tee", "teed"]
@@ -29,7 +30,12 @@ class Tee(_Outer, httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            for chunk in self._inner:
+            inner = iter(self._inner)
+            while True:
+                with self._following.reading():
+                    chunk = next(inner, None)
+                if chunk is None:
+                    break
                 if self._following.take(chunk):
                     self._following.settle()
                 yield chunk
@@ -43,9 +49,9 @@ class Tee(_Outer, httpx2.SyncByteStream):
     def close(self) -> None:
         """End it, wherever it is."""
         try:
-            self._following.end()
-        finally:
             self._inner.close()
+        finally:
+            self._following.end()
 
 
 class AsyncTee(_Outer, httpx2.AsyncByteStream):
@@ -53,23 +59,34 @@ class AsyncTee(_Outer, httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._inner:
+            inner = aiter(self._inner)
+            while True:
+                with self._following.reading():
+                    chunk = await anext(inner, None)
+                if chunk is None:
+                    break
                 if self._following.take(chunk):
-                    await in_thread(self._following.settle)
+                    await _beside(self._following.settle)
                 yield chunk
         except GeneratorExit:
             raise
         except BaseException:
-            await in_thread(self._following.end)
+            await _beside(self._following.end)
             raise
-        await in_thread(self._following.end)
+        await _beside(self._following.end)
 
     async def aclose(self) -> None:
         """End it, wherever it is."""
         try:
-            await in_thread(self._following.end)
-        finally:
             await self._inner.aclose()
+        finally:
+            await _beside(self._following.end)
+
+
+async def _beside(function: Callable[[], None]) -> None:
+    """Call what blocks. Where no thread can be had any more, as at the end of a program, the caller is served all the same."""
+    with sheltered("a streamed reply is not in the record"):
+        await in_thread(function)
 
 
 class _Decoded(httpx2.SyncByteStream):

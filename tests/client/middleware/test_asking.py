@@ -65,6 +65,15 @@ def test_what_is_said_of_one_request_is_no_setting() -> None:
     assert marked.settings == MARK
 
 
+def test_what_is_said_of_one_request_goes_out_with_it() -> None:
+    extras = {"diagnostics": {"cache": True}, "fallback_credit_token": "token"}
+    found = asked(**extras)
+    assert found.settings == {}
+    planned = {"model": "m", "max_tokens": 5, "messages": []}
+    assert found.rewritten(planned).json == {**planned, **extras}
+    assert found.own(planned).json == planned
+
+
 def test_a_continued_thread_may_have_no_message() -> None:
     found = asked(messages=[], thread={"type": "continue", "previous_message_id": "msg_1"})
     assert found.previous == "msg_1"

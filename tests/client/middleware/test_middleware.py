@@ -260,6 +260,16 @@ def test_other_settings_and_models_are_configured() -> None:
     assert bench.fake.requests[-1].json["model"] == "claude-sonnet-5-5"
 
 
+def test_another_model_alone_is_configured() -> None:
+    bench = Bench(lambda body: "Yes.")
+    caller = Caller(bench)
+    caller.ask("a")
+    caller.settings["model"] = "claude-sonnet-5-5"
+    caller.ask("b")
+    assert bench.record().model == "claude-sonnet-5-5"
+    assert bench.fake.requests[-1].json["model"] == "claude-sonnet-5-5"
+
+
 def test_betas_of_the_caller_stay_and_the_body_has_none() -> None:
     bench = Bench(lambda body: "Yes.")
     Caller(bench, betas=["context-1m-2025-08-07"]).ask("a")
@@ -268,6 +278,24 @@ def test_betas_of_the_caller_stay_and_the_body_has_none() -> None:
 
 
 # -- restarts, names, many at once ------------------------------------------------------------------------------
+
+
+def test_after_a_restart_each_of_two_that_began_alike_goes_on_with_its_own() -> None:
+    """The newest fits both lists: as one that goes on, and as one that is edited."""
+    bench = Bench(lambda body: f"Yes, {len(body['messages'])}.")
+    callers = []
+    for place in (0, 1):  # each in a process of its own
+        bench.restart()
+        callers.append(Caller(bench))
+        callers[-1].ask("Hello.")
+        callers[-1].ask(f"I am {place}.")
+    for caller in callers:
+        bench.restart()
+        caller.client = bench.client()
+        caller.ask("Go on.")
+    alike = ["Hello.", "Yes, 1."]
+    found = [said(bench.record(name)) for name in bench.names]
+    assert found == [[*alike, f"I am {place}.", "Yes, 3.", "Go on.", "Yes, 5."] for place in (0, 1)]
 
 
 def test_found_again_after_a_restart() -> None:
@@ -279,6 +307,41 @@ def test_found_again_after_a_restart() -> None:
     caller.client = bench.client()
     caller.ask("c")
     assert said(bench.record()) == ["a", "Yes.", "b", "Yes.", "c", "Yes."]
+
+
+def test_what_another_process_has_recorded_is_caught_up_with(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(lambda body: "Yes.")
+    caller = Caller(bench)
+    caller.ask("a")
+    here = caller.client
+    bench.restart()
+    caller.client = bench.client()
+    caller.ask("b")
+    caller.client = here
+    caller.ask("c")
+    assert said(bench.record()) == ["a", "Yes.", "b", "Yes.", "c", "Yes."]
+    assert not caplog.records
+
+
+def test_two_processes_that_begin_the_same_at_once_have_a_record_each(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(lambda body: "Yes.")
+    here, other = Caller(bench), Caller(bench)
+    bench.restart()
+    other.client = bench.client()
+    hold = bench.store.hold
+
+    def faster(name: str) -> Any:
+        """The other process begins this conversation between our look at the store and our hold."""
+        monkeypatch.setattr(bench.store, "hold", hold)
+        other.ask("Hello")
+        return hold(name)
+
+    monkeypatch.setattr(bench.store, "hold", faster)
+    here.ask("Hello")
+    assert [said(bench.record(name)) for name in bench.names] == [["Hello", "Yes."]] * 2
+    assert not caplog.records
 
 
 def test_only_the_newest_that_begin_alike_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,8 +541,10 @@ def test_a_mistake_of_ours_is_no_reason_to_fail(
         caller.ask("b")
     assert "KeyError in test_middleware.py" in caplog.text
     assert "secret content" not in caplog.text
+    caller.messages[2:] = []
     caller.ask("c")
-    assert said(bench.record()) == ["a", "Yes.", "b", "Yes.", "c", "Yes."]
+    assert said(bench.record()) == ["a", "Yes.", "c", "Yes."]
+    assert len(bench.record().branches) == 1  # what no store had is taken back
 
 
 def test_calls_without_results_are_mended(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import gzip
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import httpx2
 import msgspec
 import pytest
 
+import ctxwindow
 from ctxwindow import Conversation, Middleware, Policy
 from ctxwindow.catalog import resolve
 from ctxwindow.emulator import Emulator, Fault
@@ -167,6 +169,57 @@ def test_a_stream_that_is_dropped_lets_go() -> None:
     caller.ask("a")
     assert len(bench.names) == 1
     assert said(bench.record())[-1] == "Two."
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+@pytest.mark.parametrize("read", [0, 3])
+def test_a_stream_that_is_left_in_the_middle_forks_nothing(read: int, pinned: bool) -> None:
+    """Its variable lives, as behind a `break`, and nobody closes it."""
+    bench = Bench(["One.", "Yes. " * 200, "Two.", "Three."])
+    caller = Caller(bench)
+    with ctxwindow.conversation("t") if pinned else contextlib.nullcontext():
+        caller.ask("a")
+        stream: Any = caller.client.beta.messages.create(**body_of(caller, "b"), stream=True)
+        events = iter(stream)
+        for _ in range(read):
+            next(events)
+        caller.ask("b")
+        caller.ask("c")
+        rest = "".join(event.delta.text for event in events if event.type == "content_block_delta")
+    assert "Yes. Yes." in rest  # he may read on: it is his
+    record = bench.record()
+    kept = [message for place, message in enumerate(record.messages) if not record.is_evidence(place)]
+    assert [message["content"] for message in kept if message["role"] == "user"] == ["a", "b", "c"]
+    assert said(record)[-1] == "Three."
+    assert bench.store.hold(bench.names[0]) is not None
+
+
+def test_the_same_awaited() -> None:
+    bench = Bench(["Yes. " * 200, "Two."])
+    body: Any = {"model": MODEL, "max_tokens": 500, "messages": [{"role": "user", "content": "a"}]}
+
+    async def talk() -> None:
+        async with bench.async_client() as client:
+            stream = await client.messages.create(**body, stream=True)
+            async for _ in stream:
+                break
+            await client.messages.create(**body)
+            await stream.close()
+
+    asyncio.run(talk())
+    assert said(bench.record())[-1] == "Two."
+
+
+def test_a_stream_that_another_thread_reads_is_left_alone() -> None:
+    bench = Bench(["Yes. " * 200, "Two."])
+    caller = Caller(bench)
+    with caller.client.beta.messages.stream(**body_of(caller, "a")) as stream:
+        next(iter(stream))
+        other = threading.Thread(target=lambda: Caller(bench).ask("a"))
+        other.start()
+        other.join()
+        text = stream.get_final_text()
+    assert sorted(said(bench.record(name))[-1] for name in bench.names) == sorted([text, "Two."])
 
 
 def test_the_conversation_is_free_as_soon_as_the_reply_is_complete() -> None:

@@ -59,6 +59,28 @@ async def arun(client: anthropic.AsyncAnthropic, agent: Agent, given: dict[str, 
     return reply
 
 
+def by_hand(client: anthropic.Anthropic, agent: Agent, given: dict[str, Any], *, stream: bool) -> Any:
+    """The loop that users write where they have no runner: on the stable surface, with a list of their own."""
+    tools = {function.__name__: beta_tool(function) for function in agent.tools}
+    messages = list(given["messages"])
+    body = {**given, "messages": messages, "tools": [tool.to_dict() for tool in tools.values()]}
+    while True:
+        if stream:
+            with client.messages.stream(**body) as streamed:
+                reply = streamed.get_final_message()
+        else:
+            reply = client.messages.create(**body)
+        messages.append({"role": "assistant", "content": reply.content})
+        calls: list[Any] = [block for block in reply.content if block.type == "tool_use"]
+        if not calls:
+            return reply
+        results = [
+            {"type": "tool_result", "tool_use_id": call.id, "content": tools[call.name].call(call.input)}
+            for call in calls
+        ]
+        messages.append({"role": "user", "content": results})
+
+
 def check(agent: Agent, log: Log, record: Conversation, reply: Any) -> None:
     """Nothing was refused, the budget was kept at every send, all is in the record."""
     assert "is done" in reply.content[-1].text
@@ -90,31 +112,56 @@ def only(store: MemoryStore) -> Conversation:
     return load(store, info.id)
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("threads", ["threads", "no threads"])
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
-def test_a_hundred_rounds(model: str, threads: Threads, *, stream: bool) -> None:
-    agent, log, store = rounds(ROUNDS, result_tokens=varied(4_000), parallel=2), Log(), MemoryStore()
+def work(model: str, threads: Threads, *, stream: bool, way: Any = run, parts: int = ROUNDS) -> None:
+    agent, log, store = rounds(parts, result_tokens=varied(4_000), parallel=2), Log(), MemoryStore()
     with serving(Emulator(agent.reply), log=log) as url:
         middleware = [Middleware(store, policy=Policy(budget=BUDGET))]
         with anthropic.Anthropic(api_key="k", base_url=url, max_retries=0, middleware=middleware) as client:
-            reply = run(client, agent, arguments(agent, model, threads), stream=stream)
+            reply = way(client, agent, arguments(agent, model, threads), stream=stream)
     check(agent, log, only(store), reply)
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("threads", ["threads", "no threads"])
-def test_a_hundred_rounds_awaited(threads: Threads, *, stream: bool) -> None:
-    agent, log, store = rounds(ROUNDS, result_tokens=varied(4_000), parallel=2), Log(), MemoryStore()
-
-    async def talk(url: str) -> Any:
+async def awork(threads: Threads, *, stream: bool, parts: int = ROUNDS) -> None:
+    agent, log, store = rounds(parts, result_tokens=varied(4_000), parallel=2), Log(), MemoryStore()
+    with serving(Emulator(agent.reply), log=log) as url:
         middleware = [Middleware(store, policy=Policy(budget=BUDGET))]
         async with anthropic.AsyncAnthropic(api_key="k", base_url=url, max_retries=0, middleware=middleware) as client:
-            return await arun(client, agent, arguments(agent, MODELS["bound"], threads), stream=stream)
-
-    with serving(Emulator(agent.reply), log=log) as url:
-        reply = asyncio.run(talk(url))
+            reply = await arun(client, agent, arguments(agent, MODELS["bound"], threads), stream=stream)
     check(agent, log, only(store), reply)
+
+
+def test_a_hundred_rounds() -> None:
+    work(MODELS["bound"], "threads", stream=True)
+
+
+def test_many_rounds_awaited() -> None:
+    asyncio.run(awork("no threads", stream=False, parts=40))
+
+
+def test_many_rounds_by_hand_on_the_stable_surface() -> None:
+    work(MODELS["last turn only"], "threads", stream=False, way=by_hand, parts=40)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("threads", ["threads", "no threads"])
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
+def test_a_hundred_rounds_on_every_model(model: str, threads: Threads, *, stream: bool) -> None:
+    work(model, threads, stream=stream)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("threads", ["threads", "no threads"])
+def test_a_hundred_rounds_awaited_in_every_way(threads: Threads, *, stream: bool) -> None:
+    asyncio.run(awork(threads, stream=stream))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
+def test_a_hundred_rounds_by_hand_on_every_model(model: str, *, stream: bool) -> None:
+    work(model, "threads", stream=stream, way=by_hand)
 
 
 def test_two_runners_interleaved_on_one_client() -> None:
