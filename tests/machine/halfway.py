@@ -54,7 +54,7 @@ class Halfway(Driven):
         self._was_cut(came, told)
         assert self.conversation.unanswered
         if resumed is not None:
-            assert self.take(resumed), "what resumes a reply can be appended"
+            assert self.take(resumed, resumes=True), "what resumes a reply can be appended"
             assert self.conversation.unanswered
             self.laws.tally[f"cut, resumed by the {resumed['role']}"] += 1
 

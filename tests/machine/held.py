@@ -96,14 +96,14 @@ class Held:
 
     # -- the caller ---------------------------------------------------------------------------------------------
 
-    def take(self, message: JSON) -> bool:
-        """Append a message; False where the engine refuses it."""
+    def take(self, message: JSON, *, resumes: bool = False) -> bool:
+        """Append a message; False where the engine refuses it. `resumes`: it has the model go on from a reply that was cut."""
         given = copy.deepcopy(message)
         due = self.known.due
         if not self.attempt(lambda: self.conversation.append(given, now=self.world.now)):
             return False
         assert given == message, "what was given was mutated"
-        self.known.takes(message)
+        self.known.takes(message, resumes=resumes)
         self.everything.append(message)
         if isinstance(due, (Summarize, Compact, Count)):
             self.known.due = due  # what is being written or counted is of what came before

@@ -44,7 +44,9 @@ class Known:
     record: list[JSON] = field(default_factory=list)
     """Every message that was taken, as it was given."""
     dead: set[int] = field(default_factory=set)
-    """Indices of replies that cannot be sent back (FB-02, MSG-07, MSG-09, MSG-14)."""
+    """Indices of replies that cannot be sent back (FB-02, MSG-07, MSG-09, MSG-14), and of what is taken back."""
+    resuming: list[int] = field(default_factory=list)
+    """What has the model go on from replies that were cut (MSG-16), and has no answer: the last that was said."""
     calls: tuple[str, ...] = ()
     """Calls that wait for their results."""
     answered: dict[str, JSON] = field(default_factory=dict)
@@ -94,13 +96,24 @@ class Known:
         }
         return dataclasses.replace(self, **copies)
 
-    def takes(self, message: JSON) -> None:
-        """The caller's message was taken."""
+    def takes(self, message: JSON, *, resumes: bool = False) -> None:
+        """The caller's message was taken. `resumes`: it only has the model go on from a reply that was cut."""
+        if resumes:
+            self.resuming.append(len(self.record))
+        else:
+            self._withdraw()
         self._add(message)
         self.calls = ()
         results = {block.get("tool_use_id") for block in blocks_of(message)}
         self.answered = {call: block for call, block in self.answered.items() if call not in results}
         self.due = None
+
+    def _withdraw(self) -> None:
+        """What had no answer is not said any more: later requests extend what stood before it."""
+        told = [str(block["text"]) for index in self.resuming for block in blocks_of(self.record[index])]
+        self.accepted, self.accepted_before = _until(self.accepted, told), _until(self.accepted_before, told)
+        self.dead.update(self.resuming)
+        self.resuming = []
 
     def is_cut(self, content: list[JSON]) -> None:
         """A reply did not come whole: what came is in the record, and never sent."""
@@ -120,6 +133,7 @@ class Known:
         if is_dead(Step("receive", message, reply["stop_reason"])):
             self.dead.add(index)
         else:
+            self.resuming = []
             self.calls = tuple(block["id"] for block in blocks_of(message) if block["type"] == "tool_use")
 
     def _add(self, message: JSON) -> None:
@@ -134,7 +148,8 @@ class Known:
     @property
     def turn_start(self) -> int:
         """Where the current turn starts."""
-        return max((index for index, message in enumerate(self.record) if is_turn_start(message)), default=0)
+        starts = (index for index, message in enumerate(self.record) if is_turn_start(message))
+        return max((index for index in starts if index not in self.dead), default=0)
 
     def edited(self, edit: Compacted, *, preserved: bool) -> None:
         """An epoch began. `preserved`: thinking that is kept stays valid on models that check it (CMP-30)."""
@@ -147,3 +162,13 @@ class Known:
     def idle(self) -> Known:
         """The same, with nothing out, due or prepared: as after a rewind."""
         return dataclasses.replace(self.copy(), due=None, aside=None)
+
+
+def _until(send: Send | None, told: list[str]) -> Send | None:
+    """A request up to the messages at its end that say one of these texts."""
+    if send is None:
+        return None
+    messages = list(send.request["messages"])
+    while messages and any(block.get("text") in told for block in blocks_of(messages[-1])):
+        messages.pop()
+    return dataclasses.replace(send, request={**send.request, "messages": messages})

@@ -139,7 +139,7 @@ def test_many_rounds_awaited() -> None:
 
 
 def test_many_rounds_by_hand_on_the_stable_surface() -> None:
-    work(MODELS["last turn only"], "threads", stream=False, way=by_hand, parts=40)
+    work(MODELS["last turn only"], "threads", stream=False, way=by_hand, parts=80)
 
 
 @pytest.mark.long
