@@ -9,15 +9,10 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-LONG = "generate_planner"
-"""Replays a session with every method, for seconds."""
-SCRIPTS = [
-    pytest.param(script, id=script.stem, marks=[pytest.mark.long] if script.stem == LONG else [])
-    for script in sorted(DOCS.glob("generate_*.py"))
-]
+SCRIPTS = sorted(DOCS.glob("generate_*.py"))
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: str(script.stem))
 def test_the_committed_page_is_the_generated_one(script: Path) -> None:
     done = subprocess.run(  # noqa: S603 - our own script
         [sys.executable, str(script), "--check"],
