@@ -31,7 +31,7 @@ def long_talk(opened: Open, fake: FakeClaude, **given: Any) -> Driven:
     """A conversation that has just been shrunk for the first time, from 16,000 tokens."""
     driven = opened(fake, **{"policy": COMPACT, "max_tokens": 1_000, **given})
     for number in range(40):
-        driven.send(f"Question {number}. " + "term " * 2_000)
+        driven.send(f"Question {number}. " + "term " * 600)
         if driven.conversation.compactions:
             break
     return driven
