@@ -75,6 +75,11 @@ class Database(sqlite3.Connection):
 
     patience = 0.0
 
+    def __del__(self) -> None:
+        """Close what nobody has closed, as a connection does by itself, but without a warning: a middleware ends with its client."""
+        with suppress(Exception):
+            self.close()
+
     def patiently(self, statement: str, parameters: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         """Run a statement that may need a lock, as soon as others let go of it.
 
