@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from typing import Any
-
 from ctxwindow import Conversation, Policy, Send
+from tests.work import calls_of
 
 MAX_TOKENS = 1_000
-
-
-def calls_of(work: Callable[[], object]) -> int:
-    """How many Python and C functions are called."""
-    count = 0
-
-    def seen(_frame: Any, event: str, _argument: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(seen)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def a_round(conversation: Conversation, number: int) -> None:

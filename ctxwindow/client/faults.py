@@ -9,20 +9,17 @@ from ctxwindow.client.talk import Talk
 from ctxwindow.errors import CtxwindowError, EndpointError, StreamCut, WindowOverflow
 from ctxwindow.record.events import Failed
 from ctxwindow.rules import check
-from ctxwindow.tiers.recovery import recover
+from ctxwindow.tiers.recovery import is_transport, recover
 
 __all__ = ["is_api_error", "is_shut", "was_tried_again", "went_wrong"]
 
 HTTP_OK = 200
 _SHUT = frozenset({401, 402, 403})
 
-_PACKAGES = frozenset({"anthropic", "httpx2", "httpcore2"})
-
 
 def is_api_error(error: BaseException) -> bool:
     """Whether an error is the API's, or of the way to it: the SDK lets the `httpx2` errors of a stream through as they are."""
-    packages = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
-    return isinstance(error, (OSError, EndpointError, StreamCut)) or bool(packages & _PACKAGES)
+    return isinstance(error, (EndpointError, StreamCut)) or is_transport(error)
 
 
 def is_shut(error: Exception) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 from ctxwindow.errors import InvalidRequest, MisuseError
 from ctxwindow.tiers.faults import Fault, fault_of
 
-__all__ = ["Recovery", "recover", "with_binding"]
+__all__ = ["Recovery", "is_transport", "recover", "with_binding"]
 
 Action = Literal["plan_again", "send_again", "give_up"]
 
@@ -243,7 +243,7 @@ def _final(fault: Fault) -> Recovery | None:
 def _passing(fault: Fault, error: Any) -> Recovery | None:
     """What may be gone when the same is sent again. The SDK does that, with the waits that the API asks for (SDK-01)."""
     status = fault.status
-    passes = (status in _PASSING or status >= _SERVERS) if status is not None else _is_transport(error)
+    passes = (status in _PASSING or status >= _SERVERS) if status is not None else is_transport(error)
     if not passes:
         return None
     return _recovery(
@@ -269,7 +269,7 @@ def _unknown(fault: Fault) -> Recovery:
     )
 
 
-def _is_transport(error: Any) -> bool:
+def is_transport(error: Any) -> bool:
     """Whether an exception without a status comes from the way to the API: a cut connection, a timeout."""
     roots = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
     return isinstance(error, OSError) or bool(roots & {"anthropic", "httpx2", "httpcore2"})

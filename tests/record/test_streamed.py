@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +12,7 @@ from ctxwindow.emulator.stream import events_of
 from ctxwindow.record import from_json, to_json
 from ctxwindow.record.streamed import RAW_EVENTS, Streamed, is_whole
 from ctxwindow.testing.content import json_values
+from tests.work import calls_of
 
 JSON = dict[str, Any]
 
@@ -303,22 +302,6 @@ def test_nothing_that_comes_raises(events: list[Any]) -> None:
     other = Streamed(stored)
     assert json.dumps(other.message) == json.dumps(again([found.message])[0] if found.message else None)
     assert (other.complete, other.finished) == (found.complete, found.finished)
-
-
-def calls_of(work: Callable[[], object]) -> int:
-    """How many functions are called."""
-    count = 0
-
-    def seen(_frame: Any, event: str, _argument: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(seen)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def test_a_checkpoint_costs_what_is_new() -> None:

@@ -67,6 +67,7 @@ class Line:
         """Messages that the caller has sent, and where the record has them."""
         self.sent += messages
         self.places += places
+        self.match = None
         if messages:
             self.evidence = None
 
@@ -91,9 +92,13 @@ class Line:
 
     def against(self, messages: Sequence[dict[str, Any]]) -> Match:
         """A list held against this one. Costs a comparison of all, once for each list."""
-        known_match = self.match  # another thread may put its own there
-        if known_match is not None and messages is known_match.messages:
-            return known_match
+        known = self.match  # another thread may put its own there
+        if known is not None and messages is known.messages:
+            return known
+        self.match = found = self._match(messages)
+        return found
+
+    def _match(self, messages: Sequence[dict[str, Any]]) -> Match:
         length = min(len(self.sent), len(messages))
         known = max(0, length - _NEW)  # what is new since the last request is echoed for the first time
         start = known if messages[:known] == self.sent[:known] else 0

@@ -292,7 +292,8 @@ def _common(line: Line, asked: Asked) -> int | None:
         return line.following(asked.previous)
     match = line.against(asked.messages)
     fits = line.fits(asked.messages, match.common)
-    line.match = match if fits else None  # it may be asked for again
+    if not fits:
+        line.match = None  # it will not be asked for again, and would keep the list
     return match.common if fits else None
 
 
